@@ -1,0 +1,63 @@
+# Each target sets up what it needs: a virtual environment in .venv with the locked dependencies.
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+.PHONY: help
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: sweep
+sweep: $(READY)  ## Run the default sweep, or go on with it (SPEC=cifar10 for another preset or file)
+	@$(BIN)/sweeps run $(or $(SPEC),quick) $(ARGS)
+
+.PHONY: dashboard
+dashboard: $(READY)  ## Browse the studies in optuna-dashboard
+	@$(BIN)/sweeps dashboard $(ARGS)
+
+.PHONY: export
+export: $(READY)  ## Write the newest study's best configuration to best.yaml
+	@$(BIN)/sweeps export --output best.yaml $(ARGS)
+
+.PHONY: test
+test: lint  ## Lint, check types and run the quick tests
+	$(BIN)/pytest $(ARGS)
+
+.PHONY: test-slow
+test-slow: $(READY)  ## Run the long tests too
+	$(BIN)/pytest -m "slow or not slow" --timeout 1800 $(ARGS)
+
+.PHONY: lint
+lint: $(READY)  ## Lint and check types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.PHONY: format
+format: $(READY)  ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: lock
+lock: $(READY)  ## Write requirements.lock anew from pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes \
+	  --no-header --no-annotate --no-emit-index-url pyproject.toml --output-file requirements.lock
+
+.PHONY: setup
+setup: $(READY)  ## Only set up the virtual environment
+
+$(READY): requirements.lock pyproject.toml Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is missing or older than 3.11: install a newer Python, or name one: make PYTHON=python3.12" >&2; exit 1; }
+	@echo "Setting up $(VENV) (once; about 5 GB with torch)" >&2
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo "$(PYTHON) cannot make virtual environments: install its venv package (Debian: apt install python3-venv)" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
