@@ -1,0 +1,78 @@
+"""Our own tables beside Optuna's, in the same database.
+
+Trials and studies are named by Optuna's ids, without foreign keys: Optuna's tables come and go by
+its own rules (its dashboard deletes studies), and SQLite gives ids of deleted rows to new ones, so
+rows of a reused id are removed when a study is made (:func:`storage.studies.create_study`).
+"""
+
+from sqlalchemy import Column, Engine, Float, Index, Integer, MetaData, String, Table, select
+
+from storage.errors import StorageError
+from storage.sqlite import write_lock
+
+SCHEMA_VERSION = 1
+
+metadata = MetaData()
+
+schema_table = Table("sweeps_schema", metadata, Column("version", Integer, primary_key=True))
+
+epochs_table = Table(
+    "sweeps_epochs",
+    metadata,
+    Column("trial_id", Integer, primary_key=True),
+    Column("epoch", Integer, primary_key=True),
+    Column("train_loss", Float),
+    Column("val_loss", Float),
+    Column("val_accuracy", Float),
+    Column("learning_rate", Float, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("images_per_second", Float, nullable=False),
+)
+
+workers_table = Table(
+    "sweeps_workers",
+    metadata,
+    Column("worker_id", String(32), primary_key=True),
+    Column("study_id", Integer, nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("device", String(64), nullable=False),
+    Column("started", Float, nullable=False),
+    Column("last_seen", Float, nullable=False),
+    Column("ended", Float),
+    Column("trial_number", Integer),
+    Column("epoch", Integer),
+    Column("epochs", Integer),
+    Column("value", Float),
+    Index("sweeps_workers_study", "study_id"),
+)
+
+claims_table = Table(
+    "sweeps_claims",
+    metadata,
+    Column("claim_id", Integer, primary_key=True),
+    Column("study_id", Integer, nullable=False),
+    Column("worker_id", String(32), nullable=False),
+    Column("trial_id", Integer, unique=True),
+    Index("sweeps_claims_study", "study_id"),
+)
+
+
+def prepare_schema(engine: Engine, where: str) -> None:
+    """Create our tables where they are missing; refuse tables of another version.
+
+    Raises:
+        StorageError: the tables were made by another version of this program.
+    """
+    with write_lock(), engine.begin() as connection:
+        metadata.create_all(connection)
+        version = connection.execute(select(schema_table.c.version)).scalar()
+        if version is None:
+            connection.execute(schema_table.insert().values(version=SCHEMA_VERSION))
+        elif version != SCHEMA_VERSION:
+            advice = "install a newer release" if version > SCHEMA_VERSION else "use another file"
+            raise StorageError(
+                f"{where}: its schema is version {version}, this program knows version "
+                f"{SCHEMA_VERSION}; {advice}"
+            )

@@ -1,0 +1,89 @@
+"""Studies: made once, found by name, the newest when none is named."""
+
+import difflib
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import optuna
+from optuna.exceptions import DuplicatedStudyError
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
+from sqlalchemy import delete, select
+
+from storage.errors import StorageError
+from storage.rdb import HardenedStorage
+from storage.schema import claims_table, epochs_table, workers_table
+
+READY = "ready"
+_READY_TIMEOUT_SECONDS = 30.0
+
+
+def create_study(
+    storage: HardenedStorage,
+    name: str,
+    direction: Literal["minimize", "maximize"],
+    set_up: Callable[[optuna.Study], None],
+) -> optuna.Study:
+    """Make a study, or find the one of that name.
+
+    ``set_up`` is called once for a new study; it must bear being called again, since a process
+    that dies inside it leaves the rest to the next.
+    """
+    try:
+        study = optuna.create_study(storage=storage, study_name=name, direction=direction)
+        _forget_rows_of_reused_ids(storage, study._study_id)
+    except DuplicatedStudyError:
+        study = optuna.load_study(study_name=name, storage=storage)
+        deadline = time.monotonic() + _READY_TIMEOUT_SECONDS
+        being_made = not study.trials and not study.user_attrs
+        while being_made and not study.user_attrs.get(READY) and time.monotonic() < deadline:
+            time.sleep(0.1)
+    if not study.user_attrs.get(READY):
+        set_up(study)
+        study.set_user_attr(READY, True)
+    return study
+
+
+def open_study(
+    storage: HardenedStorage,
+    name: str | None = None,
+    *,
+    sampler: BaseSampler | None = None,
+    pruner: BasePruner | None = None,
+) -> optuna.Study:
+    """Find a study by its name, or the newest.
+
+    Raises:
+        StorageError: there is none, or none of that name; the nearest name is told.
+    """
+    names = study_names(storage)
+    if not names:
+        raise StorageError(f"{storage.location}: holds no study yet; `sweeps run` makes one")
+    if name is not None and name not in names:
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(names)}"
+        raise StorageError(f"{name}: no such study in {storage.location}; {hint}")
+    return optuna.load_study(
+        study_name=name or names[-1], storage=storage, sampler=sampler, pruner=pruner
+    )
+
+
+def study_names(storage: HardenedStorage) -> list[str]:
+    """The names of all studies, the newest last."""
+    studies = sorted(storage.get_all_studies(), key=lambda study: study._study_id)
+    return [study.study_name for study in studies]
+
+
+def set_attributes(study: optuna.Study, attributes: Mapping[str, Any]) -> None:
+    """Set several user attributes of a study."""
+    for key, value in attributes.items():
+        study.set_user_attr(key, value)
+
+
+def _forget_rows_of_reused_ids(storage: HardenedStorage, study_id: int) -> None:
+    trials = select(optuna.storages._rdb.models.TrialModel.trial_id)
+    with storage.engine.begin() as connection:
+        for table in (workers_table, claims_table):
+            connection.execute(delete(table).where(table.c.study_id == study_id))
+        connection.execute(delete(epochs_table).where(epochs_table.c.trial_id.not_in(trials)))
