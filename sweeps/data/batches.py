@@ -1,0 +1,169 @@
+"""Batches of normalised pictures, cropped and flipped as whole tensors."""
+
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+
+Batch = tuple[torch.Tensor, torch.Tensor]
+
+_UPLOAD_ROWS = 4096
+
+
+class Batches:
+    """Iterates over pictures in batches, as `(images, labels)` on a device.
+
+    `images` is float32 [B, 3, S, S], normalised per channel; `labels` int64 [B]. What an epoch yields
+    depends on the arguments, the seed and the epoch's number alone: not on torch's global generator, the
+    device, or what was iterated before. Iterating again gives the same epoch until `set_epoch`.
+
+    On a device other than the CPU the chosen pictures are moved there once, as uint8; on the CPU each batch is
+    read from `images`, which may be mapped from disk.
+
+    Args:
+        images: uint8 [N, S, S, 3].
+        labels: int [N].
+        indices: int [M], the rows to iterate over.
+        batch_size: pictures in a batch; the last one may have fewer.
+        mean: per channel, in 0..1.
+        std: likewise, positive.
+        crop: shift each picture by up to so many pixels each way, the border reflected; less than S.
+        flip: mirror half of the pictures, at random.
+        shuffle: another order in each epoch; False keeps that of `indices`.
+        seed: non-negative, of everything random.
+        device: where the batches are wanted.
+        channels_last: memory format of `images`; True costs nothing, False a copy.
+        drop_last: leave out a last batch that is not full.
+
+    Raises:
+        ValueError: an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        indices: np.ndarray,
+        batch_size: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        *,
+        crop: int = 0,
+        flip: bool = False,
+        shuffle: bool = False,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+        channels_last: bool = True,
+        drop_last: bool = False,
+    ) -> None:
+        size = images.shape[1]
+        if images.dtype != np.uint8 or images.shape[1:] != (size, size, 3):
+            raise ValueError(f"expected uint8 [N, S, S, 3], got {images.dtype} {images.shape}")
+        if batch_size < 1 or not 0 <= crop < size or seed < 0:
+            raise ValueError(f"out of range: {batch_size=}, {crop=} at size {size}, {seed=}")
+        self.batch_size = batch_size
+        self.device = torch.device(device)
+        self._size, self._crop, self._flip = size, crop, flip
+        self._shuffle, self._seed, self._epoch = shuffle, seed, 0
+        self._channels_last, self._drop_last = channels_last, drop_last
+        indices = np.asarray(indices, dtype=np.int64)
+        if self.device.type == "cpu":
+            self._images = _as_tensor(np.ascontiguousarray(images))
+            self._rows = torch.from_numpy(indices)
+        else:
+            self._images = self._upload(images, indices)
+            self._rows = torch.arange(len(indices))
+        self._labels = torch.from_numpy(np.asarray(labels, dtype=np.int64)[indices])
+        self._labels = self._labels.to(self.device)
+        # Laid out along a row of pixels: a row is long enough to work on at full speed, a pixel is not.
+        scale = 255 * torch.tensor(list(std) * size, dtype=torch.float64)
+        shift = torch.tensor(list(mean) * size, dtype=torch.float64) * 255 / scale
+        self._scale = (1 / scale).float().to(self.device)
+        self._shift = shift.float().to(self.device)
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        rounded = math.floor if self._drop_last else math.ceil
+        return rounded(len(self._rows) / self.batch_size)
+
+    @property
+    def pictures(self) -> int:
+        """Pictures in an epoch, without those that `drop_last` leaves out."""
+        total = len(self._rows)
+        return len(self) * self.batch_size if self._drop_last else total
+
+    def set_epoch(self, epoch: int) -> None:
+        """Makes the next iteration that of `epoch` (from 0)."""
+        self._epoch = epoch
+
+    def __iter__(self) -> Iterator[Batch]:
+        total = len(self._rows)
+        generator = torch.Generator().manual_seed(_stream(self._seed, self._epoch))
+        order = torch.randperm(total, generator=generator) if self._shuffle else None
+        draw = torch.randint(0, 2 * self._crop + 1, (2, total), generator=generator)
+        shifts = (draw - self._crop).to(self.device)
+        flips = (torch.rand(total, generator=generator) < 0.5).to(self.device)
+        rows = (self._rows if order is None else self._rows[order]).to(self.device)
+        labels = self._labels if order is None else self._labels[order.to(self.device)]
+        for start in range(0, self.pictures, self.batch_size):
+            part = slice(start, start + self.batch_size)
+            if self._crop or self._flip:
+                pixels = self._augmented(rows[part], shifts[:, part], flips[part])
+            else:
+                pixels = self._images.index_select(0, rows[part])
+            yield self._normalised(pixels), labels[part]
+
+    def _augmented(
+        self, rows: torch.Tensor, shifts: torch.Tensor, flips: torch.Tensor
+    ) -> torch.Tensor:
+        """Gathers pictures shifted and mirrored, all pixels at once.
+
+        Args:
+            rows: [B], into the pictures.
+            shifts: [2, B], in pixels, down and to the right.
+            flips: bool [B].
+
+        Returns:
+            uint8 [B * S * S, 3].
+        """
+        line = torch.arange(self._size, device=self.device)
+        y = self._reflect(line + shifts[0, :, None])
+        x = self._reflect(line + shifts[1, :, None])
+        if self._flip:
+            x = torch.where(flips[:, None], x.flip(1), x)
+        pixel = ((rows[:, None] * self._size + y) * self._size)[:, :, None] + x[:, None, :]
+        return self._images.view(-1, 3).index_select(0, pixel.view(-1))
+
+    def _reflect(self, position: torch.Tensor) -> torch.Tensor:
+        """Mirrors positions outside [0, S) at the border pixel, which is not repeated."""
+        last = self._size - 1
+        return last - (last - position.abs()).abs()
+
+    def _normalised(self, pixels: torch.Tensor) -> torch.Tensor:
+        """uint8 pixels to float32 [B, 3, S, S]."""
+        lines = pixels.view(-1, self._size, self._size * 3).float()
+        lines = lines.mul_(self._scale).sub_(self._shift)
+        images = lines.view(-1, self._size, self._size, 3).permute(0, 3, 1, 2)
+        return images if self._channels_last else images.contiguous()
+
+    def _upload(self, images: np.ndarray, indices: np.ndarray) -> torch.Tensor:
+        shape = (len(indices), *images.shape[1:])
+        uploaded = torch.empty(shape, dtype=torch.uint8, device=self.device)
+        for start in range(0, len(indices), _UPLOAD_ROWS):
+            part = slice(start, start + _UPLOAD_ROWS)
+            uploaded[part] = torch.from_numpy(images[indices[part]]).to(self.device)
+        return uploaded
+
+
+def _as_tensor(array: np.ndarray) -> torch.Tensor:
+    with warnings.catch_warnings():
+        # An array mapped from disk is read-only; torch warns of that, and nothing here writes to it.
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(array)
+
+
+def _stream(seed: int, epoch: int) -> int:
+    """A generator's seed from two numbers, well apart for neighbouring ones."""
+    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
