@@ -5,7 +5,7 @@ from storage.epochs import EpochRecord, read_epochs, record_epoch
 from storage.errors import DATABASE_ERRORS, StorageError, explain
 from storage.rdb import HardenedStorage, open_storage
 from storage.studies import create_study, open_study, study_names
-from storage.trials import Outcome, abandon_trial
+from storage.trials import CONFIGURATION, OUTCOME, OVERRIDES, REASON, Outcome, abandon_trial
 from storage.url import DEFAULT_URL, absolute_url, parse_url, show_url
 from storage.workers import (
     HEARTBEAT_SECONDS,
@@ -18,9 +18,13 @@ from storage.workers import (
 )
 
 __all__ = [
+    "CONFIGURATION",
     "DATABASE_ERRORS",
     "DEFAULT_URL",
     "HEARTBEAT_SECONDS",
+    "OUTCOME",
+    "OVERRIDES",
+    "REASON",
     "EpochRecord",
     "HardenedStorage",
     "Outcome",

@@ -1,0 +1,137 @@
+"""The configuration of one training run: layer, model, training, data, seed.
+
+It holds everything that training needs and nothing of a study, so that an exported one trains by
+itself. Values are addressed by dotted names, ``layer.edge``.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Section(BaseModel):
+    """Base of all sections: immutable, and unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class LayerConfig(Section):
+    """The layer under test; see :class:`interpodil.InterpodilConv2d` for the meaning."""
+
+    kernel_size: int = Field(3, ge=1, le=15)
+    dilation: int = Field(2, ge=1, le=16)
+    growth: int | None = Field(None, ge=1)
+    fade: float = Field(1.0, ge=0, le=64)
+    edge: float = 0.5
+    corner: float = 0.25
+    init_scale: float = Field(1.0, gt=0)
+    stride: int = Field(1, ge=1)
+
+    @model_validator(mode="after")
+    def _growth_fits_the_window(self) -> Self:
+        window = self.dilation * (self.kernel_size - 1) + 1
+        if self.growth is not None and (self.growth < window or (self.growth - window) % 2):
+            raise ValueError(
+                f"growth {self.growth} does not fit: with kernel_size {self.kernel_size} and "
+                f"dilation {self.dilation} it is {window}, {window + 2}, {window + 4}, ..."
+            )
+        return self
+
+
+class ModelConfig(Section):
+    """The network around the layer under test."""
+
+    name: Literal["tutorial", "resnet18"] = "tutorial"
+
+
+class TrainingConfig(Section):
+    """Optimisation: SGD with momentum under a one-cycle schedule.
+
+    Attributes:
+        learning_rate: the schedule's peak.
+        warmup: the share of the steps in which the rate rises to its peak.
+        crop: random shift in pixels, each way (0: none).
+        precision: ``auto`` is bfloat16 on GPUs that have it, and float32 elsewhere.
+    """
+
+    epochs: int = Field(10, ge=1)
+    batch_size: int = Field(128, ge=1)
+    learning_rate: float = Field(0.1, gt=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    nesterov: bool = True
+    weight_decay: float = Field(5e-4, ge=0)
+    warmup: float = Field(0.25, gt=0, lt=1)
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    crop: int = Field(0, ge=0)
+    flip: bool = True
+    channels_last: bool = True
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+
+    @model_validator(mode="after")
+    def _nesterov_needs_momentum(self) -> Self:
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov needs momentum above 0; set nesterov to false")
+        return self
+
+
+class DataConfig(Section):
+    """The pictures.
+
+    Attributes:
+        size: height and width in pixels; ``None`` for the dataset's own.
+        validation: the share of the training pictures held out for validation.
+        train_limit, validation_limit: use at most so many pictures, classes kept in balance.
+    """
+
+    name: str = "cifar10"
+    size: int | None = Field(None, ge=8)
+    validation: float = Field(0.1, gt=0, lt=1)
+    train_limit: int | None = Field(None, ge=1)
+    validation_limit: int | None = Field(None, ge=1)
+
+
+class RunConfig(Section):
+    """One training run, whole."""
+
+    layer: LayerConfig = LayerConfig()
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+    data: DataConfig = DataConfig()
+    seed: int = Field(0, ge=0)
+
+    def value(self, name: str) -> Any:
+        """The value at a dotted name."""
+        node: Any = self
+        for part in name.split("."):
+            node = getattr(node, part)
+        return node
+
+    def with_values(self, values: Mapping[str, Any]) -> Self:
+        """A copy with the values at these dotted names.
+
+        Raises:
+            pydantic.ValidationError: a value is refused.
+        """
+        tree = self.model_dump()
+        for name, value in values.items():
+            *path, last = name.split(".")
+            node = tree
+            for part in path:
+                node = node[part]
+            node[last] = value
+        return type(self).model_validate(tree)
+
+
+def setting_names() -> list[str]:
+    """The dotted names of all settings of a run, in reading order."""
+    return list(_leaf_names(RunConfig, ""))
+
+
+def _leaf_names(section: type[BaseModel], prefix: str) -> Iterator[str]:
+    for name, field in section.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield from _leaf_names(inner, f"{prefix}{name}.")
+        else:
+            yield prefix + name

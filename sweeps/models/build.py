@@ -1,0 +1,58 @@
+"""A model from its configuration."""
+
+import torch
+from torch import nn
+
+from interpodil import InterpodilConv2d
+from sweeps.config import LayerConfig, RunConfig
+from sweeps.models.resnet18 import STEM_CHANNELS, resnet18_with_stem
+from sweeps.models.tutorial import CHANNELS, Tutorial
+
+
+def build_layer(
+    config: LayerConfig, in_channels: int, out_channels: int, *, bias: bool
+) -> InterpodilConv2d:
+    """The layer under test, keeping the picture's size at stride 1."""
+    return InterpodilConv2d(
+        in_channels,
+        out_channels,
+        config.kernel_size,
+        stride=config.stride,
+        padding=config.kernel_size // 2,
+        dilation=config.dilation,
+        bias=bias,
+        fade=config.fade,
+        growth=config.growth,
+        edge=config.edge,
+        corner=config.corner,
+        init_scale=config.init_scale,
+    )
+
+
+def build_model(config: RunConfig, *, size: int, num_classes: int) -> nn.Module:
+    """The network that a configuration describes, freshly initialised from torch's generator.
+
+    Args:
+        config: the run.
+        size: height and width of the pictures in pixels.
+        num_classes: number of outputs.
+
+    Raises:
+        ValueError: the configuration does not go with pictures of this size.
+    """
+    layer = config.layer
+    if config.model.name == "resnet18":
+        return resnet18_with_stem(build_layer(layer, 3, STEM_CHANNELS, bias=False), num_classes)
+    first = build_layer(layer, 3, CHANNELS, bias=True)
+    return Tutorial(first, layer.stride, size, num_classes)
+
+
+def check_model(config: RunConfig, *, size: int, num_classes: int) -> None:
+    """Build the model and run it without data, to see whether it can be trained.
+
+    Raises:
+        ValueError: the configuration does not go with pictures of this size.
+    """
+    with torch.device("meta"):
+        model = build_model(config, size=size, num_classes=num_classes)
+        model(torch.empty(2, 3, size, size))

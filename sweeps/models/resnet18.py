@@ -1,0 +1,22 @@
+"""ResNet-18 with the layer as its stem, for large pictures."""
+
+from torch import nn
+from torchvision.models import resnet18
+
+STEM_CHANNELS = 64
+
+
+def resnet18_with_stem(stem: nn.Conv2d, num_classes: int) -> nn.Module:
+    """torchvision's ResNet-18, untrained, its 7x7 stem replaced.
+
+    Args:
+        stem: the layer under test, 3 to 64 channels, without bias.
+        num_classes: number of outputs.
+
+    Shape:
+        - Input: (N, 3, H, W)
+        - Output: (N, num_classes)
+    """
+    model = resnet18(num_classes=num_classes)
+    model.conv1 = stem
+    return model

@@ -1,0 +1,112 @@
+"""A study for a spec: made once, with the data's fingerprint and the trials to try first."""
+
+import json
+from typing import Any
+
+import optuna
+
+from storage import CONFIGURATION, OVERRIDES, HardenedStorage, create_study
+from sweeps.attributes import DATA_SIZE, FINGERPRINT, METRIC, SPEC, TARGET
+from sweeps.data import Dataset
+from sweeps.errors import SweepsError
+from sweeps.notes import study_note, write_note
+from sweeps.spec import Spec
+from sweeps.validation import validate
+
+
+def study_name(spec: Spec) -> str:
+    """The name of a spec's study: a fallback's data show in it."""
+    return f"{spec.name}-{spec.data.name}"
+
+
+def spec_tree(spec: Spec) -> dict[str, Any]:
+    """The spec as a plain tree, as it would be written in YAML, without what is at its default."""
+    tree: dict[str, Any] = json.loads(
+        spec.model_dump_json(by_alias=True, exclude_defaults=True, exclude_none=True)
+    )
+    return tree
+
+
+def read_spec(study: optuna.Study) -> Spec:
+    """The spec that a study was made from.
+
+    Raises:
+        SweepsError: the study is not one of ours.
+    """
+    tree = study.user_attrs.get(SPEC)
+    if tree is None:
+        raise SweepsError(f"{study.study_name}: this study was not made by `sweeps run`")
+    return validate(Spec, tree, study.study_name)
+
+
+def open_or_create_study(
+    storage: HardenedStorage, spec: Spec, name: str, dataset: Dataset
+) -> optuna.Study:
+    """The study of that name, made if there is none, with the spec's budget as its target.
+
+    Raises:
+        SweepsError: there is one, made with other settings or other pictures.
+    """
+    study = create_study(storage, name, spec.direction, lambda study: _set_up(study, spec, dataset))
+    _refuse_other_spec(study, spec)
+    _refuse_other_pictures(study, dataset)
+    if study.user_attrs.get(TARGET) != spec.budget.trials:
+        study.set_user_attr(TARGET, spec.budget.trials)
+    return study
+
+
+def _set_up(study: optuna.Study, spec: Spec, dataset: Dataset) -> None:
+    study.set_user_attr(SPEC, spec_tree(spec))
+    study.set_user_attr(FINGERPRINT, dataset.fingerprint)
+    study.set_user_attr(DATA_SIZE, dataset.size)
+    study.set_user_attr(METRIC, spec.metric)
+    study.set_user_attr(TARGET, spec.budget.trials)
+    study.set_metric_names([spec.metric])
+    write_note(study, study_note(spec, dataset))
+    queued = {trial.user_attrs.get(CONFIGURATION) for trial in study.trials}
+    for configuration in spec.try_first:
+        if configuration.name in queued:
+            continue
+        values = spec.configuration_values(configuration)
+        # What the search space cannot express is fixed for this trial and is no parameter of it.
+        params = {
+            name: value
+            for name, value in values.items()
+            if name in spec.search and spec.search[name].contains(value)
+        }
+        overrides = {name: value for name, value in values.items() if name not in params}
+        study.enqueue_trial(
+            params, user_attrs={CONFIGURATION: configuration.name, OVERRIDES: overrides}
+        )
+
+
+def _refuse_other_spec(study: optuna.Study, spec: Spec) -> None:
+    changed = _differences(spec_tree(read_spec(study)), spec_tree(spec))
+    # A budget may grow, words may change.
+    changed = [name for name in changed if name.split(".")[0] not in ("budget", "description")]
+    if changed:
+        raise SweepsError(
+            f"{study.study_name}: this study was made with other settings ({', '.join(changed)}); "
+            "start another with --study NAME, or bring the settings back"
+        )
+
+
+def _differences(old: Any, new: Any, path: str = "") -> list[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+        return [
+            inner
+            for name in names
+            for inner in _differences(old.get(name), new.get(name), f"{path}.{name}".lstrip("."))
+        ]
+    return [] if old == new else [path]
+
+
+def _refuse_other_pictures(study: optuna.Study, dataset: Dataset) -> None:
+    made_with = (study.user_attrs.get(FINGERPRINT), study.user_attrs.get(DATA_SIZE))
+    if made_with != (dataset.fingerprint, dataset.size):
+        raise SweepsError(
+            f"{study.study_name}: this study was made with other pictures ({made_with[0]}, "
+            f"{made_with[1]} pixels) than the {dataset.name} at hand ({dataset.fingerprint}, "
+            f"{dataset.size} pixels); start another with --study NAME, or bring the pictures back"
+        )

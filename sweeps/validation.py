@@ -1,0 +1,121 @@
+"""YAML text to a validated model; a mistake is told with its path and the nearest right name."""
+
+import difflib
+import re
+import types
+import typing
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from sweeps.errors import SweepsError
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML that refuses a key written twice and reads ``1e-3`` as a number."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                line = key_node.start_mark.line + 1
+                raise yaml.MarkedYAMLError(problem=f"{key!r} stands twice, again at line {line}")
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+def load_yaml(text: str, source: str) -> dict[str, Any]:
+    """Parse YAML text whose top level is a mapping.
+
+    Raises:
+        SweepsError: it is not, or no YAML at all; the line is named.
+    """
+    try:
+        tree = yaml.load(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise SweepsError(f"{source}{mark}: not valid YAML: {error.problem}") from None
+    except yaml.YAMLError as error:
+        raise SweepsError(f"{source}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(tree, dict):
+        raise SweepsError(f"{source}: expected keys and values at the top, as in `name: my-sweep`")
+    return tree
+
+
+def dump_yaml(tree: dict[str, Any]) -> str:
+    """Plain YAML, keys in the order given."""
+    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=100)
+
+
+def validate(model: type[M], tree: Any, source: str) -> M:
+    """Check a tree against a model.
+
+    Raises:
+        SweepsError: it does not fit; a line for every mistake.
+    """
+    try:
+        return model.model_validate(tree)
+    except ValidationError as error:
+        raise SweepsError(describe(error, source, model)) from None
+
+
+def describe(error: ValidationError, source: str, model: type[BaseModel]) -> str:
+    """The mistakes of a validation, a line each: where, what, and the remedy."""
+    lines = []
+    for mistake in error.errors(include_url=False):
+        path = ".".join(str(part) for part in mistake["loc"])
+        where = f"{source}: {path}" if path else source
+        if mistake["type"] == "extra_forbidden":
+            known = _fields_at(model, mistake["loc"][:-1])
+            lines.append(f"{where}: {unknown_name(str(mistake['loc'][-1]), known)}")
+        elif mistake["type"] == "missing":
+            lines.append(f"{where}: is missing")
+        else:
+            message = mistake["msg"].removeprefix("Value error, ")
+            message = message[:1].lower() + message[1:]
+            given = mistake["input"]
+            shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
+            lines.append(f"{where}: {message}{shown}")
+    return "\n".join(dict.fromkeys(lines))
+
+
+def unknown_name(name: str, known: Sequence[str]) -> str:
+    """What to say of a name that is not one of the known."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    if not near and "." not in name:
+        # `edge` for `layer.edge`
+        near = [dotted for dotted in known if dotted.rsplit(".", 1)[-1] == name][:1]
+    if near:
+        return f"no such key; did you mean {near[0]}?"
+    return f"no such key; there are: {', '.join(known)}"
+
+
+def _fields_at(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
+    current: Any = model
+    for part in path:
+        if isinstance(part, str) and part in getattr(current, "model_fields", {}):
+            current = current.model_fields[part].annotation
+        current = _model_in(current) or current
+    fields = getattr(current, "model_fields", {})
+    return [field.alias or name for name, field in fields.items()]
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    if typing.get_origin(annotation) in (list, dict, tuple, typing.Union, types.UnionType):
+        for inner in typing.get_args(annotation):
+            found = _model_in(inner)
+            if found is not None:
+                return found
+    return None
