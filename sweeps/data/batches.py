@@ -15,12 +15,13 @@ _UPLOAD_ROWS = 4096
 class Batches:
     """Iterates over pictures in batches, as `(images, labels)` on a device.
 
-    `images` is float32 [B, 3, S, S], normalised per channel; `labels` int64 [B]. What an epoch yields
-    depends on the arguments, the seed and the epoch's number alone: not on torch's global generator, the
-    device, or what was iterated before. Iterating again gives the same epoch until `set_epoch`.
+    `images` is float32 [B, 3, S, S], normalised per channel; `labels` int64 [B]. What an epoch
+    yields depends on the arguments, the seed and the epoch's number alone: not on torch's global
+    generator, the device, or what was iterated before. Iterating again gives the same epoch until
+    `set_epoch`.
 
-    On a device other than the CPU the chosen pictures are moved there once, as uint8; on the CPU each batch is
-    read from `images`, which may be mapped from disk.
+    On a device other than the CPU the chosen pictures are moved there once, as uint8; on the CPU
+    each batch is read from `images`, which may be mapped from disk.
 
     Args:
         images: uint8 [N, S, S, 3].
@@ -29,7 +30,7 @@ class Batches:
         batch_size: pictures in a batch; the last one may have fewer.
         mean: per channel, in 0..1.
         std: likewise, positive.
-        crop: shift each picture by up to so many pixels each way, the border reflected; less than S.
+        crop: shift each picture by up to so many pixels each way, the border reflected; below S.
         flip: mirror half of the pictures, at random.
         shuffle: another order in each epoch; False keeps that of `indices`.
         seed: non-negative, of everything random.
@@ -77,7 +78,7 @@ class Batches:
             self._rows = torch.arange(len(indices))
         self._labels = torch.from_numpy(np.asarray(labels, dtype=np.int64)[indices])
         self._labels = self._labels.to(self.device)
-        # Laid out along a row of pixels: a row is long enough to work on at full speed, a pixel is not.
+        # Repeated along a row of pixels: the three values of a pixel are too few to vectorise over.
         scale = 255 * torch.tensor(list(std) * size, dtype=torch.float64)
         shift = torch.tensor(list(mean) * size, dtype=torch.float64) * 255 / scale
         self._scale = (1 / scale).float().to(self.device)
@@ -159,7 +160,7 @@ class Batches:
 
 def _as_tensor(array: np.ndarray) -> torch.Tensor:
     with warnings.catch_warnings():
-        # An array mapped from disk is read-only; torch warns of that, and nothing here writes to it.
+        # Torch warns that an array mapped from disk is read-only; nothing here writes to it.
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(array)
 

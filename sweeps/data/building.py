@@ -22,8 +22,8 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 def build_lock(name: str, data_dir: Path, progress: bool) -> Iterator[None]:
     """Holds the lock for building `name`, so that one process builds and the others wait.
 
-    The system drops the lock of a process that dies. What dead builds left is removed here: under the
-    lock no temporary folder of this dataset has a living owner.
+    The system drops the lock of a process that dies. What dead builds left is removed here: under
+    the lock no temporary folder of this dataset has a living owner.
 
     Raises:
         SweepsError: the data folder cannot be made or written.

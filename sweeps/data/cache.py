@@ -1,18 +1,21 @@
 """A cache folder: two splits as uint8 arrays that processes map into memory, and `meta.json`."""
 
 import datetime
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from sweeps.data.contents import channel_statistics, content_fingerprint
+from sweeps.data.contents import Fingerprint, channel_statistics
 from sweeps.data.dataset import Dataset, Split
 from sweeps.data.meta import Meta, read_meta, write_meta
 from sweeps.errors import SweepsError
 
 SPLITS = ("train", "test")
+
+_CHUNK_BYTES = 16 * 2**20
 
 
 def images_path(folder: Path, split: str) -> Path:
@@ -122,7 +125,7 @@ class CacheWriter:
         picture = (self.size, self.size, 3)
         if images.dtype != np.uint8 or images.shape[-3:] != picture:
             raise ValueError(f"expected uint8 {picture}, got {images.dtype} {images.shape}")
-        data = memoryview(np.ascontiguousarray(images)).cast("B")
+        data = memoryview(images.tobytes())
         position = self._offsets[split] + row * self.size * self.size * 3
         while data:
             written = os.pwrite(self._files[split], data, position)
@@ -138,14 +141,14 @@ class CacheWriter:
         for file in self._files.values():
             os.fsync(file)
         self.close()
-        arrays = {
-            split: (
-                np.load(images_path(self._folder, split), mmap_mode="r"),
-                np.load(labels_path(self._folder, split)),
-            )
-            for split in SPLITS
-        }
-        mean, std = channel_statistics(arrays["train"][0])
+        mean, std = channel_statistics(self._chunks("train"))
+        if fingerprint is None:
+            digest = Fingerprint(self._classes)
+            for split in SPLITS:
+                shape = (self._counts[split], self.size, self.size, 3)
+                labels = np.load(labels_path(self._folder, split))
+                digest.add_split(split, shape, labels, self._chunks(split))
+            fingerprint = digest.hexdigest()
         meta = Meta(
             name=self._name,
             source=self._source,
@@ -155,8 +158,19 @@ class CacheWriter:
             counts=self._counts,
             mean=mean,
             std=std,
-            fingerprint=fingerprint or content_fingerprint(self._classes, arrays),
+            fingerprint=fingerprint,
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         )
         write_meta(self._folder, meta)
         return meta
+
+    def _chunks(self, split: str) -> Iterator[np.ndarray]:
+        """Reads a split's pictures some at a time, uint8 [n, S, S, 3]."""
+        picture = (self.size, self.size, 3)
+        rows = max(1, _CHUNK_BYTES // math.prod(picture))
+        with images_path(self._folder, split).open("rb") as file:
+            file.seek(self._offsets[split])
+            for start in range(0, self._counts[split], rows):
+                count = min(rows, self._counts[split] - start)
+                chunk = np.fromfile(file, dtype=np.uint8, count=count * math.prod(picture))
+                yield chunk.reshape(count, *picture)

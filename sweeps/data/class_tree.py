@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -52,8 +53,8 @@ class _Folder:
 def read_class_tree(path: Path, entries: Iterable[Entry]) -> ClassTree:
     """Finds splits, classes and pictures in a listing.
 
-    Splits are folders `train` and `test` (or `val`, `valid`, `validation`), at the top or inside one
-    common folder. Where there is no test split a sixth of every class becomes it.
+    Splits are folders `train` and `test` (or `val`, `valid`, `validation`), at the top or inside
+    one common folder. Where there is no test split a sixth of every class becomes it.
 
     Args:
         path: what was listed, for messages.
@@ -89,7 +90,7 @@ def read_class_tree(path: Path, entries: Iterable[Entry]) -> ClassTree:
         train = _classes(path, root.folders[splits["train"]], (*prefix, splits["train"]))
         held_out = next((splits[n] for n in _TEST_NAMES if n in splits), None)
         used = {splits["train"], held_out}
-        test = held_out and _classes(path, root.folders[held_out], (*prefix, held_out))
+        test = _classes(path, root.folders[held_out], (*prefix, held_out)) if held_out else None
         notes += [f"the folder {n!r} is left out" for n in sorted(root.folders) if n not in used]
         if test:
             _check_agreement(path, train, test)
@@ -113,7 +114,7 @@ def _add(path: Path, root: _Folder, entry: Entry) -> None:
 
 
 def _split_folders(root: _Folder) -> dict[str, str]:
-    """Split name -> folder name. A folder with pictures of its own is a class, whatever its name."""
+    """Split name -> folder name; a folder with pictures of its own is a class all the same."""
     return {
         name.lower(): name
         for name, folder in root.folders.items()
@@ -127,7 +128,7 @@ def _classes(path: Path, split: _Folder, prefix: Parts) -> dict[str, list[Parts]
         pictures = sorted(split.folders[name].all_pictures((*prefix, name)))
         if not pictures:
             raise SweepsError(f"{path}: the class {'/'.join((*prefix, name))!r} has no pictures")
-        for first, second in zip(pictures, pictures[1:], strict=False):
+        for first, second in pairwise(pictures):
             if first == second:
                 raise SweepsError(f"{path} has {'/'.join(first)!r} twice")
         classes[name] = pictures
@@ -169,7 +170,7 @@ def _number(
     train: dict[str, list[Parts]], test: dict[str, list[Parts]], notes: list[str]
 ) -> ClassTree:
     rows = {}
-    labels = defaultdict(list)
+    labels: dict[str, list[int]] = defaultdict(list)
     for split, classes in (("train", train), ("test", test)):
         for label, pictures in enumerate(classes.values()):
             for picture in pictures:

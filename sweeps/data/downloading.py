@@ -32,9 +32,9 @@ _SILENCE_TIMEOUT = 20.0
 def build_download(folder: Path, name: str, progress: bool) -> None:
     """Downloads `cifar10`, `imagenette` or `stl10` and fills the empty cache folder `folder`.
 
-    The archive and what is unpacked of it lie in `folder` meanwhile and are removed at the end. Rows are
-    ordered by class, then as the archive orders them. `imagenette` is the 320-pixel version,
-    scaled and cropped to 224 exactly as an import of that archive would.
+    The archive and what is unpacked of it lie in `folder` meanwhile and are removed at the end.
+    Rows are ordered by class, then as the archive orders them. `imagenette` is the 320-pixel
+    version, scaled and cropped to 224 exactly as an import of that archive would.
 
     Raises:
         SweepsError: there is no internet, or what came was not the archive.
@@ -130,8 +130,8 @@ def _fetching(name: str, url: str, progress: bool) -> Iterator[None]:
 def _await_answer(url: str) -> None:
     """Asks for the headers of `url`.
 
-    In a thread, for a socket's timeout bounds neither the look-up of the name nor the sum over all of
-    a server's addresses, and where packets are swallowed each of these takes its time.
+    In a thread, for a socket's timeout bounds neither the look-up of the name nor the sum over all
+    of a server's addresses, and where packets are swallowed each of these takes its time.
 
     Raises:
         OSError: nothing answered within the time; an answer, whatever it says, is fine.

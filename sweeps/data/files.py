@@ -36,7 +36,7 @@ class Entry:
 def iterate_files(path: Path) -> Iterator[Entry]:
     """Yields every file and folder under a directory or inside an archive, in its own order.
 
-    Hidden ones (`.DS_Store`, `__MACOSX`) are left out. A tar may be compressed by gzip, bzip2 or xz.
+    Hidden ones (`.DS_Store`, `__MACOSX`) are left out. A tar may be compressed (gzip, bzip2, xz).
 
     Raises:
         SweepsError: `path` does not exist, cannot be read, is no archive, is truncated or damaged,

@@ -46,9 +46,9 @@ def import_dataset(
 ) -> ImportResult:
     """Makes the dataset `name` of a class-folder tree, a directory or a tar or zip archive.
 
-    Splits are folders `train` and `test` (or `val`, `valid`, `validation`), at the top or inside one
-    common folder; without them a sixth of every class becomes the test split. An archive is read as
-    it stands, nothing is extracted to disk.
+    Splits are folders `train` and `test` (or `val`, `valid`, `validation`), at the top or inside
+    one common folder; without them a sixth of every class becomes the test split. An archive is
+    read as it stands, nothing is extracted to disk.
 
     Args:
         name: by which `open_dataset` finds it afterwards.

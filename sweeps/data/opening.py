@@ -27,8 +27,8 @@ def open_dataset(
 ) -> Dataset:
     """Opens a dataset, downloading, drawing or scaling it first where that is needed.
 
-    Several processes may call this at once: one builds, the others wait and map the same files. What
-    is on disk already is opened without writing anything.
+    Several processes may call this at once: one builds, the others wait and map the same files.
+    What is on disk already is opened without writing anything.
 
     Args:
         name: `cifar10`, `imagenette`, `stl10`, `patterns` or what was imported.
@@ -39,8 +39,8 @@ def open_dataset(
         progress: show progress on stderr.
 
     Raises:
-        SweepsError: the dataset is unknown, is not on disk and cannot be downloaded, is smaller than
-            `size`, is damaged; or the data folder is not writable or its disk full.
+        SweepsError: the dataset is unknown, is not on disk and cannot be downloaded, is smaller
+            than `size`, is damaged; or the data folder is not writable or its disk full.
     """
     data_dir = Path(data_dir)
     if name == PATTERNS:

@@ -4,7 +4,7 @@ import io
 import warnings
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 # Named, so that nothing a file says brings in a format that runs other programs (EPS does).
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
@@ -25,13 +25,13 @@ def is_picture(file_name: str) -> bool:
 def decode(data: bytes, size: int | None) -> np.ndarray:
     """Decodes a picture to uint8 RGB [H, W, 3].
 
-    Grey, palette and CMYK become RGB, transparent parts white, 16 bits per channel eight, and a camera's
-    orientation tag is obeyed. Of an animation the first frame is taken.
+    Grey, palette and CMYK become RGB, transparent parts white, 16 bits per channel eight, and a
+    camera's orientation tag is obeyed. Of an animation the first frame is taken.
 
     Args:
         data: the file's contents.
-        size: scale the shorter side to `size` pixels with antialias and crop the centre to a square;
-            None keeps the picture as it is.
+        size: scale the shorter side to `size` pixels with antialias and crop the centre to a
+            square; None keeps the picture as it is.
 
     Raises:
         BadPicture: it is damaged, no picture, or has more pixels than Pillow's limit.
@@ -82,6 +82,6 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, Image.UnidentifiedImageError):
+    if isinstance(error, UnidentifiedImageError):
         return "not a picture"
     return (str(error) or type(error).__name__).splitlines()[0]

@@ -45,10 +45,10 @@ def split_train_validation(
         validation.append(rows[:count])
         train.append(rows[count:])
     parts = _limited(train, train_limit), _limited(validation, validation_limit)
-    for name, part in zip(("train", "validation"), parts, strict=True):
-        if len(part) == 0:
+    for name, rows in zip(("train", "validation"), parts, strict=True):
+        if len(rows) == 0:
             raise SweepsError(
-                f"a validation fraction of {fraction} of {len(labels)} pictures leaves no {name} part"
+                f"the validation fraction {fraction} of {len(labels)} pictures leaves {name} empty"
             )
     return parts
 
