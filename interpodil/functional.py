@@ -9,6 +9,7 @@ from interpodil.convolution_arguments import PaddingMode, check_stride_and_paddi
 from interpodil.expansion import expand, expands, expansion_tensor
 from interpodil.padding import padding_sides
 from interpodil.pair import pair
+from interpodil.tent import check_tent_coefficients
 
 
 def interpodil_conv2d(
@@ -154,6 +155,7 @@ def _expansion_of(
         )
     kernel_size = (weight.shape[2], weight.shape[3])
     dilations = pair(dilation, "dilation", minimum=1)
+    check_tent_coefficients(edge, corner)
     if not expands(kernel_size, dilations, fade, growth):
         return None
     return expansion_tensor(

@@ -44,9 +44,7 @@ def tent(
     """
     if min(dilation) < 1:
         raise ValueError(f"dilation must be >= 1, got {dilation!r}")
-    for name, value in (("edge", edge), ("corner", corner)):
-        if not -math.inf < value < math.inf:
-            raise ValueError(f"{name} must be finite, got {value!r}")
+    check_tent_coefficients(edge, corner)
     knots = ((1.0, edge), (edge, corner))
     rows, columns = (_knot_weights(d) for d in dilation)
     return tuple(
@@ -56,6 +54,13 @@ def tent(
         )
         for row in rows
     )
+
+
+def check_tent_coefficients(edge: float, corner: float) -> None:
+    """Raise a :class:`ValueError` if a tent coefficient is not finite."""
+    for name, value in (("edge", edge), ("corner", corner)):
+        if not -math.inf < value < math.inf:
+            raise ValueError(f"{name} must be finite, got {value!r}")
 
 
 def _knot_weights(dilation: int) -> tuple[tuple[float, float], ...]:

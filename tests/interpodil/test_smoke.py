@@ -1,0 +1,63 @@
+"""The package imports, says what it is and runs its own examples."""
+
+import ast
+import doctest
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import interpodil
+from interpodil import InterpodilConv2d
+
+
+def test_everything_public_is_there():
+    for name in interpodil.__all__:
+        assert getattr(interpodil, name).__doc__
+
+
+def test_a_layer_trains():
+    torch.manual_seed(0)
+    layer = InterpodilConv2d(2, 3, padding=1)
+    optimiser = torch.optim.SGD(layer.parameters(), lr=0.05)
+    x, target = torch.randn(4, 2, 8, 8), torch.randn(4, 3, 8, 8)
+    losses = []
+    for _ in range(20):
+        loss = torch.nn.functional.mse_loss(layer(x), target)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.9 * losses[0]
+
+
+def test_repr_names_what_conv2d_does_not_have():
+    plain = repr(InterpodilConv2d(3, 4))
+    assert plain == (
+        "InterpodilConv2d(3, 4, kernel_size=(3, 3), stride=(1, 1), dilation=(2, 2), "
+        "fade=1.0, edge=0.5, corner=0.25)"
+    )
+    full = repr(InterpodilConv2d(3, 4, fade=2, growth=5, edge=0.4, corner=0.1, init_scale=1.5))
+    assert "fade=2, growth=5, edge=0.4, corner=0.1, init_scale=1.5" in full
+
+
+@pytest.mark.parametrize("name", ["conv", "expansion", "functional", "init", "tent"])
+def test_docstring_examples(name):
+    module = importlib.import_module(f"interpodil.{name}")
+    names = {"torch": torch, **{n: getattr(interpodil, n) for n in interpodil.__all__}}
+    results = doctest.testmod(module, extraglobs=names)
+    assert results.attempted > 0
+    assert results.failed == 0
+
+
+def test_imports_torch_and_the_standard_library_only():
+    files = list(Path(interpodil.__file__).parent.rglob("*.py"))
+    assert len(files) > 5
+    allowed = {"torch", "interpodil", *sys.stdlib_module_names}
+    for node in (node for path in files for node in ast.walk(ast.parse(path.read_text()))):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            names = [node.module]
+        assert {name.split(".")[0] for name in names} <= allowed
