@@ -162,7 +162,11 @@ def _download_errors(name: str) -> Iterator[None]:
     try:
         yield
     except (urllib.error.URLError, TimeoutError, ConnectionError, ssl.SSLError) as error:
-        reason = getattr(error, "reason", None) or error
+        reason: object = error
+        if isinstance(error, urllib.error.URLError) and not isinstance(
+            error, urllib.error.HTTPError
+        ):
+            reason = error.reason
         raise SweepsError(f"cannot download {name}: {reason}; {way_out}") from error
     except (RuntimeError, tarfile.TarError, EOFError, zlib.error, ValueError, KeyError) as error:
         raise SweepsError(

@@ -76,9 +76,9 @@ def draw(name: str, count: int, size: int, seed: tuple[int, ...]) -> Iterator[np
     chunk = max(1, _CHUNK_PIXELS // size**2)
     for start in range(0, count, chunk):
         part = values[start : start + chunk]
-        noise = random.random_sample((len(part), size, size, 3))
-        noise += random.random_sample((len(part), size, size, 1))
-        yield _render(name, part, size, noise - 1)
+        # One draw, picture by picture: three for the channels and one that they share.
+        noise = random.random_sample((len(part), size, size, 4))
+        yield _render(name, part, size, noise[..., :3] + noise[..., 3:] - 1)
 
 
 def _render(name: str, values: np.ndarray, size: int, noise: np.ndarray) -> np.ndarray:

@@ -1,0 +1,134 @@
+"""Batches against a slow reference that works picture by picture."""
+
+import numpy as np
+import pytest
+import torch
+
+from sweeps.data.batches import Batches
+
+MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
+IMAGES = np.random.RandomState(0).randint(0, 256, (50, 9, 9, 3), dtype=np.uint8)
+LABELS = np.arange(50) % 7
+
+
+def batches(indices=None, batch_size=8, **options):
+    indices = np.arange(50) if indices is None else indices
+    return Batches(IMAGES, LABELS, indices, batch_size, MEAN, STD, **options)
+
+
+def whole(iterable):
+    images, labels = zip(*iterable, strict=True)
+    return torch.cat(images), torch.cat(labels)
+
+
+def normalised(images):
+    return ((images / 255 - np.array(MEAN)) / np.array(STD)).transpose(0, 3, 1, 2)
+
+
+def test_plain_is_normalised_in_order():
+    images, labels = whole(batches([4, 40, 2]))
+    assert images.dtype == torch.float32
+    np.testing.assert_allclose(images, normalised(IMAGES[[4, 40, 2]]), atol=1e-5)
+    assert labels.tolist() == [4, 5, 2]
+    assert labels.dtype == torch.int64
+
+
+def variants(image, crop):
+    """Every result that shifting and mirroring may give, keyed by its bytes."""
+    padded = np.pad(image, ((crop, crop), (crop, crop), (0, 0)), mode="reflect")
+    found = {}
+    for y in range(2 * crop + 1):
+        for x in range(2 * crop + 1):
+            cut = padded[y : y + 9, x : x + 9]
+            found[cut.tobytes()] = (y, x, False)
+            found[cut[:, ::-1].tobytes()] = (y, x, True)
+    return found
+
+
+@pytest.mark.parametrize("crop", [0, 1, 3, 8])
+@pytest.mark.parametrize("flip", [False, True])
+def test_crop_and_flip_equal_pad_cut_and_mirror(crop, flip):
+    rounds = batches(crop=crop, flip=flip)
+    seen = set()
+    for epoch in range(4):
+        rounds.set_epoch(epoch)
+        images, labels = whole(rounds)
+        pixels = images.permute(0, 2, 3, 1).double() * torch.tensor(STD) + torch.tensor(MEAN)
+        pixels = (pixels * 255).round().to(torch.uint8).numpy()
+        for row in range(50):
+            seen.add(variants(IMAGES[row], crop)[pixels[row].tobytes()])
+        np.testing.assert_array_equal(labels, LABELS)
+    assert {s[0] for s in seen} >= {0, crop, 2 * crop} or crop == 8
+    # Shifted by the whole width a picture is its own mirror image.
+    assert {s[2] for s in seen} == ({False, True} if flip else {False}) or crop == 8
+
+
+def test_shuffling_is_a_permutation_by_seed_and_epoch():
+    rounds = batches(np.arange(30), shuffle=True, crop=2, flip=True, seed=5)
+    first, again = whole(rounds), whole(rounds)
+    torch.testing.assert_close(first, again, rtol=0, atol=0)
+    torch.manual_seed(999)
+    fresh = whole(batches(np.arange(30), shuffle=True, crop=2, flip=True, seed=5))
+    torch.testing.assert_close(first, fresh, rtol=0, atol=0)
+    rounds.set_epoch(1)
+    assert not torch.equal(whole(rounds)[0], first[0])
+    assert not torch.equal(
+        whole(batches(np.arange(30), shuffle=True, crop=2, flip=True, seed=6))[0], first[0]
+    )
+    plain = whole(batches(np.arange(30), shuffle=True))[0]
+    expected = torch.from_numpy(normalised(IMAGES[:30])).float()
+    distance = (plain[:, None] - expected).abs().flatten(2).amax(2)
+    assert sorted(distance.argmin(1).tolist()) == list(range(30))
+    assert distance.min(1).values.max() < 1e-5
+
+
+def test_the_global_generator_is_left_alone():
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    whole(batches(shuffle=True, crop=1, flip=True))
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_an_epoch_does_not_depend_on_the_batch_size():
+    options = {"shuffle": True, "crop": 2, "flip": True}
+    torch.testing.assert_close(whole(batches(**options)), whole(batches(batch_size=50, **options)))
+
+
+def test_lengths():
+    assert (len(batches()), batches().pictures) == (7, 50)
+    short = batches(drop_last=True)
+    assert (len(short), short.pictures, len(list(short))) == (6, 48, 6)
+    assert [len(labels) for _, labels in batches()] == [8] * 6 + [2]
+
+
+@pytest.mark.parametrize("crop", [0, 2])
+def test_memory_formats(crop):
+    (first, _), *_ = batches(crop=crop, channels_last=True)
+    assert first.is_contiguous(memory_format=torch.channels_last)
+    (second, _), *_ = batches(crop=crop, channels_last=False)
+    assert second.is_contiguous()
+    assert torch.equal(first, second)
+
+
+def test_a_mapped_file_is_read_without_warnings(tmp_path, recwarn):
+    np.save(tmp_path / "images.npy", IMAGES)
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
+    images, _ = whole(Batches(mapped, LABELS, np.arange(50), 8, MEAN, STD))
+    torch.testing.assert_close(images, whole(batches())[0])
+    assert not recwarn.list
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_device_gives_the_same_pictures():
+    options = {"shuffle": True, "crop": 2, "flip": True}
+    images, labels = whole(batches(np.arange(5, 40), device="cuda", **options))
+    expected = whole(batches(np.arange(5, 40), **options))
+    assert images.device.type == labels.device.type == "cuda"
+    torch.testing.assert_close((images.cpu(), labels.cpu()), expected)
+
+
+@pytest.mark.parametrize("options", [{"crop": 9}, {"crop": -1}, {"batch_size": 0}, {"seed": -1}])
+def test_out_of_range(options):
+    with pytest.raises(ValueError, match="out of range"):
+        batches(**options)

@@ -1,0 +1,200 @@
+"""Downloads, against small archives in the real formats, served from this machine."""
+
+import functools
+import hashlib
+import http.server
+import io
+import pickle
+import socket
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from torchvision.datasets import CIFAR10, STL10, Imagenette
+
+from sweeps.data import downloading, import_dataset, open_dataset
+from sweeps.errors import SweepsError
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def served(tmp_path):
+    folder = tmp_path / "served"
+    folder.mkdir()
+    handler = functools.partial(_Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield folder, f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def md5(data):
+    return hashlib.md5(data).hexdigest()
+
+
+@pytest.fixture
+def cifar10(served, trees, monkeypatch):
+    """A CIFAR-10 of 3 pictures a batch; gives pictures and labels in the archive's order."""
+    folder, url = served
+    random = np.random.RandomState(0)
+    files, images, labels = {}, [], []
+    names = [name for name, _ in CIFAR10.train_list + CIFAR10.test_list]
+    for number, name in enumerate(names):
+        images.append(random.randint(0, 256, (3, 3072), dtype=np.uint8))
+        labels.append([(number + 2) % 3, 1, 0])
+        files[name] = pickle.dumps({"data": images[-1], "labels": labels[-1]})
+    files["batches.meta"] = pickle.dumps({"label_names": ["airplane", "automobile", "bird"]})
+    tree = {f"cifar-10-batches-py/{name}": data for name, data in files.items()}
+    data = trees.tar(folder / "cifar-10-python.tar.gz", tree).read_bytes()
+    monkeypatch.setattr(CIFAR10, "url", f"{url}/cifar-10-python.tar.gz")
+    monkeypatch.setattr(CIFAR10, "tgz_md5", md5(data))
+    monkeypatch.setattr(CIFAR10, "train_list", [[n, md5(files[n])] for n in names[:-1]])
+    monkeypatch.setattr(CIFAR10, "test_list", [[names[-1], md5(files[names[-1]])]])
+    monkeypatch.setattr(CIFAR10, "meta", {**CIFAR10.meta, "md5": md5(files["batches.meta"])})
+    images = np.concatenate(images).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+    return images, np.concatenate(labels)
+
+
+def test_cifar10(cifar10, data_dir, leftovers, capsys):
+    images, labels = cifar10
+    dataset = open_dataset("cifar10", data_dir)
+    order = np.argsort(labels[:15], kind="stable")
+    np.testing.assert_array_equal(dataset.train.images, images[:15][order])
+    np.testing.assert_array_equal(dataset.train.labels, labels[:15][order])
+    assert len(dataset.test) == 3
+    assert dataset.classes == ("airplane", "automobile", "bird")
+    assert leftovers() == ["cifar10"]
+    assert sorted(p.name for p in (data_dir / "cifar10").iterdir()) == [
+        "meta.json",
+        "test_images.npy",
+        "test_labels.npy",
+        "train_images.npy",
+        "train_labels.npy",
+    ]
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("downloading cifar10 from http://127.0.0.1")
+    assert "\r" not in err
+
+
+def test_stl10(served, trees, data_dir, monkeypatch):
+    folder, url = served
+    random = np.random.RandomState(0)
+    files = {
+        "train_X.bin": random.randint(0, 256, 4 * 27648, dtype=np.uint8).tobytes(),
+        "train_y.bin": bytes([2, 1, 2, 1]),
+        "unlabeled_X.bin": b"",
+        "test_X.bin": random.randint(0, 256, 2 * 27648, dtype=np.uint8).tobytes(),
+        "test_y.bin": bytes([1, 2]),
+        "class_names.txt": b"airplane\nbird\n",
+        "fold_indices.txt": b"",
+    }
+    tree = {f"stl10_binary/{name}": data for name, data in files.items()}
+    data = trees.tar(folder / "stl10_binary.tar.gz", tree).read_bytes()
+    monkeypatch.setattr(STL10, "url", f"{url}/stl10_binary.tar.gz")
+    monkeypatch.setattr(STL10, "tgz_md5", md5(data))
+    for part in ("train_list", "test_list"):
+        monkeypatch.setattr(STL10, part, [[n, md5(files[n])] for n, _ in getattr(STL10, part)])
+    dataset = open_dataset("stl10", data_dir, progress=False)
+    assert dataset.size == 96
+    assert dataset.classes == ("airplane", "bird")
+    assert dataset.train.labels.tolist() == [0, 0, 1, 1]
+    # Stored channel by channel, column by column.
+    raw = np.frombuffer(files["train_X.bin"], np.uint8).reshape(4, 3, 96, 96)
+    np.testing.assert_array_equal(dataset.train.images[0], raw[1].transpose(2, 1, 0))
+
+
+def test_imagenette_is_what_an_import_of_its_archive_is(served, trees, data_dir, monkeypatch):
+    folder, url = served
+    tree = {}
+    for number, name in enumerate(("n01440764", "n02102040")):
+        for split, count in (("train", 3), ("val", 1)):
+            for i in range(count):
+                data = trees.png(10 * number + i, 320, 330 + i)
+                jpeg = io.BytesIO()
+                downloading_picture(data).save(jpeg, "JPEG")
+                tree[f"imagenette2-320/{split}/{name}/{i}.JPEG"] = jpeg.getvalue()
+    tree["imagenette2-320/noisy_imagenette.csv"] = b"x"
+    archive = trees.tar(folder / "imagenette2-320.tgz", tree)
+    sizes = {"320px": (f"{url}/{archive.name}", md5(archive.read_bytes()))}
+    monkeypatch.setattr(Imagenette, "_ARCHIVES", sizes)
+    dataset = open_dataset("imagenette", data_dir, progress=False)
+    assert dataset.size == 224
+    assert (len(dataset.train), len(dataset.test)) == (6, 2)
+    imported = import_dataset("other", archive, data_dir, size=224, progress=False)
+    assert imported.info.fingerprint == dataset.fingerprint
+    assert {p.suffix for p in (data_dir / "imagenette").iterdir()} == {".npy", ".json"}
+
+
+def downloading_picture(data):
+    from PIL import Image
+
+    return Image.open(io.BytesIO(data))
+
+
+def refused(data_dir, leftovers, pattern):
+    with pytest.raises(SweepsError, match=pattern) as error:
+        open_dataset("cifar10", data_dir, progress=False)
+    assert "sweeps data import cifar10 PATH" in str(error.value)
+    assert leftovers() == []
+    assert socket.getdefaulttimeout() is None
+
+
+def test_a_wrong_archive(cifar10, served, data_dir, leftovers):
+    (served[0] / "cifar-10-python.tar.gz").write_bytes(b"<html>login please</html>")
+    refused(data_dir, leftovers, "not the expected archive")
+
+
+def test_half_an_archive(cifar10, served, data_dir, leftovers):
+    path = served[0] / "cifar-10-python.tar.gz"
+    path.write_bytes(path.read_bytes()[:5000])
+    refused(data_dir, leftovers, "not the expected archive")
+
+
+def test_a_missing_archive(cifar10, served, data_dir, leftovers):
+    (served[0] / "cifar-10-python.tar.gz").unlink()
+    refused(data_dir, leftovers, "404")
+
+
+def test_nobody_listens(cifar10, data_dir, leftovers, monkeypatch):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/x.tar.gz"
+    monkeypatch.setattr(CIFAR10, "url", url)
+    refused(data_dir, leftovers, "refused")
+
+
+def test_a_server_that_swallows_everything(cifar10, data_dir, leftovers, monkeypatch):
+    monkeypatch.setattr(downloading, "_ANSWER_TIMEOUT", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setattr(CIFAR10, "url", f"http://127.0.0.1:{silent.getsockname()[1]}/x")
+        start = time.monotonic()
+        refused(data_dir, leftovers, "no answer within|timed out")
+        assert time.monotonic() - start < 5
+
+
+def test_ctrl_c(cifar10, data_dir, leftovers, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules[CIFAR10.__module__], "check_integrity", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        open_dataset("cifar10", data_dir, progress=False)
+    assert leftovers() == []
+
+
+def test_a_full_disk_is_not_taken_for_a_network_failure(cifar10, data_dir, monkeypatch, leftovers):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(CIFAR10, "download", full)
+    with pytest.raises(SweepsError, match="is full"):
+        open_dataset("cifar10", data_dir, progress=False)
+    assert leftovers() == []

@@ -1,0 +1,213 @@
+"""Opening: what is built when, by whom, and what an accident leaves."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from sweeps.data import import_dataset, is_available, list_datasets, open_dataset
+from sweeps.data.cache import CacheWriter
+from sweeps.errors import SweepsError
+
+
+@pytest.fixture
+def mine(trees, tmp_path, data_dir):
+    path = trees.zip(tmp_path / "t.zip", trees.make(size=16))
+    return import_dataset("mine", path, data_dir, progress=False)
+
+
+def test_unknown_names_the_nearest_and_the_way(mine, data_dir, leftovers):
+    with pytest.raises(SweepsError, match=r"'cifar-10'; did you mean 'cifar10'.*data import"):
+        open_dataset("cifar-10", data_dir)
+    with pytest.raises(SweepsError, match="did you mean 'mine'"):
+        open_dataset("mien", data_dir)
+    with pytest.raises(SweepsError, match=r"unknown dataset '\.\./mine'"):
+        open_dataset("../mine", data_dir)
+    assert leftovers() == ["mine"]
+
+
+def test_not_downloading_says_how_to_import(data_dir):
+    with pytest.raises(SweepsError, match="sweeps data import cifar10 PATH"):
+        open_dataset("cifar10", data_dir, download=False)
+    assert not data_dir.exists()
+
+
+def test_scaled_sizes(mine, data_dir, leftovers):
+    base = open_dataset("mine", data_dir)
+    small = open_dataset("mine", data_dir, 4, progress=False)
+    assert small.train.images.shape == (18, 4, 4, 3)
+    assert small.fingerprint == base.fingerprint
+    assert small.classes == base.classes
+    np.testing.assert_array_equal(small.test.labels, base.test.labels)
+    # Scaled with antialias: far from the plain subsample, near the mean over blocks.
+    blocks = base.train.images.reshape(18, 4, 4, 4, 4, 3).mean((2, 4))
+    assert np.abs(small.train.images - blocks).mean() < 15
+    assert np.abs(small.train.images - base.train.images[:, 2::4, 2::4].astype(int)).mean() > 40
+    assert (data_dir / "mine" / "at-4" / "meta.json").exists()
+    assert leftovers() == ["mine"]
+    (info,) = [i for i in list_datasets(data_dir) if i.name == "mine"]
+    assert info.sizes == (16, 4)
+
+
+def test_scaling_up_is_refused(mine, data_dir):
+    with pytest.raises(SweepsError, match=r"16 pixels.*17"):
+        open_dataset("mine", data_dir, 17)
+    with pytest.raises(SweepsError, match="positive"):
+        open_dataset("mine", data_dir, 0)
+
+
+def test_listing(mine, data_dir):
+    infos = {info.name: info for info in list_datasets(data_dir)}
+    assert list(infos) == ["cifar10", "imagenette", "stl10", "patterns", "mine"]
+    assert infos["mine"] == mine.info
+    assert (infos["mine"].train_count, infos["mine"].test_count) == (18, 6)
+    assert not infos["cifar10"].on_disk
+    assert is_available("mine", data_dir)
+    assert is_available("patterns", data_dir)
+    assert not is_available("cifar10", data_dir)
+
+
+def test_a_damaged_cache_is_told(mine, data_dir):
+    images = data_dir / "mine" / "train_images.npy"
+    images.write_bytes(images.read_bytes()[:-100])
+    with pytest.raises(SweepsError, match="damaged; remove"):
+        open_dataset("mine", data_dir)
+    (data_dir / "mine" / "meta.json").write_text("{")
+    with pytest.raises(SweepsError, match="damaged; remove"):
+        open_dataset("mine", data_dir)
+    (data_dir / "mine" / "meta.json").write_text('{"format": 99}')
+    with pytest.raises(SweepsError, match="format 99"):
+        open_dataset("mine", data_dir)
+
+
+def test_what_is_there_is_opened_without_writing(mine, data_dir):
+    for path in (data_dir, *data_dir.rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    try:
+        before = sorted(data_dir.rglob("*"))
+        assert len(open_dataset("mine", data_dir).train) == 18
+        assert sorted(data_dir.rglob("*")) == before
+        if os.access(data_dir, os.W_OK):
+            pytest.skip("this user may write anyway")
+        with pytest.raises(SweepsError, match="not writable"):
+            open_dataset("mine", data_dir, 4)
+    finally:
+        for path in (data_dir, *data_dir.rglob("*")):
+            path.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [(errno.ENOSPC, "is full"), (errno.EROFS, "not writable"), (errno.EACCES, "not writable")],
+)
+def test_disk_accidents(mine, data_dir, leftovers, monkeypatch, number, message):
+    def fail(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(CacheWriter, "write", fail)
+    with pytest.raises(SweepsError, match=message):
+        open_dataset("mine", data_dir, 4, progress=False)
+    assert leftovers() == ["mine"]
+    assert not (data_dir / "mine" / "at-4").exists()
+
+
+def test_a_data_folder_that_is_a_file(tmp_path):
+    (tmp_path / "data").write_text("")
+    with pytest.raises(SweepsError, match="not a folder"):
+        open_dataset("patterns", tmp_path / "data", progress=False)
+
+
+def test_an_interrupted_build_leaves_nothing(mine, data_dir, leftovers, monkeypatch):
+    write, calls = CacheWriter.write, []
+
+    def interrupted(*arguments):
+        calls.append(1)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        write(*arguments)
+
+    monkeypatch.setattr(CacheWriter, "write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        open_dataset("mine", data_dir, 4, progress=False)
+    assert leftovers() == ["mine"]
+    monkeypatch.undo()
+    assert open_dataset("mine", data_dir, 4, progress=False).size == 4
+
+
+def _drawing(data_dir):
+    code = (
+        "from pathlib import Path; from sweeps.data import open_dataset; "
+        f"open_dataset('patterns', Path({str(data_dir)!r}), 64, progress=False)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while not list(data_dir.glob(".patterns-*.tmp/train_images.npy")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return process
+
+
+def test_ctrl_c_leaves_nothing_and_what_a_kill_leaves_is_swept(data_dir, leftovers):
+    process = _drawing(data_dir)
+    process.send_signal(signal.SIGINT)
+    assert b"KeyboardInterrupt" in process.communicate(timeout=60)[1]
+    assert leftovers() == []
+    process = _drawing(data_dir)
+    process.kill()
+    process.communicate(timeout=60)
+    assert len(leftovers()) == 1
+    other = data_dir / ".patterns-two-01234567.tmp"
+    other.mkdir()  # Of another dataset, whose builder may be alive.
+    open_dataset("patterns", data_dir, 16, progress=False)
+    assert leftovers() == [other.name, "patterns"]
+
+
+def test_a_replacement_that_died_midway_is_undone(mine, trees, tmp_path, data_dir, leftovers):
+    (data_dir / "mine").rename(data_dir / ".mine-0123abcd.old.tmp")
+    path = trees.zip(tmp_path / "t.zip", trees.make(size=16))
+    assert import_dataset("mine", path, data_dir, progress=False).already_there
+    assert leftovers() == ["mine"]
+
+
+_COUNTING = """
+import os, sys, time
+from pathlib import Path
+from sweeps.data import open_dataset, patterns
+data_dir, builds = Path(sys.argv[1]), Path(sys.argv[2])
+build = patterns.build_patterns
+def counted(*arguments):
+    (builds / f"built-{os.getpid()}").touch()
+    build(*arguments)
+patterns.build_patterns = counted
+(builds / f"ready-{os.getpid()}").touch()
+while not (builds / "go").exists():
+    time.sleep(0.005)
+assert open_dataset("patterns", data_dir, 16).train.images.sum() > 0
+"""
+
+
+def test_processes_that_start_at_once_build_once(tmp_path, data_dir, leftovers):
+    builds = tmp_path / "builds"
+    builds.mkdir()
+    command = [sys.executable, "-c", _COUNTING, str(data_dir), str(builds)]
+    workers = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(4)]
+    deadline = time.monotonic() + 60
+    while len(list(builds.glob("ready-*"))) < 4 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    (builds / "go").touch()
+    said = b"".join(worker.communicate(timeout=60)[1] for worker in workers)
+    assert [worker.returncode for worker in workers] == [0] * 4
+    assert len(list(builds.glob("built-*"))) == 1
+    assert b"waiting for another process that is building patterns" in said
+    assert leftovers() == ["patterns"]
+
+
+def test_importing_the_package_does_not_import_torch():
+    code = "import sys, sweeps.data; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
