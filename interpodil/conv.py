@@ -33,7 +33,7 @@ class InterpodilConv2d(nn.Conv2d):
 
     Related: blur-pool (Zhang 2019, "Making Convolutional Networks Shift-Invariant Again"),
     smoothed dilated convolutions (Wang & Ji 2018) and dilated convolution with learnable spacings
-    (Hassani et al. 2023).
+    (Khalfaoui-Hassani et al. 2023).
 
     Note:
         :attr:`padding` is that of the plain :math:`k \times k` convolution without dilation that

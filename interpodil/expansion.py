@@ -96,7 +96,7 @@ def expansion_coefficients(
     the window sees the tap at that end alone, through a tent stretched to reach zero at
     :math:`f + 1` pixels: :math:`t = \pm o d / (f + 1)`.
 
-    Interpolated kernels with learnable positions are due to Hassani et al. 2023, "Dilated
+    Interpolated kernels with learnable positions are due to Khalfaoui-Hassani et al. 2023, "Dilated
     Convolution with Learnable Spacings"; here the positions are fixed.
 
     Args:
