@@ -3,7 +3,7 @@
 from storage.budget import attach_trial, claim_trial, count_claims, reclaim, release_claim
 from storage.epochs import EpochRecord, read_epochs, record_epoch
 from storage.errors import DATABASE_ERRORS, StorageError, explain
-from storage.rdb import HardenedStorage, open_storage
+from storage.rdb import HardenedStorage, check_storage, open_storage
 from storage.studies import create_study, open_study, study_names
 from storage.trials import CONFIGURATION, OUTCOME, OVERRIDES, REASON, Outcome, abandon_trial
 from storage.url import DEFAULT_URL, absolute_url, parse_url, show_url
@@ -34,6 +34,7 @@ __all__ = [
     "absolute_url",
     "attach_trial",
     "beat",
+    "check_storage",
     "claim_trial",
     "count_claims",
     "create_study",

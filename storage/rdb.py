@@ -77,3 +77,12 @@ def open_storage(url: str | URL, *, create: bool = False) -> HardenedStorage:
 def _lost_setup_race(error: BaseException) -> bool:
     text = f"{error} {error.__cause__}"
     return "already exists" in text or "UNIQUE constraint" in text
+
+
+def check_storage(url: URL) -> None:
+    """See whether a storage can be opened or made, without making it.
+
+    Raises:
+        StorageError: it cannot.
+    """
+    check_file(sqlite_path(url), must_exist=False)

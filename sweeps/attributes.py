@@ -5,6 +5,9 @@ SPEC = "spec"
 METRIC = "metric"
 FINGERPRINT = "data_fingerprint"
 DATA_SIZE = "data_size"
+TRAIN_PICTURES = "train_pictures"
+VALIDATION_PICTURES = "validation_pictures"
+CLASSES = "classes"
 TARGET = "target_trials"
 
 # Of a trial.

@@ -6,7 +6,7 @@ before that.
 
 import os
 import re
-from collections.abc import MutableMapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sweeps.errors import SweepsError
@@ -90,22 +90,39 @@ def _parse_devices(devices: str, gpus: int) -> list[str]:
     return [f"cuda:{index}" for index in indices]
 
 
-def slot_environment(slot: Slot, environment: MutableMapping[str, str]) -> dict[str, str]:
-    """The environment variables for a worker in a slot: its GPU alone, and its threads.
+def take_device(device: str, threads: int) -> str:
+    """Restrict this process to a device and a number of threads, before torch is imported.
 
-    The worker's device is then ``cuda:0`` (see :func:`worker_device`).
+    Args:
+        device: ``auto``, ``cpu``, or ``cuda:N`` as this process counts its GPUs.
+        threads: CPU threads.
+
+    Returns:
+        The device to train on, as torch then counts: ``cpu`` or ``cuda``.
+
+    Raises:
+        SweepsError: the device is misspelt or does not exist.
     """
-    result = dict(environment)
-    result["OMP_NUM_THREADS"] = str(slot.threads)
-    if slot.device == "cpu":
-        result["CUDA_VISIBLE_DEVICES"] = ""
-        return result
-    index = int(slot.device.removeprefix("cuda:"))
+    if not re.fullmatch(r"auto|cpu|cuda:\d+", device):
+        raise SweepsError(f"device {device!r}: a worker takes auto, cpu, or one GPU as in cuda:0")
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    if device == "auto":
+        return "cuda" if count_gpus() else "cpu"
+    os.environ["CUDA_VISIBLE_DEVICES"] = _visible_as(device, os.environ)
+    if device == "cpu":
+        return "cpu"
+    if count_gpus() != 1:
+        raise SweepsError(f"device {device} does not exist on this machine")
+    return "cuda"
+
+
+def _visible_as(device: str, environment: Mapping[str, str]) -> str:
+    """What ``CUDA_VISIBLE_DEVICES`` must be for a process that shall see one device alone."""
+    if device == "cpu":
+        return ""
+    index = int(device.removeprefix("cuda:"))
     visible = [name for name in environment.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
-    result["CUDA_VISIBLE_DEVICES"] = visible[index] if visible else str(index)
-    return result
-
-
-def worker_device(slot: Slot) -> str:
-    """The device a worker trains on, once :func:`slot_environment` is in force."""
-    return "cpu" if slot.device == "cpu" else "cuda"
+    if not visible:
+        return str(index)
+    # A GPU outside of what is visible stays invisible.
+    return visible[index] if index < len(visible) else ""

@@ -50,7 +50,8 @@ def read_progress(storage: HardenedStorage, study: optuna.Study) -> Progress:
     trials = study.get_trials(deepcopy=False)
     maximize = study.direction == optuna.study.StudyDirection.MAXIMIZE
     complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
-    best = max(complete, key=lambda t: t.value if maximize else -t.value, default=None)
+    sign = 1 if maximize else -1
+    best = max(complete, key=lambda trial: sign * trial.values[0], default=None)
     return Progress(
         study_name=study.study_name,
         metric=study.user_attrs.get(METRIC, "value"),

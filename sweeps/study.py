@@ -6,8 +6,17 @@ from typing import Any
 import optuna
 
 from storage import CONFIGURATION, OVERRIDES, HardenedStorage, create_study
-from sweeps.attributes import DATA_SIZE, FINGERPRINT, METRIC, SPEC, TARGET
-from sweeps.data import Dataset
+from sweeps.attributes import (
+    CLASSES,
+    DATA_SIZE,
+    FINGERPRINT,
+    METRIC,
+    SPEC,
+    TARGET,
+    TRAIN_PICTURES,
+    VALIDATION_PICTURES,
+)
+from sweeps.data import Dataset, split_train_validation
 from sweeps.errors import SweepsError
 from sweeps.notes import study_note, write_note
 from sweeps.spec import Spec
@@ -59,6 +68,16 @@ def _set_up(study: optuna.Study, spec: Spec, dataset: Dataset) -> None:
     study.set_user_attr(SPEC, spec_tree(spec))
     study.set_user_attr(FINGERPRINT, dataset.fingerprint)
     study.set_user_attr(DATA_SIZE, dataset.size)
+    train_rows, val_rows = split_train_validation(
+        dataset.train.labels,
+        spec.data.validation,
+        spec.seed,
+        spec.data.train_limit,
+        spec.data.validation_limit,
+    )
+    study.set_user_attr(TRAIN_PICTURES, len(train_rows))
+    study.set_user_attr(VALIDATION_PICTURES, len(val_rows))
+    study.set_user_attr(CLASSES, len(dataset.classes))
     study.set_user_attr(METRIC, spec.metric)
     study.set_user_attr(TARGET, spec.budget.trials)
     study.set_metric_names([spec.metric])

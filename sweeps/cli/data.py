@@ -1,0 +1,62 @@
+"""``sweeps data``."""
+
+from pathlib import Path
+from typing import Literal
+
+import click
+from rich import box
+from rich.table import Table
+
+from sweeps.cli.console import results_console
+from sweeps.cli.options import data_dir_option, option
+
+
+@click.group("data")
+def command() -> None:
+    """List datasets, and import your own."""
+
+
+@command.command("list")
+@data_dir_option
+def list_command(data_dir: Path) -> None:
+    """List the datasets that are known and those on disk."""
+    from sweeps.data import list_datasets
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("name", "on disk", "pixels", "train", "test", "classes"):
+        justify: Literal["left", "right"] = "right" if column in ("train", "test") else "left"
+        table.add_column(column, justify=justify, no_wrap=True)
+    table.add_column("fingerprint", no_wrap=True)
+    for info in list_datasets(data_dir.absolute()):
+        table.add_row(
+            info.name,
+            info.source if info.on_disk else "no",
+            ", ".join(str(size) for size in info.sizes) or "-",
+            "-" if info.train_count is None else f"{info.train_count:,}",
+            "-" if info.test_count is None else f"{info.test_count:,}",
+            str(len(info.classes)) if info.classes else "-",
+            info.fingerprint or "-",
+        )
+    results_console().print(table)
+
+
+@command.command("import")
+@click.argument("name")
+@click.argument("path", type=click.Path(path_type=Path))
+@option(
+    "--size",
+    type=click.IntRange(min=1),
+    metavar="PIXELS",
+    help="Height and width to store pictures at; needed where they differ in size.",
+)
+@option("--replace", is_flag=True, help="Replace a dataset of that name.")
+@data_dir_option
+def import_command(name: str, path: Path, size: int | None, replace: bool, data_dir: Path) -> None:
+    """Import a class-folder tree as the dataset NAME.
+
+    PATH is a folder, tar or zip with a folder for each class, or with folders train and test (or
+    val) that hold them.
+    """
+    from sweeps.data import import_dataset
+
+    import_dataset(name, path, data_dir.absolute(), size=size, replace=replace)

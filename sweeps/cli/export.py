@@ -1,0 +1,47 @@
+"""``sweeps export``."""
+
+from pathlib import Path
+
+import click
+
+from sweeps.cli.console import quieten_optuna
+from sweeps.cli.options import option, storage_option, study_argument
+
+
+@click.command("export")
+@study_argument
+@storage_option
+@option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write to FILE; with --top, to FILE-1, FILE-2, ...  [default: stdout]",
+)
+@option("--top", type=click.IntRange(min=1), metavar="N", help="The N best, not the best alone.")
+def command(study: str | None, storage: str, output: Path | None, top: int | None) -> None:
+    """Write a study's best configuration as YAML.
+
+    STUDY is the newest where it is left out.
+    """
+    from storage import open_storage, open_study, parse_url
+    from sweeps.export import best_trials, export_trial
+    from sweeps.files import write_text
+
+    quieten_optuna()
+    opened = open_storage(storage)
+    found = open_study(opened, study)
+    kind = parse_url(storage).get_backend_name()
+    texts = []
+    for trial in best_trials(found, top or 1):
+        exported = export_trial(found, trial, kind)
+        head = f"# Train it again: sweeps train {output.name if output else 'FILE.yaml'}\n"
+        texts.append(head + exported.to_yaml())
+    if output is None:
+        click.echo("---\n".join(texts), nl=False)
+        return
+    for number, text in enumerate(texts, start=1):
+        path = output if top is None else output.with_stem(f"{output.stem}-{number}")
+        text = text.replace(output.name, path.name, 1)
+        write_text(path, text)
+        click.echo(f"Wrote {path} (study {found.study_name})", err=True)

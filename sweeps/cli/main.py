@@ -1,0 +1,79 @@
+"""The command group, and the one place where errors become a line and an exit status."""
+
+import importlib
+import os
+import signal
+import sys
+from types import FrameType
+
+import click
+
+from sweeps.errors import Stopped, SweepsError
+
+_COMMANDS = ("run", "worker", "status", "export", "train", "data", "dashboard")
+
+
+class _LazyGroup(click.Group):
+    """Imports a command when it is called: ``sweeps --help`` need not wait for torch."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"sweeps.cli.{name}").command
+        return command
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="interpodil", prog_name="sweeps")
+def group() -> None:
+    """Search for the settings under which an interpodilated convolution earns its place.
+
+    Results go to stdout, everything else to stderr. Every option can be set by an environment
+    variable, as --storage by SWEEPS_STORAGE.
+    """
+
+
+def main() -> None:
+    """Run the command line; exits with 0, 1 (it failed), 2 (bad usage) or 128 plus a signal."""
+    signal.signal(signal.SIGTERM, _raise_stopped)
+    try:
+        status = group.main(prog_name="sweeps", standalone_mode=False)
+    except click.exceptions.Exit as leave:
+        status = leave.exit_code
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("sweeps: stopped", err=True)
+        status = 128 + signal.SIGINT
+    except Stopped as stopped:
+        click.echo("sweeps: stopped; run it again to go on", err=True)
+        status = 128 + stopped.signal
+    except BrokenPipeError:
+        # The reader of a pipe, `head` say, has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    except Exception as error:
+        status = _tell(error)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _tell(error: Exception) -> int:
+    """Show a person's mistake or an accident in one line; a programming error keeps its trace."""
+    told: Exception | None = error if isinstance(error, SweepsError) else None
+    if told is None and "storage" in sys.modules:
+        from storage import StorageError, explain
+
+        told = error if isinstance(error, StorageError) else explain(error, "the storage")
+    if told is None:
+        raise error
+    for line in str(told).splitlines():
+        click.echo(f"sweeps: {line}", err=True)
+    return 1
+
+
+def _raise_stopped(number: int, _frame: FrameType | None) -> None:
+    raise Stopped(number)

@@ -1,0 +1,36 @@
+"""Options that several commands share; each has an environment variable of the same name."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def option(*names: str, **settings: Any) -> Callable[[F], F]:
+    """An option with its environment variable: ``--data-dir`` is ``SWEEPS_DATA_DIR``."""
+    long = next(name for name in names if name.startswith("--"))
+    variable = "SWEEPS_" + long.split("/")[0].removeprefix("--").replace("-", "_").upper()
+    settings.setdefault("envvar", variable)
+    return click.option(*names, **settings)
+
+
+storage_option = option(
+    "--storage",
+    metavar="URL",
+    default="sqlite:///sweeps.db",
+    show_default=True,
+    help="Where results live: a database URL, or the path of a SQLite file.",
+)
+
+data_dir_option = option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("data"),
+    show_default=True,
+    help="Where datasets are kept.",
+)
+
+study_argument = click.argument("study", required=False, envvar="SWEEPS_STUDY")

@@ -1,0 +1,103 @@
+"""``sweeps run``."""
+
+import os
+import shlex
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from sweeps.cli.console import quieten_optuna, results_console
+from sweeps.cli.options import data_dir_option, option, storage_option
+
+
+@click.command("run")
+@click.argument("spec")
+@option("--study", metavar="NAME", help="Name of the study.  [default: from spec and dataset]")
+@storage_option
+@option("--workers", type=click.IntRange(min=1), help="Workers in all.  [default: by device]")
+@option("--workers-per-gpu", type=click.IntRange(min=1), default=1, show_default=True)
+@option("--devices", default="auto", show_default=True, help="auto, cpu, cuda, or cuda:0,1.")
+@option("--trials", type=click.IntRange(min=1), help="The study's trials, in place of the spec's.")
+@option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="MINUTES",
+    help="Start no trial after so long, in place of the spec's budget.minutes.",
+)
+@data_dir_option
+def command(
+    spec: str,
+    study: str | None,
+    storage: str,
+    workers: int | None,
+    workers_per_gpu: int,
+    devices: str,
+    trials: int | None,
+    timeout: float | None,
+    data_dir: Path,
+) -> None:
+    """Run a sweep, or go on with it.
+
+    SPEC is the name of a preset (quick, cifar10, imagenette) or a YAML file. A study that exists
+    is gone on with, up to its number of trials.
+    """
+    from storage import open_study, parse_url, show_url
+    from sweeps.attributes import VALIDATION_PICTURES
+    from sweeps.devices import available_cores, count_gpus, plan_slots
+    from sweeps.progress import read_progress
+    from sweeps.run import prepare_sweep, run_workers
+    from sweeps.spec import load_spec
+    from sweeps.summary import print_summary
+    from sweeps.views import make_view
+
+    quieten_optuna()
+    loaded = load_spec(spec)
+    changes = {"trials": trials, "minutes": timeout}
+    budget = loaded.budget.model_copy(update={k: v for k, v in changes.items() if v is not None})
+    loaded = loaded.model_copy(update={"budget": budget})
+    slots = plan_slots(
+        devices, workers, workers_per_gpu, gpus=count_gpus(), cores=available_cores()
+    )
+
+    console = Console(stderr=True)
+    sweep = prepare_sweep(
+        loaded,
+        storage_url=storage,
+        name=study,
+        data_dir=data_dir.absolute(),
+        say=lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True),
+    )
+    name = sweep.study.study_name
+    progress = read_progress(sweep.storage, sweep.study)
+    where = show_url(parse_url(storage))
+    if progress.is_done:
+        click.echo(
+            f"{name} has all of its {progress.target} trials; nothing to add (more: --trials N)",
+            err=True,
+        )
+    else:
+        data = sweep.dataset
+        click.echo(
+            f"{name}: {progress.finished} of {progress.target or 'any number of'} trials done, on "
+            f"{data.name} ({data.size} x {data.size} pixels), {len(slots)} workers on "
+            f"{', '.join(dict.fromkeys(slot.device for slot in slots))}, results in {where}",
+            err=True,
+        )
+        progress = run_workers(sweep, slots, make_view(console))
+    val_pictures = sweep.study.user_attrs[VALIDATION_PICTURES]
+    print_summary(results_console(), progress, where, val_pictures)
+    newest = open_study(sweep.storage).study_name == name
+    click.echo("\nNext:")
+    for line in _next_commands(name, storage, newest):
+        click.echo(f"  {line}")
+
+
+def _next_commands(name: str, storage: str, newest: bool) -> list[str]:
+    """What to type next, in the words with which the sweep was started."""
+    by_default = storage == "sqlite:///sweeps.db"
+    if "MAKELEVEL" in os.environ and by_default and newest:
+        return ["make dashboard    # browse the trials", "make export       # write best.yaml"]
+    at = "" if by_default else f" --storage {shlex.quote(storage)}"
+    study = "" if newest else f" {shlex.quote(name)}"
+    return [f"sweeps dashboard{at}", f"sweeps export{study} -o best.yaml{at}"]

@@ -1,0 +1,51 @@
+"""``sweeps train``."""
+
+from pathlib import Path
+
+import click
+
+from sweeps.cli.options import data_dir_option, option
+
+
+@click.command("train")
+@click.argument("config", type=click.Path(dir_okay=False, path_type=Path))
+@option("--seed", type=click.IntRange(min=0), help="In place of the file's.")
+@option(
+    "--device",
+    metavar="DEVICE",
+    help="auto, cpu, or one GPU as in cuda:0.  [default: what the file was measured on]",
+)
+@option(
+    "--threads",
+    type=click.IntRange(min=1),
+    help="CPU threads.  [default: what the file was measured with]",
+)
+@option(
+    "--save",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the trained weights (a state dict) to FILE.",
+)
+@data_dir_option
+def command(
+    config: Path,
+    seed: int | None,
+    device: str | None,
+    threads: int | None,
+    save: Path | None,
+    data_dir: Path,
+) -> None:
+    """Train an exported configuration again.
+
+    On the same machine's CPU, with the same seed, the result is the recorded one to the digit.
+    """
+    from sweeps.retrain import read_exported, retrain
+
+    retrain(
+        read_exported(config),
+        seed=seed,
+        device=device,
+        threads=threads,
+        save=save,
+        data_dir=data_dir.absolute(),
+    )

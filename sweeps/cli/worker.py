@@ -1,0 +1,83 @@
+"""``sweeps worker``."""
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+
+import click
+
+from sweeps.cli.console import quieten_optuna
+from sweeps.cli.options import data_dir_option, option, storage_option, study_argument
+
+_ORPHAN_SECONDS = 10.0
+
+
+@click.command("worker")
+@study_argument
+@storage_option
+@option("--device", default="auto", show_default=True, help="auto, cpu, or one GPU as in cuda:0.")
+@option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: all cores]")
+@option("--name", help="What to call the worker.  [default: host and process]")
+@option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    metavar="MINUTES",
+    help="Start no trial after so long.",
+)
+@data_dir_option
+@click.option("--supervised", is_flag=True, hidden=True)
+def command(
+    study: str | None,
+    storage: str,
+    device: str,
+    threads: int | None,
+    name: str | None,
+    timeout: float | None,
+    data_dir: Path,
+    supervised: bool,
+) -> None:
+    """Work on a study that exists, from any shell that reaches its storage.
+
+    STUDY is the newest where it is left out.
+    """
+    stop = threading.Event()
+    if supervised:
+        # Ctrl-C is for the parent, which then says what to do.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        threading.Thread(target=_stop_as_orphan, args=(stop,), daemon=True).start()
+    else:
+        signal.signal(signal.SIGINT, lambda *_: stop.set())
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+
+    from sweeps.devices import available_cores, take_device
+
+    threads = threads or available_cores()
+    taken = take_device(device, threads)
+
+    from storage import open_storage
+    from sweeps.worker import run_worker
+
+    quieten_optuna()
+    run_worker(
+        open_storage(storage),
+        study,
+        name=name or f"{socket.gethostname()}-{os.getpid()}",
+        device=taken,
+        device_label=taken if device == "auto" else device,
+        threads=threads,
+        data_dir=data_dir.absolute(),
+        seconds=None if timeout is None else timeout * 60,
+        should_stop=stop.is_set,
+    )
+
+
+def _stop_as_orphan(stop: threading.Event) -> None:
+    """Stop when the parent is gone: its end of standard input then closes."""
+    sys.stdin.read()
+    stop.set()
+    time.sleep(_ORPHAN_SECONDS)
+    os._exit(1)

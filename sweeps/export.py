@@ -1,0 +1,67 @@
+"""From a study's best trials to YAML."""
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from storage import CONFIGURATION
+from sweeps import attributes
+from sweeps.config import RunConfig
+from sweeps.environment import Environment
+from sweeps.errors import SweepsError
+from sweeps.exported import Exported, ExportedData, Source
+
+
+def best_trials(study: optuna.Study, count: int) -> list[FrozenTrial]:
+    """The complete trials with the best values, best first.
+
+    Raises:
+        SweepsError: no trial is complete.
+    """
+    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    if not trials:
+        raise SweepsError(f"{study.study_name}: no trial is complete yet; run the sweep on first")
+    maximize = study.direction == optuna.study.StudyDirection.MAXIMIZE
+    # Among equals the earlier one.
+    ordered = sorted(trials, key=lambda t: (-t.values[0] if maximize else t.values[0], t.number))
+    return ordered[:count]
+
+
+def export_trial(study: optuna.Study, trial: FrozenTrial, storage_kind: str) -> Exported:
+    """A trial's configuration with its origin.
+
+    Raises:
+        SweepsError: the trial was not run by ``sweeps``.
+    """
+    if attributes.CONFIG not in trial.user_attrs:
+        raise SweepsError(
+            f"{study.study_name}: trial {trial.number} has no configuration; it was not run by "
+            "`sweeps run`"
+        )
+    config = RunConfig.model_validate(trial.user_attrs[attributes.CONFIG])
+    data = config.data.model_dump()
+    data["size"] = study.user_attrs[attributes.DATA_SIZE]
+    assert trial.datetime_complete is not None
+    return Exported(
+        layer=config.layer,
+        model=config.model,
+        training=config.training,
+        data=ExportedData(
+            **data,
+            fingerprint=study.user_attrs[attributes.FINGERPRINT],
+            train_pictures=study.user_attrs[attributes.TRAIN_PICTURES],
+            validation_pictures=study.user_attrs[attributes.VALIDATION_PICTURES],
+            classes=study.user_attrs[attributes.CLASSES],
+        ),
+        seed=config.seed,
+        source=Source(
+            study=study.study_name,
+            storage=storage_kind,
+            trial=trial.number,
+            configuration=trial.user_attrs.get(CONFIGURATION),
+            metric=study.user_attrs[attributes.METRIC],
+            value=trial.values[0],
+            params=trial.params,
+            finished=trial.datetime_complete.isoformat(sep=" ", timespec="seconds"),
+            environment=Environment.model_validate(trial.user_attrs[attributes.ENVIRONMENT]),
+        ),
+    )

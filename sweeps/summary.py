@@ -1,0 +1,115 @@
+"""What a sweep found, for its end and for `sweeps status`."""
+
+import math
+
+from optuna.trial import FrozenTrial, TrialState
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from storage import CONFIGURATION
+from sweeps.progress import Progress, count_words, outcome_of
+
+
+def standard_error(accuracy: float, pictures: int) -> float:
+    """Of an accuracy measured on so many pictures: sqrt(p (1 - p) / n), the binomial's."""
+    return math.sqrt(accuracy * (1 - accuracy) / pictures)
+
+
+def print_summary(console: Console, progress: Progress, where: str, val_pictures: int | None) -> None:
+    """Print the best trial, and how it compares with the configurations tried first.
+
+    Args:
+        console: where to.
+        progress: the study.
+        where: the storage, as a person knows it.
+        val_pictures: how many pictures the metric was measured on, if known.
+    """
+    total = "" if progress.target is None else f" of {progress.target}"
+    _line(console, f"\nStudy {progress.study_name} in {where}")
+    _line(console, f"{progress.finished}{total} trials: {count_words(progress)}\n")
+    best = progress.best
+    if best is None:
+        _line(console, "No trial is complete yet.")
+        return
+    title = f"Best: trial {best.number}, {progress.metric} {_value(progress, best, val_pictures)}"
+    if CONFIGURATION in best.user_attrs:
+        title += f" ({best.user_attrs[CONFIGURATION]})"
+    console.print(Text(title, style="bold"))
+    settings = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 2))
+    for name, value in best.params.items():
+        settings.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
+    console.print(settings)
+    yardsticks = [trial for trial in _latest_yardsticks(progress) if trial.number != best.number]
+    if yardsticks:
+        _print_comparison(console, progress, best, yardsticks, val_pictures)
+
+
+def _print_comparison(
+    console: Console,
+    progress: Progress,
+    best: FrozenTrial,
+    yardsticks: list[FrozenTrial],
+    val_pictures: int | None,
+) -> None:
+    _line(console, "\nAgainst the configurations that were tried first:")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("configuration")
+    table.add_column("trial", justify="right")
+    table.add_column(progress.metric, justify="right")
+    table.add_column("best is", justify="right")
+    for trial in yardsticks:
+        name = trial.user_attrs[CONFIGURATION]
+        if trial.state is not TrialState.COMPLETE:
+            outcome = outcome_of(trial) if trial.state.is_finished() else trial.state.name.lower()
+            table.add_row(name, str(trial.number), outcome, "-")
+            continue
+        table.add_row(
+            name,
+            str(trial.number),
+            _value(progress, trial, val_pictures),
+            _verdict(progress, best.values[0], trial.values[0], val_pictures),
+        )
+    console.print(table)
+    notes = [
+        "One seed each; the best was chosen on the same validation pictures: a hopeful figure."
+    ]
+    if progress.metric == "val_accuracy" and val_pictures:
+        notes.insert(
+            0,
+            f"±: one standard error from {val_pictures:,} validation pictures; within the noise: "
+            "less than two of the difference.",
+        )
+    for note in notes:
+        console.print(Text(note, style="dim"))
+
+
+def _value(progress: Progress, trial: FrozenTrial, val_pictures: int | None) -> str:
+    value = trial.values[0]
+    if progress.metric != "val_accuracy" or not val_pictures:
+        return f"{value:.4f}"
+    return f"{value:.4f} ±{standard_error(value, val_pictures):.4f}"
+
+
+def _verdict(progress: Progress, best: float, other: float, val_pictures: int | None) -> str:
+    difference = best - other if progress.direction == "maximize" else other - best
+    words = f"{abs(difference):.4f} {'better' if difference >= 0 else 'worse'}"
+    if progress.metric == "val_accuracy" and val_pictures:
+        noise = math.hypot(standard_error(best, val_pictures), standard_error(other, val_pictures))
+        if abs(difference) < 2 * noise:
+            words += ", within the noise"
+    return words
+
+
+def _latest_yardsticks(progress: Progress) -> list[FrozenTrial]:
+    """The last trial of each configuration: one that was interrupted has a successor."""
+    latest: dict[str, FrozenTrial] = {}
+    for trial in progress.trials:
+        if CONFIGURATION in trial.user_attrs:
+            latest[trial.user_attrs[CONFIGURATION]] = trial
+    return list(latest.values())
+
+
+def _line(console: Console, text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,86 @@
+"""What the tests of parallel use run in processes of their own."""
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import optuna
+
+from storage import (
+    attach_trial,
+    claim_trial,
+    create_study,
+    open_storage,
+    open_study,
+    register_worker,
+)
+
+
+def run_at_once(target: Callable[..., Any], arguments: list[tuple[Any, ...]]) -> list[Any]:
+    """Call a function in as many fresh processes at once; their results, or what they raised."""
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(len(arguments)) as pool:
+        return pool.starmap_async(target, arguments).get(timeout=120)
+
+
+def open_and_create(url: str) -> str:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = open_storage(url, create=True)
+    study = create_study(
+        storage, "shared", "maximize", lambda study: study.enqueue_trial({"x": 1.0})
+    )
+    return study.study_name
+
+
+def claim_until_spent(url: str, target: int) -> int:
+    """Claim and run trials until the budget is spent; how many there were."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = open_storage(url)
+    study = open_study(storage)
+    worker = register_worker(storage, study._study_id, "worker", "cpu")
+    count = 0
+    while (claim := claim_trial(storage, study._study_id, worker, target)) is not None:
+        trial = study.ask()
+        attach_trial(storage, claim, trial._trial_id)
+        study.tell(trial, trial.suggest_float("x", 0, 1))
+        count += 1
+    return count
+
+
+def pop_all(url: str, count: int) -> list[int]:
+    """Ask for so many trials; the numbers in the order they came."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = open_study(open_storage(url))
+    numbers = []
+    for _ in range(count):
+        trial = study.ask()
+        numbers.append(trial.number)
+        trial.report(0.5, 1)
+        study.tell(trial, 0.5)
+    return numbers
+
+
+def die_in_the_middle(url: str, after: str) -> None:
+    """A worker that is killed after it has claimed, asked, or picked a value."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = open_storage(url)
+    study = open_study(storage)
+    worker = register_worker(storage, study._study_id, "doomed", "cpu")
+    claim = claim_trial(storage, study._study_id, worker, None)
+    assert claim is not None
+    if after != "claim":
+        trial = study.ask()
+        attach_trial(storage, claim, trial._trial_id)
+        if after == "value":
+            trial.suggest_float("x", 0, 1)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def run_and_wait(target: Callable[..., Any], *arguments: Any) -> int | None:
+    """Call a function in a fresh process; its exit status."""
+    process = multiprocessing.get_context("spawn").Process(target=target, args=arguments)
+    process.start()
+    process.join(timeout=60)
+    return process.exitcode

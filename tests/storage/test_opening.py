@@ -1,0 +1,140 @@
+"""Opening a storage: pragmas, refusals, several at once."""
+
+import os
+import sqlite3
+
+import pytest
+import sqlalchemy
+
+from storage import StorageError, explain, open_storage, open_study, parse_url
+from tests.storage.processes import open_and_create, run_at_once
+
+
+def test_write_ahead_log_and_busy_timeout_are_on_for_every_connection(storage):
+    for _ in range(2):
+        with storage.engine.connect() as connection:
+            assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+            assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 1
+            assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 60_000
+        storage.engine.dispose()
+
+
+def test_a_path_stands_for_its_sqlite_file(tmp_path):
+    assert parse_url("some/file.db").render_as_string() == "sqlite:///some/file.db"
+    open_storage(str(tmp_path / "plain.db"), create=True)
+    assert (tmp_path / "plain.db").exists()
+
+
+def test_braces_in_a_path_are_kept(tmp_path):
+    open_storage(str(tmp_path / "a{SCHEMA_VERSION}b.db"), create=True)
+    assert [path.name for path in tmp_path.glob("*.db")] == ["a{SCHEMA_VERSION}b.db"]
+
+
+def test_processes_that_create_it_at_once_share_one_study(url):
+    assert run_at_once(open_and_create, [(url,)] * 4) == ["shared"] * 4
+    study = open_study(open_storage(url))
+    assert len(study.trials) == 1
+
+
+def _missing(path):
+    return "no such storage"
+
+
+def _empty_folder(path):
+    path.mkdir()
+    return "is a folder"
+
+
+def _text(path):
+    path.write_text("not a database at all")
+    return "not a SQLite database"
+
+
+def _foreign(path):
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE invoices (id INTEGER)")
+    return "another program.*invoices"
+
+
+def _newer(path):
+    opened = open_storage(str(path), create=True)
+    with opened.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE sweeps_schema SET version = 99")
+    return "version 99.*newer release"
+
+
+def _damaged(path):
+    path.write_bytes(b"SQLite format 3\x00" + b"\xff" * 5000)
+    return "cannot be read|damaged|not a SQLite"
+
+
+@pytest.mark.parametrize("spoil", [_missing, _empty_folder, _text, _foreign, _newer, _damaged])
+def test_what_cannot_be_used_is_refused_in_one_line_and_left_alone(tmp_path, spoil):
+    path = tmp_path / "sweeps.db"
+    reason = spoil(path)
+    before = path.read_bytes() if path.is_file() else None
+    with pytest.raises(StorageError, match=f"(?s)sweeps.db.*({reason})") as caught:
+        open_storage(str(path))
+    assert "\n" not in str(caught.value)
+    assert (path.read_bytes() if path.is_file() else None) == before
+
+
+def test_a_folder_that_does_not_exist_is_refused(tmp_path):
+    with pytest.raises(StorageError, match="folder .*nowhere does not exist"):
+        open_storage(str(tmp_path / "nowhere" / "sweeps.db"), create=True)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_file_is_refused(storage, url):
+    path = url.removeprefix("sqlite:///")
+    storage.engine.dispose()
+    os.chmod(path, 0o444)
+    with pytest.raises(StorageError, match="read-only"):
+        open_storage(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("sqlite:///:memory:", "in memory"),
+        ("sqlite://", "in memory"),
+        ("mysql://somewhere/db", "mysql is not supported"),
+        ("://", "not a storage URL"),
+    ],
+)
+def test_urls_that_cannot_work_are_refused(url, reason):
+    with pytest.raises(StorageError, match=reason):
+        open_storage(url)
+
+
+def test_a_lock_held_by_another_program_is_told(storage, url):
+    other = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    try:
+        with storage.engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA busy_timeout = 100")
+            with pytest.raises(sqlalchemy.exc.OperationalError) as caught:
+                connection.exec_driver_sql("INSERT INTO sweeps_schema VALUES (7)")
+    finally:
+        other.close()
+    assert "another program holds it locked" in str(explain(caught.value, url))
+
+
+@pytest.mark.parametrize(
+    ("said", "remedy"),
+    [
+        ("database or disk is full", "the disk is full"),
+        ("attempt to write a readonly database", "read-only"),
+        ("database disk image is malformed", "damaged"),
+        ("something new", "something new"),
+    ],
+)
+def test_database_errors_are_told_with_their_remedy(said, remedy):
+    error = sqlalchemy.exc.OperationalError("SELECT", {}, sqlite3.OperationalError(said))
+    wrapped = RuntimeError("during the commit")
+    wrapped.__cause__ = error
+    assert remedy in str(explain(wrapped, "here"))
+
+
+def test_a_programming_error_is_not_explained_away():
+    assert explain(KeyError("x"), "here") is None

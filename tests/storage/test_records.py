@@ -1,0 +1,137 @@
+"""Studies, epochs and workers as the storage keeps them."""
+
+import dataclasses
+import multiprocessing
+import time
+
+import pytest
+
+from storage import (
+    EpochRecord,
+    StorageError,
+    beat,
+    create_study,
+    end_worker,
+    list_workers,
+    note_progress,
+    open_study,
+    read_epochs,
+    record_epoch,
+    register_worker,
+    study_names,
+)
+from storage.schema import workers_table
+from storage.workers import GRACE_SECONDS
+
+EPOCH = EpochRecord(
+    epoch=1,
+    train_loss=2.0,
+    val_loss=None,
+    val_accuracy=0.5,
+    learning_rate=0.1,
+    seconds=1.5,
+    images_per_second=400.0,
+)
+
+
+class TestStudies:
+    def test_the_newest_is_meant_when_none_is_named(self, storage):
+        for name in ("first", "second"):
+            create_study(storage, name, "maximize", lambda study: None)
+        assert open_study(storage).study_name == "second"
+        assert open_study(storage, "first").study_name == "first"
+        assert study_names(storage) == ["first", "second"]
+
+    def test_an_unknown_name_is_refused_with_the_nearest(self, storage, study):
+        create_study(storage, "quick-cifar10", "maximize", lambda study: None)
+        with pytest.raises(StorageError, match="did you mean quick-cifar10"):
+            open_study(storage, "quick-cifar")
+        with pytest.raises(StorageError, match="there are: study, quick-cifar10"):
+            open_study(storage, "zzz")
+
+    def test_an_empty_storage_says_so(self, storage):
+        with pytest.raises(StorageError, match="no study yet"):
+            open_study(storage)
+
+    def test_it_is_set_up_once(self, storage):
+        calls = []
+        for _ in range(2):
+            create_study(storage, "once", "maximize", lambda study: calls.append(study))
+        assert len(calls) == 1
+
+    def test_a_set_up_that_was_cut_off_is_finished_by_the_next(self, storage):
+        def cut_off(study):
+            study.set_user_attr("half", True)
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            create_study(storage, "cut", "maximize", cut_off)
+        done = []
+        create_study(storage, "cut", "maximize", lambda study: done.append(study))
+        assert len(done) == 1
+
+    def test_rows_of_a_deleted_study_are_not_taken_for_those_of_a_new_one(self, storage):
+        """SQLite gives the ids of deleted rows to new ones."""
+        old = create_study(storage, "old", "maximize", lambda study: None)
+        trial_id = old.ask()._trial_id
+        register_worker(storage, old._study_id, "w", "cpu")
+        record_epoch(storage, trial_id, EPOCH)
+        storage.delete_study(old._study_id)
+        new = create_study(storage, "new", "maximize", lambda study: None)
+        assert new._study_id == old._study_id
+        assert new.ask()._trial_id == trial_id
+        assert list_workers(storage, new._study_id) == []
+        assert read_epochs(storage, trial_id) == []
+
+
+class TestEpochs:
+    def test_records_come_back_in_order(self, storage, study):
+        trial_id = study.ask()._trial_id
+        second = dataclasses.replace(EPOCH, epoch=2, val_loss=1.0)
+        record_epoch(storage, trial_id, second)
+        record_epoch(storage, trial_id, EPOCH)
+        assert read_epochs(storage, trial_id) == [EPOCH, second]
+
+    def test_an_epoch_that_is_repeated_replaces_the_first(self, storage, study):
+        trial_id = study.ask()._trial_id
+        again = dataclasses.replace(EPOCH, train_loss=1.0)
+        record_epoch(storage, trial_id, EPOCH)
+        record_epoch(storage, trial_id, again)
+        assert read_epochs(storage, trial_id) == [again]
+
+
+class TestWorkers:
+    def test_what_it_is_at_is_known(self, storage, study):
+        worker_id = register_worker(storage, study._study_id, "worker-0", "cuda:1")
+        note_progress(storage, worker_id, trial_number=3, epoch=2, epochs=9, value=0.25)
+        [worker] = list_workers(storage, study._study_id)
+        assert (worker.name, worker.device) == ("worker-0", "cuda:1")
+        assert (worker.trial_number, worker.epoch, worker.epochs, worker.value) == (3, 2, 9, 0.25)
+        assert worker.is_alive()
+
+    def test_one_that_ended_is_not_alive(self, storage, study):
+        worker_id = register_worker(storage, study._study_id, "w", "cpu")
+        end_worker(storage, worker_id)
+        [worker] = list_workers(storage, study._study_id)
+        assert not worker.is_alive()
+
+    def test_one_whose_process_is_gone_is_not_alive(self, storage, study):
+        process = multiprocessing.get_context("spawn").Process(target=int)
+        process.start()
+        process.join()
+        register_worker(storage, study._study_id, "w", "cpu")
+        [worker] = list_workers(storage, study._study_id)
+        assert not dataclasses.replace(worker, pid=process.pid).is_alive()
+        # Of another host's processes nothing is known but the heartbeat.
+        assert dataclasses.replace(worker, pid=process.pid, host="elsewhere").is_alive()
+
+    def test_one_whose_heart_stopped_is_not_alive_until_it_beats_again(self, storage, study):
+        worker_id = register_worker(storage, study._study_id, "w", "cpu")
+        with storage.engine.begin() as connection:
+            old = time.time() - GRACE_SECONDS - 1
+            connection.execute(workers_table.update().values(last_seen=old))
+        [worker] = list_workers(storage, study._study_id)
+        assert not worker.is_alive()
+        beat(storage, worker_id)
+        [worker] = list_workers(storage, study._study_id)
+        assert worker.is_alive()
