@@ -11,6 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+# By name, for it is loaded on first use otherwise, and a Ctrl-C within that loading may get lost.
+from numpy.random import RandomState
+
 from sweeps.data.cache import CacheWriter
 from sweeps.data.names import PATTERNS
 from sweeps.data.progress import progress_bar
@@ -71,7 +74,7 @@ def draw(name: str, count: int, size: int, seed: tuple[int, ...]) -> Iterator[np
         seed: another seed gives other pictures.
     """
     # What a picture shows is drawn ahead of its noise, so that chunks do not matter.
-    random = np.random.RandomState(seed)
+    random = RandomState(seed)
     values = random.random_sample((count, 40))
     chunk = max(1, _CHUNK_PIXELS // size**2)
     for start in range(0, count, chunk):

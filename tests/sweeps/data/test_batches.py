@@ -59,6 +59,7 @@ def test_crop_and_flip_equal_pad_cut_and_mirror(crop, flip):
             seen.add(variants(IMAGES[row], crop)[pixels[row].tobytes()])
         np.testing.assert_array_equal(labels, LABELS)
     assert {s[0] for s in seen} >= {0, crop, 2 * crop} or crop == 8
+    assert any(s[0] != s[1] for s in seen) == (crop > 0)
     # Shifted by the whole width a picture is its own mirror image.
     assert {s[2] for s in seen} == ({False, True} if flip else {False}) or crop == 8
 
