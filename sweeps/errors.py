@@ -5,6 +5,10 @@ class SweepsError(Exception):
     """A person's mistake or an accident, told in one line; the CLI shows it and exits with 1."""
 
 
+class DatasetUnavailable(SweepsError):
+    """A dataset is not on disk and cannot be downloaded."""
+
+
 class Stopped(Exception):
     """A signal asked for the end; the CLI exits with 128 plus its number.
 

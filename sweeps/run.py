@@ -12,10 +12,10 @@ import optuna
 from pydantic import ValidationError
 
 from storage import HardenedStorage, absolute_url, check_storage, open_storage, parse_url, reclaim
-from sweeps.data import Dataset, is_available, open_dataset
+from sweeps.data import Dataset, open_dataset
 from sweeps.devices import Slot
 from sweeps.engines import LocalEngine, WorkerExit
-from sweeps.errors import Stopped, SweepsError
+from sweeps.errors import DatasetUnavailable, Stopped, SweepsError
 from sweeps.models import check_model
 from sweeps.progress import Progress, read_progress
 from sweeps.spec import Spec
@@ -172,8 +172,8 @@ def _open_pictures(spec: Spec, data_dir: Path, say: Callable[[str], None]) -> tu
     name, size = spec.data.name, spec.data.size
     try:
         return spec, open_dataset(name, data_dir, size)
-    except SweepsError as error:
-        if spec.fallback is None or is_available(name, data_dir):
+    except DatasetUnavailable as error:
+        if spec.fallback is None:
             raise
         say(f"{error}")
         say(

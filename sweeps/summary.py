@@ -3,13 +3,12 @@
 import math
 
 from optuna.trial import FrozenTrial, TrialState
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from storage import CONFIGURATION
 from sweeps.progress import Progress, count_words, outcome_of
+from sweeps.tables import make_table, print_table
 
 
 def standard_error(accuracy: float, pictures: int) -> float:
@@ -17,7 +16,9 @@ def standard_error(accuracy: float, pictures: int) -> float:
     return math.sqrt(accuracy * (1 - accuracy) / pictures)
 
 
-def print_summary(console: Console, progress: Progress, where: str, val_pictures: int | None) -> None:
+def print_summary(
+    console: Console, progress: Progress, where: str, val_pictures: int | None
+) -> None:
     """Print the best trial, and how it compares with the configurations tried first.
 
     Args:
@@ -37,10 +38,10 @@ def print_summary(console: Console, progress: Progress, where: str, val_pictures
     if CONFIGURATION in best.user_attrs:
         title += f" ({best.user_attrs[CONFIGURATION]})"
     console.print(Text(title, style="bold"))
-    settings = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 2))
+    settings = make_table(box=None, show_header=False, padding=(0, 2))
     for name, value in best.params.items():
         settings.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
-    console.print(settings)
+    print_table(console, settings)
     yardsticks = [trial for trial in _latest_yardsticks(progress) if trial.number != best.number]
     if yardsticks:
         _print_comparison(console, progress, best, yardsticks, val_pictures)
@@ -54,7 +55,7 @@ def _print_comparison(
     val_pictures: int | None,
 ) -> None:
     _line(console, "\nAgainst the configurations that were tried first:")
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = make_table()
     table.add_column("configuration")
     table.add_column("trial", justify="right")
     table.add_column(progress.metric, justify="right")
@@ -71,7 +72,7 @@ def _print_comparison(
             _value(progress, trial, val_pictures),
             _verdict(progress, best.values[0], trial.values[0], val_pictures),
         )
-    console.print(table)
+    print_table(console, table)
     notes = [
         "One seed each; the best was chosen on the same validation pictures: a hopeful figure."
     ]

@@ -67,7 +67,7 @@ def run_worker(
     torch.set_num_threads(threads)
     study = open_study(storage, study_name)
     spec = read_spec(study)
-    dataset = open_dataset(spec.data.name, data_dir, study.user_attrs[DATA_SIZE])
+    dataset = open_dataset(spec.data.name, data_dir, study.user_attrs[DATA_SIZE], download=False)
     if dataset.fingerprint != study.user_attrs[FINGERPRINT]:
         raise SweepsError(
             f"{study.study_name}: {dataset.name} in {data_dir} ({dataset.fingerprint}) is not what "

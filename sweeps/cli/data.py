@@ -4,8 +4,6 @@ from pathlib import Path
 from typing import Literal
 
 import click
-from rich import box
-from rich.table import Table
 
 from sweeps.cli.console import results_console
 from sweeps.cli.options import data_dir_option, option
@@ -21,8 +19,9 @@ def command() -> None:
 def list_command(data_dir: Path) -> None:
     """List the datasets that are known and those on disk."""
     from sweeps.data import list_datasets
+    from sweeps.tables import make_table, print_table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = make_table()
     for column in ("name", "on disk", "pixels", "train", "test", "classes"):
         justify: Literal["left", "right"] = "right" if column in ("train", "test") else "left"
         table.add_column(column, justify=justify, no_wrap=True)
@@ -37,7 +36,7 @@ def list_command(data_dir: Path) -> None:
             str(len(info.classes)) if info.classes else "-",
             info.fingerprint or "-",
         )
-    results_console().print(table)
+    print_table(results_console(), table)
 
 
 @command.command("import")
@@ -59,4 +58,13 @@ def import_command(name: str, path: Path, size: int | None, replace: bool, data_
     """
     from sweeps.data import import_dataset
 
-    import_dataset(name, path, data_dir.absolute(), size=size, replace=replace)
+    result = import_dataset(name, path, data_dir.absolute(), size=size, replace=replace)
+    for note in result.notes:
+        click.echo(note, err=True)
+    info = result.info
+    done = "is there already" if result.already_there else "imported"
+    click.echo(
+        f"{name} {done}: {info.train_count:,} train and {info.test_count:,} test pictures of "
+        f"{info.sizes[0]} x {info.sizes[0]} pixels, {len(info.classes)} classes, "
+        f"{info.fingerprint}"
+    )

@@ -1,8 +1,6 @@
 """``sweeps status``."""
 
 import click
-from rich import box
-from rich.table import Table
 
 from sweeps.cli.console import quieten_optuna, results_console
 from sweeps.cli.options import storage_option, study_argument
@@ -20,6 +18,7 @@ def command(study: str | None, storage: str) -> None:
     from sweeps.attributes import VALIDATION_PICTURES
     from sweeps.progress import read_progress
     from sweeps.summary import print_summary
+    from sweeps.tables import make_table, print_table
 
     quieten_optuna()
     opened = open_storage(storage)
@@ -33,11 +32,11 @@ def command(study: str | None, storage: str) -> None:
     if not progress.workers:
         click.echo("Workers: none alive")
         return
-    table = Table(title="Workers", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = make_table(title="Workers", title_justify="left")
     for column in ("worker", "host", "device", "trial", "epoch"):
         table.add_column(column)
     for worker in progress.workers:
         trial = "-" if worker.trial_number is None else str(worker.trial_number)
         epoch = f"{worker.epoch or 0}/{worker.epochs}" if worker.epochs else "-"
         table.add_row(worker.name, worker.host, worker.device, trial, epoch)
-    console.print(table)
+    print_table(console, table)

@@ -20,7 +20,7 @@ import numpy as np
 from sweeps.data.cache import SPLITS, CacheWriter
 from sweeps.data.importing import build_from_tree
 from sweeps.data.progress import note
-from sweeps.errors import SweepsError
+from sweeps.errors import DatasetUnavailable
 
 IMAGENETTE_SIZE = 224
 
@@ -37,7 +37,7 @@ def build_download(folder: Path, name: str, progress: bool) -> None:
     version, scaled and cropped to 224 exactly as an import of that archive would.
 
     Raises:
-        SweepsError: there is no internet, or what came was not the archive.
+        DatasetUnavailable: there is no internet, or what came was not the archive.
     """
     root = folder / "download"
     root.mkdir()
@@ -167,12 +167,12 @@ def _download_errors(name: str) -> Iterator[None]:
             error, urllib.error.HTTPError
         ):
             reason = error.reason
-        raise SweepsError(f"cannot download {name}: {reason}; {way_out}") from error
+        raise DatasetUnavailable(f"cannot download {name}: {reason}; {way_out}") from error
     except (RuntimeError, tarfile.TarError, EOFError, zlib.error, ValueError, KeyError) as error:
-        raise SweepsError(
+        raise DatasetUnavailable(
             f"cannot download {name}: what came is not the expected archive ({error}); {way_out}"
         ) from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS):
             raise
-        raise SweepsError(f"cannot download {name}: {error}; {way_out}") from error
+        raise DatasetUnavailable(f"cannot download {name}: {error}; {way_out}") from error

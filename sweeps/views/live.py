@@ -4,7 +4,6 @@ import time
 from types import TracebackType
 from typing import Self
 
-from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -12,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sweeps.progress import Progress, count_words
+from sweeps.tables import make_table
 from sweeps.views.events import Events, best_words, clock, seconds_to_go
 
 _STYLES = {"completed": "green", "pruned": "yellow", "diverged": "magenta", "failed": "red"}
@@ -53,7 +53,7 @@ class LiveView:
         self._console.print(Text(text))
 
     def _render(self, progress: Progress, seconds_left: float | None) -> RenderableType:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        table = make_table()
         for name in ("worker", "device"):
             table.add_column(name)
         for name in ("trial", "epoch", progress.metric):

@@ -80,7 +80,7 @@ def test_what_cannot_be_used_is_refused_in_one_line_and_left_alone(tmp_path, spo
 
 
 def test_a_folder_that_does_not_exist_is_refused(tmp_path):
-    with pytest.raises(StorageError, match="folder .*nowhere does not exist"):
+    with pytest.raises(StorageError, match=r"folder .*nowhere does not exist"):
         open_storage(str(tmp_path / "nowhere" / "sweeps.db"), create=True)
 
 
