@@ -43,6 +43,6 @@ def make_pruner(spec: Spec) -> BasePruner:
         )
     if pruner.name == "median":
         return MedianPruner(
-            n_startup_trials=pruner.startup_trials, n_warmup_steps=pruner.min_epochs - 1
+            n_startup_trials=pruner.startup_trials, n_warmup_steps=pruner.min_epochs
         )
     return NopPruner()

@@ -42,7 +42,7 @@ def run_worker(
     device_label: str,
     threads: int,
     data_dir: Path,
-    seconds: float | None,
+    deadline: float | None,
     should_stop: Callable[[], bool],
 ) -> None:
     """Run trials of a study until its budget is spent, the time is up, or a stop is asked for.
@@ -55,7 +55,7 @@ def run_worker(
         device_label: the same as a person knows it, ``cuda:3``.
         threads: CPU threads to use.
         data_dir: where the datasets are.
-        seconds: start no trial after so long.
+        deadline: start no trial after this, by ``time.monotonic``; ``None`` for no limit.
         should_stop: asked before every batch.
 
     Raises:
@@ -63,7 +63,6 @@ def run_worker(
             a row.
         StorageError: the study is missing.
     """
-    deadline = time.monotonic() + seconds if seconds is not None else None
     torch.set_num_threads(threads)
     study = open_study(storage, study_name)
     spec = read_spec(study)

@@ -44,6 +44,7 @@ def command(
 
     STUDY is the newest where it is left out.
     """
+    deadline = None if timeout is None else time.monotonic() + timeout * 60
     stop = threading.Event()
     if supervised:
         # Ctrl-C is for the parent, which then says what to do.
@@ -70,7 +71,7 @@ def command(
         device_label=taken if device == "auto" else device,
         threads=threads,
         data_dir=data_dir.absolute(),
-        seconds=None if timeout is None else timeout * 60,
+        deadline=deadline,
         should_stop=stop.is_set,
     )
 

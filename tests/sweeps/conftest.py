@@ -1,0 +1,120 @@
+"""A small sweep that really runs: patterns of 16 pixels, seconds a trial."""
+
+import copy
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sweeps.data import open_dataset
+
+SMALL = {
+    "name": "small",
+    "budget": {"trials": 6},
+    "data": {
+        "name": "patterns",
+        "size": 16,
+        "train_limit": 300,
+        "validation_limit": 200,
+    },
+    "training": {"epochs": 2, "batch_size": 50, "learning_rate": 0.05, "flip": False},
+    "search": {
+        "layer.growth": {"choice": [5, 7]},
+        "layer.fade": {"float": [0.25, 4.0], "when": {"layer.growth": 7}},
+        "layer.edge": {"float": [0.0, 1.0]},
+        "layer.init_scale": {"float": [0.25, 4.0], "log": True},
+    },
+    "try_first": [
+        {"name": "plain 3x3", "set": {"layer.dilation": 1, "layer.growth": 3}},
+        {"name": "linear 5x5", "set": {"layer.growth": 5}},
+    ],
+    "sampler": {"name": "tpe", "startup_trials": 2},
+    "pruner": {"name": "none"},
+}
+
+
+@pytest.fixture
+def small() -> dict[str, Any]:
+    """The tree of a small spec, to be changed at will."""
+    return copy.deepcopy(SMALL)
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory) -> Path:
+    """A data folder with small patterns in it."""
+    folder = tmp_path_factory.mktemp("data")
+    open_dataset("patterns", folder, 16, progress=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def patterns(data_dir):
+    return open_dataset("patterns", data_dir, 16, progress=False)
+
+
+class Place:
+    """A working directory in which commands are run as a person would, in processes."""
+
+    def __init__(self, folder: Path, data_dir: Path) -> None:
+        self.folder = folder
+        self.environment = {
+            **{k: v for k, v in os.environ.items() if not k.startswith(("SWEEPS_", "MAKE"))},
+            "SWEEPS_DATA_DIR": str(data_dir),
+            "NO_COLOR": "1",
+            "PYTHONUNBUFFERED": "1",
+        }
+        self.environment.pop("COLUMNS", None)
+
+    def write_spec(self, tree: dict[str, Any], name: str = "spec.yaml") -> str:
+        (self.folder / name).write_text(yaml.safe_dump(tree, sort_keys=False))
+        return name
+
+    def start(self, *arguments: str, **settings: Any) -> subprocess.Popen[str]:
+        settings = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | settings
+        return subprocess.Popen(
+            [sys.executable, "-m", "sweeps", *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            text=True,
+            **settings,
+        )
+
+    def run(self, *arguments: str, timeout: float = 150) -> subprocess.CompletedProcess[str]:
+        process = self.start(*arguments)
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            out, err = process.communicate(timeout=60)
+            pytest.fail(f"{arguments} took more than {timeout} s\n{out}\n{err}")
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+
+@pytest.fixture
+def place(tmp_path, data_dir) -> Place:
+    return Place(tmp_path, data_dir)
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys, tmp_path) -> Callable[..., tuple[int, str, str]]:
+    """The command line in this process, in an empty folder: exit status, stdout, stderr."""
+    from sweeps.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    for name in list(os.environ):
+        if name.startswith("SWEEPS_"):
+            monkeypatch.delenv(name)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["sweeps", *arguments])
+        with pytest.raises(SystemExit) as left:
+            main()
+        captured = capsys.readouterr()
+        return int(left.value.code or 0), captured.out, captured.err
+
+    return call

@@ -1,0 +1,340 @@
+"""`sweeps run` and what follows it, in real processes."""
+
+import os
+import pty
+import re
+import signal
+import sqlite3
+import time
+
+import optuna
+import pytest
+import yaml
+
+from storage import list_workers, open_storage, open_study, read_epochs
+from tests.sweeps.conftest import SMALL, Place
+from tests.sweeps.waiting import wait_for
+
+
+@pytest.fixture(autouse=True)
+def _quiet():
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def _study(place, name=None):
+    return open_study(open_storage(str(place.folder / "sweeps.db")), name)
+
+
+def _long(tree):
+    """A spec whose trials last until they are stopped."""
+    tree["training"]["epochs"] = 500
+    return tree
+
+
+def _running(place, count):
+    """Wait until so many trials have finished an epoch."""
+
+    def reached():
+        if not (place.folder / "sweeps.db").exists():
+            return None
+        try:
+            with sqlite3.connect(place.folder / "sweeps.db", timeout=30) as database:
+                query = "SELECT pid FROM sweeps_workers WHERE epoch >= 1 AND ended IS NULL"
+                pids = [pid for (pid,) in database.execute(query)]
+        except sqlite3.OperationalError:
+            return None  # The tables are not made yet.
+        return pids if len(pids) >= count else None
+
+    return wait_for(reached, f"{count} trials past their first epoch", seconds=90)
+
+
+def _gone(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, data_dir):
+    """A sweep that ran to its end with two workers, and what it printed."""
+    place = Place(tmp_path_factory.mktemp("finished"), data_dir)
+    tree = {**SMALL, "pruner": {"name": "asha", "min_epochs": 1, "reduction_factor": 2}}
+    tree["budget"] = {"trials": 10}
+    place.write_spec(tree)
+    done = place.run("run", "spec.yaml", "--workers", "2", "--devices", "cpu")
+    assert done.returncode == 0, done.stderr
+    return place, done
+
+
+class TestFinished:
+    def test_it_has_exactly_its_trials_with_the_yardsticks_first(self, finished):
+        place, _ = finished
+        study = _study(place)
+        assert study.study_name == "small-patterns"
+        assert len(study.trials) == 10
+        states = {trial.state.name for trial in study.trials}
+        assert states <= {"COMPLETE", "PRUNED"}
+        assert "PRUNED" in states
+        names = [trial.user_attrs.get("configuration") for trial in study.trials]
+        assert names[:2] == ["plain 3x3", "linear 5x5"]
+        assert [trial.state.name for trial in study.trials[:2]] == ["COMPLETE"] * 2
+
+    def test_both_workers_worked_and_are_gone(self, finished):
+        place, _ = finished
+        study = _study(place)
+        assert {trial.user_attrs["worker"] for trial in study.trials} == {"worker-0", "worker-1"}
+        for worker in list_workers(open_storage(str(place.folder / "sweeps.db")), study._study_id):
+            assert worker.ended is not None
+            assert _gone(worker.pid)
+
+    def test_a_pipe_gets_plain_lines_and_stdout_the_result(self, finished):
+        _, done = finished
+        assert "\x1b" not in done.stdout + done.stderr
+        for number in range(10):
+            assert re.search(rf"trial +{number} (completed|pruned|started)", done.stderr)
+        assert "trial" in done.stdout
+        assert "Best: trial" in done.stdout
+        assert "plain 3x3" in done.stdout
+        assert "sweeps dashboard" in done.stdout
+        assert "sweeps export -o best.yaml" in done.stdout
+        assert not [line for line in done.stdout.splitlines() if line != line.rstrip()]
+
+    def test_every_epoch_is_recorded(self, finished):
+        place, _ = finished
+        storage = open_storage(str(place.folder / "sweeps.db"))
+        for trial in open_study(storage).trials:
+            records = read_epochs(storage, trial._trial_id)
+            assert [r.epoch for r in records] == sorted(trial.intermediate_values)
+            for record in records:
+                assert record.val_accuracy == trial.intermediate_values[record.epoch]
+                assert record.learning_rate > 0
+                assert record.seconds > 0
+                assert record.images_per_second > 0
+
+    def test_trials_and_study_carry_attributes_and_notes(self, finished):
+        place, _ = finished
+        study = _study(place)
+        for trial in study.trials:
+            attributes = trial.user_attrs
+            growth = trial.params.get("layer.growth", 3)
+            assert attributes["kernel_size"] == f"{growth}x{growth}"
+            assert attributes["receptive_field"] == growth + 7
+            assert attributes["parameters"] > 10_000
+            assert attributes["images_per_second"] > 0
+        attributes = study._storage.get_study_system_attrs(study._study_id)
+        notes = "".join(str(value) for key, value in attributes.items() if "note" in key)
+        assert "reduction_factor: 2" in notes
+        assert "Effective kernel" in notes
+
+    def test_a_second_run_adds_nothing(self, finished):
+        place, _ = finished
+        again = place.run("run", "spec.yaml", "--workers", "2")
+        assert again.returncode == 0
+        assert "has all of its 10 trials" in again.stderr
+        assert "Best: trial" in again.stdout
+        assert len(_study(place).trials) == 10
+
+    def test_status_tells_the_same(self, finished):
+        place, done = finished
+        status = place.run("status")
+        assert status.returncode == 0
+        best = re.search(r"Best: .*", done.stdout)[0]
+        assert best in status.stdout
+        assert "0 of 10 trials left" in status.stdout
+
+    def test_a_changed_spec_is_refused_with_what_changed(self, finished, small):
+        place, _ = finished
+        small["training"]["batch_size"] = 25
+        spec = place.write_spec(small, "changed.yaml")
+        refused = place.run("run", spec)
+        assert refused.returncode == 1
+        assert "training.batch_size" in refused.stderr
+        assert "--study NAME" in refused.stderr
+        assert len(refused.stderr.splitlines()) == 1
+
+    def test_other_pictures_are_refused(self, finished, tmp_path):
+        place, _ = finished
+        copy = tmp_path / "other.db"
+        source = sqlite3.connect(place.folder / "sweeps.db")
+        source.backup(sqlite3.connect(copy))
+        study = open_study(open_storage(str(copy)))
+        study.set_user_attr("data_fingerprint", "sha256:0000000000000000")
+        refused = place.run("run", "spec.yaml", "--storage", str(copy), "--trials", "20")
+        assert refused.returncode == 1
+        assert "made with other pictures (sha256:0000000000000000" in refused.stderr
+
+    def test_the_best_trains_again_to_the_same_number(self, finished):
+        place, _ = finished
+        exported = place.run("export", "-o", "best.yaml")
+        assert exported.returncode == 0, exported.stderr
+        tree = yaml.safe_load((place.folder / "best.yaml").read_text())
+        study = _study(place)
+        assert tree["source"]["trial"] == study.best_trial.number
+        assert tree["source"]["value"] == study.best_value
+        assert tree["source"]["params"] == study.best_params
+        assert list(tree) == ["layer", "model", "training", "data", "seed", "source"]
+        trained = place.run("train", "best.yaml", "--save", "weights.pt")
+        assert trained.returncode == 0, trained.stderr
+        assert f"{study.best_value:.6g}, the same as trial" in trained.stdout
+        assert (place.folder / "weights.pt").stat().st_size > 10_000
+
+    def test_another_seed_is_said_to_be_another(self, finished):
+        place, _ = finished
+        (place.folder / "seed.yaml").write_text(place.run("export").stdout)
+        trained = place.run("train", "seed.yaml", "--seed", "5")
+        assert trained.returncode == 0
+        assert "with seed 5" in trained.stdout
+
+    def test_the_n_best_are_exported_best_first(self, finished):
+        place, _ = finished
+        assert place.run("export", "--top", "2", "-o", "top.yaml").returncode == 0
+        values = [
+            yaml.safe_load((place.folder / f"top-{i}.yaml").read_text())["source"]["value"]
+            for i in (1, 2)
+        ]
+        assert values == sorted(values, reverse=True)
+        both = place.run("export", "--top", "2").stdout
+        assert [tree["source"]["value"] for tree in yaml.safe_load_all(both)] == values
+
+    def test_another_worker_finds_the_budget_spent(self, finished):
+        place, _ = finished
+        done = place.run("worker")
+        assert done.returncode == 0, done.stderr
+        assert len(_study(place).trials) == 10
+
+    def test_more_trials_go_on_with_the_same_study(self, finished):
+        """Last, since it adds to the study."""
+        place, _ = finished
+        more = place.run("run", "spec.yaml", "--trials", "12", "--workers", "1")
+        assert more.returncode == 0, more.stderr
+        study = _study(place)
+        assert len(study.trials) == 12
+        assert "12 of 12 trials" in more.stdout
+
+
+class TestInterrupted:
+    def test_ctrl_c_keeps_the_study_able_to_go_on(self, place, small):
+        spec = place.write_spec(_long(small))
+        run = place.start("run", spec, "--workers", "2", "--trials", "3")
+        pids = _running(place, 2)
+        before = time.monotonic()
+        run.send_signal(signal.SIGINT)
+        _, err = run.communicate(timeout=60)
+        assert run.returncode == 130
+        assert time.monotonic() - before < 15
+        assert "run it again to go on" in err
+        assert all(_gone(pid) for pid in pids)
+        study = _study(place)
+        names = {"interrupted": [], "queued": []}
+        for trial in study.trials:
+            assert trial.state.name in ("FAIL", "WAITING")
+            kind = "interrupted" if trial.state.name == "FAIL" else "queued"
+            names[kind].append(trial.user_attrs.get("configuration"))
+        assert (
+            sorted(names["queued"]) == sorted(names["interrupted"]) == ["linear 5x5", "plain 3x3"]
+        )
+
+        # As after an interruption, with trials that end: the budget is met all the same.
+        study.set_user_attr("spec", study.user_attrs["spec"] | {"training": SMALL["training"]})
+        small["training"] = SMALL["training"]
+        place.write_spec(small)
+        done = place.run("run", spec, "--workers", "2", "--trials", "3")
+        assert done.returncode == 0, done.stderr
+        states = [trial.state.name for trial in _study(place).trials]
+        assert sorted(states) == ["COMPLETE"] * 3 + ["FAIL"] * 2
+
+    def test_a_killed_worker_is_replaced_and_its_trial_run_again(self, place, small):
+        small["training"]["epochs"] = 25
+        spec = place.write_spec(small)
+        run = place.start("run", spec, "--workers", "2", "--trials", "4")
+        os.kill(_running(place, 2)[0], signal.SIGKILL)
+        out, err = run.communicate(timeout=150)
+        assert run.returncode == 0, err
+        assert "was killed by signal 9" in err
+        study = _study(place)
+        outcomes = sorted(trial.user_attrs["outcome"] for trial in study.trials)
+        assert outcomes == ["completed"] * 4 + ["lost"]
+        assert "plain 3x3" in out
+        assert "linear 5x5" in out
+
+    def test_workers_do_not_outlive_a_killed_parent(self, place, small):
+        spec = place.write_spec(_long(small))
+        run = place.start("run", spec, "--workers", "2")
+        pids = _running(place, 2)
+        run.kill()
+        run.communicate(timeout=60)
+        wait_for(lambda: all(_gone(pid) for pid in pids), "the workers' end", seconds=30)
+        states = {trial.state.name for trial in _study(place).trials}
+        assert "RUNNING" not in states
+
+    def test_a_time_limit_ends_the_run_and_not_the_study(self, place, small):
+        spec = place.write_spec(small)
+        done = place.run("run", spec, "--workers", "1", "--timeout", "0.001")
+        assert done.returncode == 0, done.stderr
+        assert "0 of 6 trials" in done.stdout
+
+
+class TestTerminal:
+    def test_a_live_table_shows_workers_and_the_best(self, place, small):
+        spec = place.write_spec(small)
+        master, slave = pty.openpty()
+        place.environment |= {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "30"}
+        run = place.start("run", spec, "--workers", "1", "--trials", "3", stderr=slave)
+        os.close(slave)
+        shown = b""
+        try:
+            while chunk := os.read(master, 65536):
+                shown += chunk
+        except OSError:
+            pass  # The terminal is closed with its last process.
+        run.communicate(timeout=60)
+        os.close(master)
+        text = shown.decode(errors="replace")
+        assert run.returncode == 0
+        for word in ("worker-0", "epoch", "val_accuracy", "3/3 trials", "best 0.", "left"):
+            assert word in text
+
+
+class TestFallback:
+    """There is no internet in the tests: the proxy is a closed port."""
+
+    @pytest.fixture(autouse=True)
+    def _no_internet(self, place):
+        for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+            place.environment[name] = "http://127.0.0.1:9"
+        place.environment.pop("no_proxy", None)
+
+    def test_it_is_said_and_shows_in_the_studys_name(self, place, small):
+        small["data"]["name"] = "cifar10"
+        small["fallback"] = "patterns"
+        spec = place.write_spec(small)
+        done = place.run("run", spec, "--workers", "1", "--trials", "2")
+        assert done.returncode == 0, done.stderr
+        assert "FALLING BACK to the dataset 'patterns'" in done.stderr
+        assert _study(place).study_name == "small-patterns"
+
+    def test_without_a_fallback_it_is_refused(self, place, small):
+        small["data"]["name"] = "cifar10"
+        refused = place.run("run", place.write_spec(small))
+        assert refused.returncode == 1
+        assert "cannot download cifar10" in refused.stderr
+        assert "sweeps data import cifar10" in refused.stderr
+        assert not (place.folder / "sweeps.db").exists()
+
+
+def test_trials_that_cannot_work_end_the_sweep_with_their_reason(place, small):
+    """Every trial fails of its size: four after a stride that the check cannot see."""
+    small["try_first"] = []
+    spec = place.write_spec(small)
+    broken = "import sweeps.trial\nsweeps.trial.train = lambda *a, **k: 1 / 0\n"
+    (place.folder / "sitecustomize.py").write_text(broken)
+    place.environment["PYTHONPATH"] = str(place.folder)
+    done = place.run("run", spec, "--workers", "1")
+    assert done.returncode == 1
+    assert "3 trials failed in a row" in done.stderr
+    assert "ZeroDivisionError" in done.stderr
+    trials = _study(place).trials
+    assert [trial.state.name for trial in trials] == ["FAIL"] * 3
+    assert "ZeroDivisionError" in trials[0].user_attrs["traceback"]
