@@ -9,13 +9,15 @@ class DatasetUnavailable(SweepsError):
     """A dataset is not on disk and cannot be downloaded."""
 
 
-class Stopped(Exception):
+class Stopped(SystemExit):
     """A signal asked for the end; the CLI exits with 128 plus its number.
+
+    It may be raised in the middle of anything, so it is of the kind that libraries let through.
 
     Attributes:
         signal: the signal's number.
     """
 
     def __init__(self, signal: int) -> None:
-        super().__init__(f"stopped by signal {signal}")
+        super().__init__(128 + signal)
         self.signal = signal

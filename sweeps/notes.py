@@ -32,6 +32,8 @@ def study_note(spec: Spec, dataset: Dataset) -> str:
         f"({spec.direction})",
         "- **Pruned** also counts trials that diverged; their attribute `outcome` tells them apart",
         "",
+        "The spec; what it does not name is at its default:",
+        "",
         "```yaml",
         dump_yaml(tree).rstrip(),
         "```",
@@ -44,7 +46,7 @@ def trial_note(config: RunConfig, facts: ModelFacts, configuration: str | None, 
     title = f"**{configuration}** (tried first, never pruned)" if configuration else "Sampled"
     tree: dict[str, Any] = config.model_dump(mode="json", exclude_none=True)
     lines = [
-        f"{title}, on worker {worker}.",
+        f"{title}, by {worker}.",
         "",
         f"- **Effective kernel**: {facts.kernel_size}, from "
         f"{config.layer.kernel_size}x{config.layer.kernel_size} weights",

@@ -1,6 +1,7 @@
 """A study for a spec: made once, with the data's fingerprint and the trials to try first."""
 
 import json
+import warnings
 from typing import Any
 
 import optuna
@@ -80,7 +81,9 @@ def _set_up(study: optuna.Study, spec: Spec, dataset: Dataset) -> None:
     study.set_user_attr(CLASSES, len(dataset.classes))
     study.set_user_attr(METRIC, spec.metric)
     study.set_user_attr(TARGET, spec.budget.trials)
-    study.set_metric_names([spec.metric])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.set_metric_names([spec.metric])
     write_note(study, study_note(spec, dataset))
     queued = {trial.user_attrs.get(CONFIGURATION) for trial in study.trials}
     for configuration in spec.try_first:

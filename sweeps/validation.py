@@ -53,9 +53,18 @@ def load_yaml(text: str, source: str) -> dict[str, Any]:
     return tree
 
 
+class _Dumper(yaml.SafeDumper):
+    """Lists on one line, mappings a line a key."""
+
+
+_Dumper.add_representer(
+    list, lambda dumper, data: dumper.represent_sequence("tag:yaml.org,2002:seq", data, True)
+)
+
+
 def dump_yaml(tree: dict[str, Any]) -> str:
     """Plain YAML, keys in the order given."""
-    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=100)
+    return yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
 def validate(model: type[M], tree: Any, source: str) -> M:

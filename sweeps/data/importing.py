@@ -71,6 +71,8 @@ def import_dataset(
     if size is not None and size < 1:
         raise SweepsError(f"the size must be positive, not {size}")
     path, target = Path(path), Path(data_dir) / name
+    if not path.exists():
+        raise SweepsError(f"{path} does not exist")
     with build_lock(name, data_dir, progress):
         _check_target(target)
         with temporary_folder(name, data_dir) as folder:
@@ -82,7 +84,7 @@ def import_dataset(
             if existing is not None and not already_there and not replace:
                 raise SweepsError(
                     f"there is another dataset {name!r} in {data_dir} ({existing.fingerprint}, the "
-                    f"new one is {meta.fingerprint}); replace it or take another name"
+                    f"new one is {meta.fingerprint}); replace it (--replace) or take another name"
                 )
             if not already_there:
                 put_in_place(folder, target)

@@ -1,7 +1,6 @@
 """ResNet-18 with the layer as its stem, for large pictures."""
 
 from torch import nn
-from torchvision.models import resnet18
 
 STEM_CHANNELS = 64
 
@@ -17,6 +16,9 @@ def resnet18_with_stem(stem: nn.Conv2d, num_classes: int) -> nn.Module:
         - Input: (N, 3, H, W)
         - Output: (N, num_classes)
     """
+    # torchvision takes seconds to import, and no other model needs it.
+    from torchvision.models import resnet18
+
     model = resnet18(num_classes=num_classes)
     model.conv1 = stem
     return model
