@@ -4,6 +4,8 @@ UV_VERSION := 0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# A file's tests share what they have set up, so they stay together.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -26,11 +28,11 @@ export: $(READY)  ## Write the newest study's best configuration to best.yaml
 
 .PHONY: test
 test: lint  ## Lint, check types and run the quick tests
-	$(BIN)/pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 .PHONY: test-slow
 test-slow: $(READY)  ## Run the long tests too
-	$(BIN)/pytest -m "slow or not slow" --timeout 1800 $(ARGS)
+	$(PYTEST) -m "slow or not slow" --timeout 1800 $(ARGS)
 
 .PHONY: lint
 lint: $(READY)  ## Lint and check types

@@ -185,7 +185,7 @@ def _open_pictures(spec: Spec, data_dir: Path, say: Callable[[str], None]) -> tu
 
 
 def _check_models(spec: Spec, dataset: Dataset) -> None:
-    """Build every model at the borders of the search once, so that no trial fails of its size."""
+    """Look at every model at the borders of the search, so that no trial fails of its size."""
     base = spec.base_config()
     tried = [(name, {name: value}) for name, p in spec.search.items() for value in p.extremes()]
     tried += [(c.name, spec.configuration_values(c)) for c in spec.try_first]
@@ -196,7 +196,7 @@ def _check_models(spec: Spec, dataset: Dataset) -> None:
             # Allowed under a condition alone; the spec's own check has tried it there.
             continue
         try:
-            check_model(config, size=dataset.size, num_classes=len(dataset.classes))
+            check_model(config, size=dataset.size)
         except ValueError as error:
             raise SweepsError(f"{spec.name}: {where}: {error}") from None
 

@@ -5,6 +5,21 @@ from torch import Tensor, nn
 CHANNELS = 35
 
 
+def pixels_left(first_stride: int, size: int) -> int:
+    """Height and width of what reaches the linear layer, in pixels.
+
+    Raises:
+        ValueError: nothing does.
+    """
+    left = ((size - 1) // first_stride + 1) // 2 // 2
+    if left == 0:
+        raise ValueError(
+            f"stride {first_stride} leaves nothing of pictures of {size} pixels: the tutorial "
+            "model needs 4 pixels after its first layer; use a smaller stride or larger pictures"
+        )
+    return left
+
+
 class Tutorial(nn.Module):
     """Two 3x3 convolutions of 35 channels, each with ReLU and 2x2 max-pooling, and a linear layer.
 
@@ -24,12 +39,7 @@ class Tutorial(nn.Module):
 
     def __init__(self, first: nn.Conv2d, first_stride: int, size: int, num_classes: int) -> None:
         super().__init__()
-        left = ((size - 1) // first_stride + 1) // 2 // 2
-        if left == 0:
-            raise ValueError(
-                f"stride {first_stride} leaves nothing of pictures of {size} pixels: the tutorial "
-                f"model needs 4 pixels after the first layer; use a stride below {(size - 1) // 3}"
-            )
+        left = pixels_left(first_stride, size)
         self.conv1 = first
         self.pool1 = nn.MaxPool2d(2)
         self.conv2 = nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1)

@@ -83,7 +83,7 @@ def _end_line(progress: Progress, trial: FrozenTrial) -> str:
     if outcome in ("completed", "pruned") and trial.intermediate_values:
         step = max(trial.intermediate_values)
         value = trial.intermediate_values[step]
-        line += f" {progress.metric} {value:.4f} after {step} epochs"
+        line += f" {progress.metric} {value:.4f} after {step} {'epoch' if step == 1 else 'epochs'}"
     elif REASON in trial.user_attrs:
         line += f" {trial.user_attrs[REASON]}"
     configuration = trial.user_attrs.get(CONFIGURATION)

@@ -30,8 +30,8 @@ def test_resnet18_takes_the_layer_as_stem(stride):
 
 def test_a_stride_that_leaves_nothing_is_refused():
     with pytest.raises(ValueError, match="stride 8 leaves nothing of pictures of 16 pixels"):
-        check_model(_config(layer__stride=8), size=16, num_classes=10)
-    check_model(_config(layer__stride=4), size=16, num_classes=10)
+        check_model(_config(layer__stride=8), size=16)
+    check_model(_config(layer__stride=4), size=16)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,130 @@
+"""What a sweep goes through: Ctrl-C, kills, a time limit, trials that cannot work."""
+
+import os
+import signal
+import sqlite3
+import time
+
+import optuna
+import pytest
+
+from storage import open_storage, open_study
+from tests.sweeps.conftest import SMALL
+from tests.sweeps.waiting import wait_for
+
+
+@pytest.fixture(autouse=True)
+def _quiet():
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def _study(place, name=None):
+    return open_study(open_storage(str(place.folder / "sweeps.db")), name)
+
+
+def _long(tree):
+    """A spec whose trials last until they are stopped."""
+    tree["training"]["epochs"] = 500
+    return tree
+
+
+def _running(place, count):
+    """Wait until so many trials have finished an epoch."""
+
+    def reached():
+        if not (place.folder / "sweeps.db").exists():
+            return None
+        try:
+            with sqlite3.connect(place.folder / "sweeps.db", timeout=30) as database:
+                query = "SELECT pid FROM sweeps_workers WHERE epoch >= 1 AND ended IS NULL"
+                pids = [pid for (pid,) in database.execute(query)]
+        except sqlite3.OperationalError:
+            return None  # The tables are not made yet.
+        return pids if len(pids) >= count else None
+
+    return wait_for(reached, f"{count} trials past their first epoch", seconds=90)
+
+
+def _gone(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def test_ctrl_c_keeps_the_study_able_to_go_on(place, small):
+    spec = place.write_spec(_long(small))
+    run = place.start("run", spec, "--workers", "2", "--trials", "3")
+    pids = _running(place, 2)
+    before = time.monotonic()
+    run.send_signal(signal.SIGINT)
+    _, err = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert time.monotonic() - before < 15
+    assert "run it again to go on" in err
+    assert all(_gone(pid) for pid in pids)
+    study = _study(place)
+    names = {"interrupted": [], "queued": []}
+    for trial in study.trials:
+        assert trial.state.name in ("FAIL", "WAITING")
+        kind = "interrupted" if trial.state.name == "FAIL" else "queued"
+        names[kind].append(trial.user_attrs.get("configuration"))
+    assert sorted(names["queued"]) == sorted(names["interrupted"]) == ["linear 5x5", "plain 3x3"]
+
+    # As after an interruption, with trials that end: the budget is met all the same.
+    study.set_user_attr("spec", study.user_attrs["spec"] | {"training": SMALL["training"]})
+    small["training"] = SMALL["training"]
+    place.write_spec(small)
+    done = place.run("run", spec, "--workers", "2", "--trials", "3")
+    assert done.returncode == 0, done.stderr
+    states = [trial.state.name for trial in _study(place).trials]
+    assert sorted(states) == ["COMPLETE"] * 3 + ["FAIL"] * 2
+
+
+def test_a_killed_worker_is_replaced_and_its_trial_run_again(place, small):
+    small["training"]["epochs"] = 25
+    spec = place.write_spec(small)
+    run = place.start("run", spec, "--workers", "2", "--trials", "4")
+    os.kill(_running(place, 2)[0], signal.SIGKILL)
+    out, err = run.communicate(timeout=150)
+    assert run.returncode == 0, err
+    assert "was killed by signal 9" in err
+    study = _study(place)
+    outcomes = sorted(trial.user_attrs["outcome"] for trial in study.trials)
+    assert outcomes == ["completed"] * 4 + ["lost"]
+    assert "plain 3x3" in out
+    assert "linear 5x5" in out
+
+
+def test_workers_do_not_outlive_a_killed_parent(place, small):
+    spec = place.write_spec(_long(small))
+    run = place.start("run", spec, "--workers", "2")
+    pids = _running(place, 2)
+    run.kill()
+    run.communicate(timeout=60)
+    wait_for(lambda: all(_gone(pid) for pid in pids), "the workers' end", seconds=30)
+    states = {trial.state.name for trial in _study(place).trials}
+    assert "RUNNING" not in states
+
+
+def test_a_time_limit_ends_the_run_and_not_the_study(place, small):
+    spec = place.write_spec(small)
+    done = place.run("run", spec, "--workers", "1", "--timeout", "0.001")
+    assert done.returncode == 0, done.stderr
+    assert "0 of 6 trials" in done.stdout
+
+
+def test_trials_that_cannot_work_end_the_sweep_with_their_reason(place, small):
+    small["try_first"] = []
+    spec = place.write_spec(small)
+    broken = "import sweeps.trial\nsweeps.trial.train = lambda *a, **k: 1 / 0\n"
+    (place.folder / "sitecustomize.py").write_text(broken)
+    place.environment["PYTHONPATH"] = str(place.folder)
+    done = place.run("run", spec, "--workers", "1")
+    assert done.returncode == 1
+    assert "3 trials failed in a row" in done.stderr
+    assert "ZeroDivisionError" in done.stderr
+    trials = _study(place).trials
+    assert [trial.state.name for trial in trials] == ["FAIL"] * 3
+    assert "ZeroDivisionError" in trials[0].user_attrs["traceback"]
