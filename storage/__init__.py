@@ -5,7 +5,15 @@ from storage.epochs import EpochRecord, read_epochs, record_epoch
 from storage.errors import DATABASE_ERRORS, StorageError, explain
 from storage.rdb import HardenedStorage, check_storage, open_storage
 from storage.studies import create_study, open_study, study_names
-from storage.trials import CONFIGURATION, OUTCOME, OVERRIDES, REASON, Outcome, abandon_trial
+from storage.trials import (
+    CONFIGURATION,
+    OUTCOME,
+    OVERRIDES,
+    REASON,
+    Outcome,
+    abandon_trial,
+    unfinished_outcome,
+)
 from storage.url import DEFAULT_URL, absolute_url, parse_url, show_url
 from storage.workers import (
     HEARTBEAT_SECONDS,
@@ -52,4 +60,5 @@ __all__ = [
     "release_claim",
     "show_url",
     "study_names",
+    "unfinished_outcome",
 ]

@@ -68,25 +68,25 @@ def reclaim(storage: HardenedStorage, study: optuna.Study) -> list[int]:
         The numbers of the trials that were ended.
     """
     study_id: int = study._study_id
-    workers = {worker.worker_id: worker for worker in list_workers(storage, study_id)}
-    for worker in workers.values():
-        if worker.ended is None and not worker.is_alive():
-            end_worker(storage, worker.worker_id)
-    alive = {worker.worker_id for worker in workers.values() if worker.is_alive()}
-
-    trials = {trial._trial_id: trial for trial in study.get_trials(deepcopy=False)}
-    claimed = set()
-    ended = []
+    # In this order: a worker registers before it claims, and claims before it asks, so what is
+    # read later knows of all that was read before.
     query = select(claims_table).where(claims_table.c.study_id == study_id)
     with storage.engine.connect() as connection:
         claims = connection.execute(query).all()
+    workers = list_workers(storage, study_id)
+    trials = {trial._trial_id: trial for trial in study.get_trials(deepcopy=False)}
+    for worker in workers:
+        if worker.ended is None and not worker.is_alive():
+            end_worker(storage, worker.worker_id)
+    alive = {worker.worker_id for worker in workers if worker.is_alive()}
+
+    ended = []
     for claim in claims:
-        claimed.add(claim.trial_id)
         if claim.worker_id in alive:
             continue
         trial = trials.get(claim.trial_id)
         if trial is None:
-            release_claim(storage, claim.claim_id)
+            _release_unused(storage, claim.claim_id)
         elif trial.state is TrialState.RUNNING:
             if abandon_trial(study, storage, trial, "lost", "its worker died"):
                 ended.append(trial.number)
@@ -94,9 +94,10 @@ def reclaim(storage: HardenedStorage, study: optuna.Study) -> list[int]:
             if unfinished_outcome(study.get_trials(deepcopy=False)[trial.number]):
                 release_claim(storage, claim.claim_id)
         elif unfinished_outcome(trial):
-            queue_again(study, trial)
+            queue_again(study, storage, trial)
             release_claim(storage, claim.claim_id)
 
+    claimed = {claim.trial_id for claim in claims}
     # A worker that died between asking for a trial and saying so leaves it with no claim.
     for trial in trials.values():
         if (
@@ -107,6 +108,12 @@ def reclaim(storage: HardenedStorage, study: optuna.Study) -> list[int]:
         ):
             ended.append(trial.number)
     return ended
+
+
+def _release_unused(storage: HardenedStorage, claim_id: int) -> None:
+    unused = (claims_table.c.claim_id == claim_id) & claims_table.c.trial_id.is_(None)
+    with storage.engine.begin() as connection:
+        connection.execute(delete(claims_table).where(unused))
 
 
 def _count(connection: sqlalchemy.Connection, study_id: int) -> int:

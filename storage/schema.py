@@ -34,9 +34,11 @@ workers_table = Table(
     metadata,
     Column("worker_id", String(32), primary_key=True),
     Column("study_id", Integer, nullable=False),
+    Column("number", Integer, nullable=False),
     Column("name", String(64), nullable=False),
     Column("host", String(255), nullable=False),
     Column("pid", Integer, nullable=False),
+    Column("birth", String(32), nullable=False),
     Column("device", String(64), nullable=False),
     Column("started", Float, nullable=False),
     Column("last_seen", Float, nullable=False),
@@ -56,6 +58,16 @@ claims_table = Table(
     Column("worker_id", String(32), nullable=False),
     Column("trial_id", Integer, unique=True),
     Index("sweeps_claims_study", "study_id"),
+)
+
+leases_table = Table(
+    "sweeps_leases",
+    metadata,
+    Column("name", String(255), primary_key=True),
+    Column("host", String(255), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("birth", String(32), nullable=False),
+    Column("taken", Float, nullable=False),
 )
 
 

@@ -1,9 +1,8 @@
 """Studies: made once, found by name, the newest when none is named."""
 
 import difflib
-import time
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Literal
 
 import optuna
 from optuna.exceptions import DuplicatedStudyError
@@ -12,11 +11,11 @@ from optuna.samplers import BaseSampler
 from sqlalchemy import delete, select
 
 from storage.errors import StorageError
+from storage.leases import lease
 from storage.rdb import HardenedStorage
 from storage.schema import claims_table, epochs_table, workers_table
 
 READY = "ready"
-_READY_TIMEOUT_SECONDS = 30.0
 
 
 def create_study(
@@ -27,21 +26,18 @@ def create_study(
 ) -> optuna.Study:
     """Make a study, or find the one of that name.
 
-    ``set_up`` is called once for a new study; it must bear being called again, since a process
-    that dies inside it leaves the rest to the next.
+    ``set_up`` is called once for a new study, by one process at a time. It must bear being called
+    again: a process that dies inside it leaves the rest to the next.
     """
-    try:
-        study = optuna.create_study(storage=storage, study_name=name, direction=direction)
-        _forget_rows_of_reused_ids(storage, study._study_id)
-    except DuplicatedStudyError:
-        study = optuna.load_study(study_name=name, storage=storage)
-        deadline = time.monotonic() + _READY_TIMEOUT_SECONDS
-        being_made = not study.trials and not study.user_attrs
-        while being_made and not study.user_attrs.get(READY) and time.monotonic() < deadline:
-            time.sleep(0.1)
-    if not study.user_attrs.get(READY):
-        set_up(study)
-        study.set_user_attr(READY, True)
+    with lease(storage, f"the study {name}"):
+        try:
+            study = optuna.create_study(storage=storage, study_name=name, direction=direction)
+            _forget_rows_of_reused_ids(storage, study._study_id)
+        except DuplicatedStudyError:
+            study = optuna.load_study(study_name=name, storage=storage)
+        if not study.user_attrs.get(READY):
+            set_up(study)
+            study.set_user_attr(READY, True)
     return study
 
 
@@ -73,12 +69,6 @@ def study_names(storage: HardenedStorage) -> list[str]:
     """The names of all studies, the newest last."""
     studies = sorted(storage.get_all_studies(), key=lambda study: study._study_id)
     return [study.study_name for study in studies]
-
-
-def set_attributes(study: optuna.Study, attributes: Mapping[str, Any]) -> None:
-    """Set several user attributes of a study."""
-    for key, value in attributes.items():
-        study.set_user_attr(key, value)
 
 
 def _forget_rows_of_reused_ids(storage: HardenedStorage, study_id: int) -> None:

@@ -1,11 +1,12 @@
 """The user attributes that trials carry, and how a trial ends that did not run to its end."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
+from storage.leases import lease
 from storage.rdb import HardenedStorage
 
 Outcome = Literal["completed", "pruned", "diverged", "interrupted", "lost", "failed"]
@@ -21,7 +22,7 @@ LOSSES = "losses"
 MAX_LOSSES = 3
 
 #: Attributes that a retried trial takes over from the one it stands for.
-_INHERITED = (CONFIGURATION, OVERRIDES, LOSSES)
+_INHERITED = (CONFIGURATION, OVERRIDES)
 
 
 def unfinished_outcome(trial: FrozenTrial) -> bool:
@@ -29,7 +30,7 @@ def unfinished_outcome(trial: FrozenTrial) -> bool:
     return (
         trial.state is TrialState.FAIL
         and trial.user_attrs.get(OUTCOME) in ("interrupted", "lost")
-        and trial.user_attrs.get(LOSSES, 0) < MAX_LOSSES
+        and _losses(trial) < MAX_LOSSES
     )
 
 
@@ -47,26 +48,33 @@ def abandon_trial(
     Returns:
         Whether this call ended the trial.
     """
-    losses = trial.user_attrs.get(LOSSES, 0) + (outcome == "lost")
-    attributes: dict[str, Any] = {OUTCOME: outcome, REASON: reason, LOSSES: losses}
     try:
-        for name, value in attributes.items():
-            storage.set_trial_user_attr(trial._trial_id, name, value)
+        storage.set_trial_user_attr(trial._trial_id, OUTCOME, outcome)
+        storage.set_trial_user_attr(trial._trial_id, REASON, reason)
         storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
     except UpdateFinishedTrialError:
         return False
-    queue_again(study, study.get_trials(deepcopy=False)[trial.number])
+    queue_again(study, storage, study.get_trials(deepcopy=False)[trial.number])
     return True
 
 
-def queue_again(study: optuna.Study, trial: FrozenTrial) -> None:
+def queue_again(study: optuna.Study, storage: HardenedStorage, trial: FrozenTrial) -> None:
     """Queue a trial's parameters again, unless another trial stands in for it already."""
     if not unfinished_outcome(trial):
         return
     params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
     inherited = {key: trial.user_attrs[key] for key in _INHERITED if key in trial.user_attrs}
-    if not params and CONFIGURATION not in inherited:
+    if not params and not inherited:
         return
-    if any(other.user_attrs.get(RETRY_OF) == trial.number for other in study.get_trials(False)):
-        return
-    study.enqueue_trial(params, user_attrs={**inherited, RETRY_OF: trial.number})
+    with lease(storage, f"the queue of {study.study_name}"):
+        trials = study.get_trials(deepcopy=False)
+        if any(other.user_attrs.get(RETRY_OF) == trial.number for other in trials):
+            return
+        attributes = {**inherited, RETRY_OF: trial.number, LOSSES: _losses(trial)}
+        study.enqueue_trial(params, user_attrs=attributes)
+
+
+def _losses(trial: FrozenTrial) -> int:
+    """How often a worker died of these parameters, this trial's included."""
+    before: int = trial.user_attrs.get(LOSSES, 0)
+    return before + (trial.user_attrs.get(OUTCOME) == "lost")

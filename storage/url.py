@@ -22,9 +22,8 @@ def parse_url(text: str) -> URL:
         url = make_url(text)
     except sqlalchemy.exc.ArgumentError:
         raise StorageError(f"{text}: not a storage URL; one looks like {DEFAULT_URL}") from None
-    kind = url.get_backend_name()
-    if kind != "sqlite":
-        raise StorageError(f"{show_url(url)}: {kind} is not supported; use {DEFAULT_URL}")
+    if url.drivername not in ("sqlite", "sqlite+pysqlite"):
+        raise StorageError(f"{show_url(url)}: {url.drivername} is not supported; use {DEFAULT_URL}")
     if not url.database or url.database == ":memory:":
         raise StorageError(
             f"{text}: a storage in memory cannot be shared by workers; name a file: {DEFAULT_URL}"

@@ -7,7 +7,7 @@ itself. Values are addressed by dotted names, ``layer.edge``.
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class Section(BaseModel):
@@ -27,6 +27,13 @@ class LayerConfig(Section):
     corner: float = 0.25
     init_scale: float = Field(1.0, gt=0)
     stride: int = Field(1, ge=1)
+
+    @field_validator("kernel_size")
+    @classmethod
+    def _is_odd(cls, kernel_size: int) -> int:
+        if kernel_size % 2 == 0:
+            raise ValueError("use an odd number: an even kernel cannot keep a picture's size")
+        return kernel_size
 
     @model_validator(mode="after")
     def _growth_fits_the_window(self) -> Self:
@@ -81,24 +88,31 @@ class DataConfig(Section):
     Attributes:
         size: height and width in pixels; ``None`` for the dataset's own.
         validation: the share of the training pictures held out for validation.
+        split_seed: of the choice of those; apart from the run's seed, so that runs with several
+            seeds are measured on the same pictures.
         train_limit, validation_limit: use at most so many pictures, classes kept in balance.
     """
 
     name: str = "cifar10"
     size: int | None = Field(None, ge=8)
     validation: float = Field(0.1, gt=0, lt=1)
+    split_seed: int = Field(0, ge=0, lt=2**32)
     train_limit: int | None = Field(None, ge=1)
     validation_limit: int | None = Field(None, ge=1)
 
 
 class RunConfig(Section):
-    """One training run, whole."""
+    """One training run, whole.
+
+    Attributes:
+        seed: of the initial weights, the order of the pictures and their augmentation.
+    """
 
     layer: LayerConfig = LayerConfig()
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
     data: DataConfig = DataConfig()
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**32)
 
     def value(self, name: str) -> Any:
         """The value at a dotted name."""

@@ -52,7 +52,7 @@ class Exported(Section):
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
     data: ExportedData = ExportedData()
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**32)
     source: Source | None = None
 
     def run_config(self) -> RunConfig:

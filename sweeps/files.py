@@ -2,45 +2,51 @@
 
 import os
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import IO
 
 from sweeps.errors import SweepsError
 
 
-def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+def check_writable(path: Path) -> None:
+    """See whether :func:`write_whole` could write a file, before the work that makes it.
+
+    Raises:
+        SweepsError: it could not.
+    """
+    folder = path.absolute().parent
+    if path.exists() and not path.is_file():
+        raise SweepsError(f"{path}: is not a regular file; name another")
+    if not folder.is_dir():
+        raise SweepsError(f"{path}: the folder {folder} does not exist; create it first")
+    if not os.access(folder, os.W_OK):
+        raise SweepsError(f"{path}: the folder {folder} is read-only; choose another")
+
+
+def write_whole(path: Path, content: bytes) -> None:
     """Write a file beside its place, then rename it into it.
 
     Args:
         path: the file; one that exists is replaced.
-        write: called with the open file.
+        content: all of it.
 
     Raises:
         SweepsError: it cannot be written; what was there before is still there.
     """
-    if path.exists() and not path.is_file():
-        raise SweepsError(f"{path}: is not a regular file; name another, or write to stdout")
+    check_writable(path)
     try:
-        with tempfile.NamedTemporaryFile(
-            dir=path.absolute().parent, prefix=f".{path.name}.", delete=False
-        ) as file:
-            try:
-                write(file)
+        handle, beside = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-                os.chmod(file.name, 0o666 & ~_umask())
-                os.replace(file.name, path)
-            except BaseException:
-                os.unlink(file.name)
-                raise
+            os.chmod(beside, 0o666 & ~_umask())
+            os.replace(beside, path)
+        except BaseException:
+            os.unlink(beside)
+            raise
     except OSError as error:
         raise SweepsError(f"{path}: cannot be written: {error.strerror or error}") from None
-
-
-def write_text(path: Path, text: str) -> None:
-    """:func:`write_whole` for a text, as UTF-8."""
-    write_whole(path, lambda file: file.write(text.encode()))
 
 
 def _umask() -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from storage import OUTCOME, HardenedStorage, WorkerRecord, count_claims, list_workers
+from storage import OUTCOME, HardenedStorage, WorkerRecord, list_workers, unfinished_outcome
 from sweeps.attributes import METRIC, TARGET
 
 
@@ -18,7 +18,7 @@ class Progress:
         outcomes: finished trials by outcome; ``completed``, ``pruned``, ``diverged``, ``failed``
             have used the budget, ``interrupted`` and ``lost`` were queued again.
         running: trials under way.
-        spent: trials that count against the target, running ones included.
+        finished: trials that ended with a result of their own.
         target: how many trials the study shall have; ``None`` for no limit.
         best: the complete trial with the best value.
         workers: the workers alive.
@@ -29,16 +29,11 @@ class Progress:
     direction: str
     outcomes: Counter[str]
     running: int
-    spent: int
+    finished: int
     target: int | None
     best: FrozenTrial | None
     workers: list[WorkerRecord]
     trials: list[FrozenTrial]
-
-    @property
-    def finished(self) -> int:
-        """Trials that ended with a result of their own."""
-        return self.spent - self.running
 
     @property
     def is_done(self) -> bool:
@@ -58,7 +53,7 @@ def read_progress(storage: HardenedStorage, study: optuna.Study) -> Progress:
         direction="maximize" if maximize else "minimize",
         outcomes=Counter(outcome_of(t) for t in trials if t.state.is_finished()),
         running=sum(trial.state is TrialState.RUNNING for trial in trials),
-        spent=count_claims(storage, study._study_id),
+        finished=sum(t.state.is_finished() and not unfinished_outcome(t) for t in trials),
         target=study.user_attrs.get(TARGET),
         best=best,
         workers=[w for w in list_workers(storage, study._study_id) if w.is_alive()],

@@ -1,5 +1,6 @@
 """Training an exported configuration again."""
 
+import io
 from pathlib import Path
 
 import click
@@ -7,7 +8,7 @@ import click
 from sweeps.devices import available_cores, take_device
 from sweeps.errors import SweepsError
 from sweeps.exported import Exported
-from sweeps.files import write_whole
+from sweeps.files import check_writable, write_whole
 from sweeps.validation import load_yaml, validate
 
 
@@ -51,6 +52,8 @@ def retrain(
     Raises:
         SweepsError: the pictures are missing or others than the recorded; the run diverged.
     """
+    if save is not None:
+        check_writable(save)
     source = exported.source
     if device is None:
         device = "cpu" if source is not None and source.environment.device == "cpu" else "auto"
@@ -63,7 +66,14 @@ def retrain(
     from sweeps.data import open_dataset
     from sweeps.training import new_model, resolve_precision, train
 
+    if source is not None and source.environment.device != place:
+        click.echo(
+            f"measured on {source.environment.device} ({source.environment.device_name}), trained "
+            f"on {place} here: the numbers will differ",
+            err=True,
+        )
     torch.set_num_threads(threads)
+    torch.backends.cudnn.benchmark = True
     config = exported.run_config()
     if seed is not None:
         config = config.with_values({"seed": seed})
@@ -77,9 +87,7 @@ def retrain(
         )
 
     metric = source.metric if source is not None else "val_accuracy"
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        model = new_model(config, dataset)
+    model = new_model(config, dataset)
     click.echo("epoch  train_loss  val_loss  val_accuracy  learning_rate  images/s")
     for result in train(config, dataset, torch.device(place), model=model):
         click.echo(
@@ -92,8 +100,9 @@ def retrain(
     value: float = getattr(result, metric)
     click.echo(_comparison(exported, config.seed, metric, value))
     if save is not None:
-        weights = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
-        write_whole(save, lambda file: torch.save(weights, file))
+        weights = io.BytesIO()
+        torch.save({name: tensor.cpu() for name, tensor in model.state_dict().items()}, weights)
+        write_whole(save, weights.getvalue())
         click.echo(f"Wrote {save}", err=True)
     return value
 

@@ -9,17 +9,16 @@ from pathlib import Path
 from types import FrameType
 
 import optuna
-from pydantic import ValidationError
 
 from storage import HardenedStorage, absolute_url, check_storage, open_storage, parse_url, reclaim
 from sweeps.data import Dataset, open_dataset
 from sweeps.devices import Slot
 from sweeps.engines import LocalEngine, WorkerExit
 from sweeps.errors import DatasetUnavailable, Stopped, SweepsError
-from sweeps.models import check_model
 from sweeps.progress import Progress, read_progress
-from sweeps.spec import Spec
+from sweeps.spec import Spec, probe_values
 from sweeps.study import open_or_create_study, study_name
+from sweeps.training import check_run, split_rows
 from sweeps.views import View
 
 _POLL_SECONDS = 0.5
@@ -57,7 +56,7 @@ def prepare_sweep(
     url = parse_url(storage_url)
     check_storage(url)
     spec, dataset = _open_pictures(spec, data_dir, say)
-    _check_models(spec, dataset)
+    _check_runs(spec, dataset)
     storage = open_storage(url, create=True)
     study = open_or_create_study(storage, spec, name or study_name(spec), dataset)
     reclaimed = reclaim(storage, study)
@@ -100,7 +99,8 @@ def run_workers(sweep: Sweep, slots: list[Slot], view: View) -> Progress:
     if received:
         raise Stopped(received[0])
     failed = [worker for worker in exits if worker.status != 0]
-    if failed and not progress.is_done and _left(deadline) != 0:
+    gave_up = _left(deadline) != 0 or progress.best is None
+    if failed and not progress.is_done and gave_up:
         worker = failed[-1]
         if worker.status < 0:
             reason = f"{worker.name} was killed by signal {-worker.status} again and again"
@@ -128,8 +128,12 @@ def _watch(
             if worker.status < 0 and not received:
                 view.say(f"{worker.name} was killed by signal {-worker.status}")
                 reclaim(sweep.storage, sweep.study)
-                if _left(deadline) != 0 and engine.restart(worker.name, _left(deadline)):
+                if _left(deadline) == 0:
+                    continue
+                if engine.restart(worker.name, _left(deadline)):
                     exits.remove(worker)
+                else:
+                    view.say(f"{worker.name} is not started again: it was killed too often")
         now = time.monotonic()
         if received and stopping is None:
             stopping = now
@@ -155,7 +159,9 @@ def _signals() -> Iterator[list[int]]:
         received.append(number)
 
     wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, receive) for number in wanted}
+    # What is ignored stays so: `nohup` and a shell's background jobs ask for that.
+    heeded = [number for number in wanted if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, receive) for number in heeded}
     try:
         yield received
     finally:
@@ -184,20 +190,14 @@ def _open_pictures(spec: Spec, data_dir: Path, say: Callable[[str], None]) -> tu
     return spec, open_dataset(spec.data.name, data_dir, size)
 
 
-def _check_models(spec: Spec, dataset: Dataset) -> None:
-    """Look at every model at the borders of the search, so that no trial fails of its size."""
+def _check_runs(spec: Spec, dataset: Dataset) -> None:
+    """Look at the runs at the borders of the search, so that no trial fails for its pictures."""
     base = spec.base_config()
-    tried = [(name, {name: value}) for name, p in spec.search.items() for value in p.extremes()]
-    tried += [(c.name, spec.configuration_values(c)) for c in spec.try_first]
-    for where, values in tried:
+    train_rows, _ = split_rows(base, dataset)
+    for where, values in probe_values(spec):
         try:
-            config = base.with_values(values)
-        except ValidationError:
-            # Allowed under a condition alone; the spec's own check has tried it there.
-            continue
-        try:
-            check_model(config, size=dataset.size)
-        except ValueError as error:
+            check_run(base.with_values(values), dataset.size, len(train_rows))
+        except SweepsError as error:
             raise SweepsError(f"{spec.name}: {where}: {error}") from None
 
 

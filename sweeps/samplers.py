@@ -17,7 +17,7 @@ def make_sampler(spec: Spec, stream: int) -> BaseSampler:
 
     Args:
         spec: the sweep.
-        stream: tells workers apart: with the same seed they would all pick the same values.
+        stream: tells the study's workers apart.
     """
     seed = (spec.seed * 1_000_003 + stream) % 2**32
     if spec.sampler.name == "random":

@@ -1,5 +1,6 @@
 """The search space: which settings a study varies, and how a trial picks their values."""
 
+import math
 from collections.abc import Callable, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Self
@@ -45,25 +46,44 @@ class Parameter(Section):
             raise ValueError("step goes with float or int, without log")
         if self.int_ and self.step is not None and self.step != int(self.step):
             raise ValueError(f"step {self.step} is not a whole number")
+        if any(wanted == [] for wanted in self.when.values()):
+            raise ValueError("when: an empty list is met by nothing; name a value, or several")
         if self.choice and any(not isinstance(v, _CHOICE_TYPES) for v in self.choice):
             raise ValueError("choice takes plain values: numbers, words, true, false, null")
         return self
 
-    def extremes(self) -> list[Any]:
-        """The values that, if they are allowed, make all allowed."""
-        return list(self.choice or self.float_ or self.int_ or ())
+    def probes(self) -> list[Any]:
+        """Values that, if they are allowed, make all allowed: the extremes and some between."""
+        if self.choice is not None:
+            return self.choice
+        if self.int_ is not None:
+            step = int(self.step or 1)
+            values = range(self.int_[0], self.int_[1] + 1, step)
+            return sorted({*values[:_MAX_PROBES], values[-1]})
+        assert self.float_ is not None
+        low, high = self.float_
+        # Between them lies no round number: a setting that takes whole ones refuses it.
+        return [low, low + (high - low) / math.pi, high] if low < high else [low]
 
     def contains(self, value: Any) -> bool:
         """Whether the parameter can take the value."""
         if self.choice is not None:
-            return value in self.choice
+            # True is no 1.
+            return any(
+                value == choice and isinstance(value, bool) == isinstance(choice, bool)
+                for choice in self.choice
+            )
         bounds = self.float_ or self.int_
         assert bounds is not None
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
-        if self.int_ and value != int(value):
+        if not bounds[0] <= value <= bounds[1]:
             return False
-        return bounds[0] <= value <= bounds[1]
+        step = self.step or (1 if self.int_ else None)
+        if step is None:
+            return True
+        steps = (value - bounds[0]) / step
+        return math.isclose(steps, round(steps), abs_tol=1e-9)
 
     def suggest(self, trial: optuna.Trial, name: str) -> Any:
         """Let a trial pick the value."""
@@ -76,12 +96,15 @@ class Parameter(Section):
 
     def is_active(self, value_of: Callable[[str], Any]) -> bool:
         """Whether its ``when`` holds, given the values of the other settings."""
-        return all(
-            value_of(name) in (wanted if isinstance(wanted, list) else [wanted])
-            for name, wanted in self.when.items()
-        )
+        return all(value_of(name) in self.wanted(name) for name in self.when)
+
+    def wanted(self, name: str) -> list[Any]:
+        """The values of another setting at which this one is searched."""
+        values = self.when[name]
+        return values if isinstance(values, list) else [values]
 
 
+_MAX_PROBES = 64
 _CHOICE_TYPES = (bool, int, float, str, type(None))
 
 

@@ -1,6 +1,8 @@
 """The spec of a sweep: what a person writes in YAML, or picks as a preset."""
 
+import itertools
 import re
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -19,6 +21,8 @@ from sweeps.config import (
 from sweeps.errors import SweepsError
 from sweeps.search import Parameter, pick_values, search_order
 from sweeps.validation import describe, load_yaml, unknown_name, validate
+
+_MAX_COMBINATIONS = 2048
 
 MetricName = Literal["val_accuracy", "val_loss"]
 
@@ -97,7 +101,7 @@ class Spec(Section):
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
     data: DataConfig = DataConfig()
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**32)
     search: dict[str, Parameter] = Field(min_length=1)
     try_first: list[Configuration] = Field(default_factory=list)
     sampler: SamplerSpec = SamplerSpec()
@@ -109,19 +113,14 @@ class Spec(Section):
         if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", self.name):
             raise ValueError(f"name {self.name!r}: use letters, digits, '.', '_' and '-'")
         for name, parameter in self.search.items():
-            if name not in known:
-                raise ValueError(f"search.{name}: {unknown_name(name, known)}")
-            if name.startswith("data.") or name == "training.epochs":
-                raise ValueError(f"search.{name}: trials could not be compared; fix it instead")
+            _check_name(name, known, f"search.{name}")
             for condition in parameter.when:
                 if condition not in known:
                     raise ValueError(f"search.{name}.when: {unknown_name(condition, known)}")
         search_order(self.search)
         for configuration in self.try_first:
             for name in configuration.set:
-                if name not in known:
-                    where = f"try_first.{configuration.name}.set.{name}"
-                    raise ValueError(f"{where}: {unknown_name(name, known)}")
+                _check_name(name, known, f"try_first.{configuration.name}.set.{name}")
         names = [configuration.name for configuration in self.try_first]
         if len(set(names)) < len(names):
             raise ValueError(f"try_first: two configurations have the same name: {names}")
@@ -187,20 +186,60 @@ def parse_spec(tree: dict[str, Any], source: str) -> Spec:
         SweepsError: it is wrong.
     """
     spec = validate(Spec, tree, source)
-    base = spec.base_config()
     for name, parameter in spec.search.items():
-        for value in parameter.extremes():
-            # What the parameter's condition asks for is in force whenever it is searched.
-            context = {on: w[0] if isinstance(w, list) else w for on, w in parameter.when.items()}
-            _try(base, {**context, name: value}, f"{source}: search.{name}")
-    for configuration in spec.try_first:
-        values = spec.configuration_values(configuration)
-        _try(base, values, f"{source}: try_first.{configuration.name}")
+        for condition in parameter.when:
+            _check_condition(spec, parameter, condition, f"{source}: search.{name}.when")
+    base = spec.base_config()
+    for where, values in probe_values(spec):
+        try:
+            base.with_values(values)
+        except ValidationError as error:
+            raise SweepsError(describe(error, f"{source}: {where}", RunConfig)) from None
     return spec
 
 
-def _try(base: RunConfig, values: dict[str, Any], where: str) -> None:
-    try:
-        base.with_values(values)
-    except ValidationError as error:
-        raise SweepsError(describe(error, where, RunConfig)) from None
+def probe_values(spec: Spec) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Values that, if runs with them are valid, make valid what a spec can search or try.
+
+    Each parameter's own, the others at their first; then all parameters' extremes together, or
+    very many of them; then the configurations to try first.
+
+    Yields:
+        What the values belong to, and the values by dotted name.
+    """
+    base = spec.base_config()
+    probes = {name: parameter.probes() for name, parameter in spec.search.items()}
+
+    def values(picked: Mapping[str, Any]) -> dict[str, Any]:
+        return pick_values(spec.search, base.value, lambda name, _: picked[name], {})
+
+    for name, parameter in spec.search.items():
+        # What the parameter's condition asks for is in force whenever it is searched.
+        wanted = {on: parameter.wanted(on)[0] for on in parameter.when}
+        for value in probes[name]:
+            yield f"search.{name}", {**wanted, name: value}
+    extremes = [list(dict.fromkeys((p[0], p[-1]))) for p in probes.values()]
+    for combination in itertools.islice(itertools.product(*extremes), _MAX_COMBINATIONS):
+        yield "search", values(dict(zip(probes, combination, strict=True)))
+    for configuration in spec.try_first:
+        yield f"try_first.{configuration.name}", spec.configuration_values(configuration)
+
+
+def _check_name(name: str, known: list[str], where: str) -> None:
+    if name not in known:
+        raise ValueError(f"{where}: {unknown_name(name, known)}")
+    if name.startswith("data.") or name in ("training.epochs", "seed"):
+        raise ValueError(f"{where}: trials could not be compared; fix it for all of them")
+
+
+def _check_condition(spec: Spec, parameter: Parameter, condition: str, where: str) -> None:
+    """Refuse a condition on a value that its setting never has."""
+    wanted = parameter.wanted(condition)
+    if condition in spec.search:
+        for value in wanted:
+            if not spec.search[condition].contains(value):
+                raise SweepsError(f"{where}: {condition} is searched and never {value!r}")
+        return
+    fixed = spec.base_config().value(condition)
+    if fixed not in wanted:
+        raise SweepsError(f"{where}: {condition} is fixed at {fixed!r} and never {wanted[0]!r}")

@@ -17,10 +17,11 @@ from sweeps.attributes import (
     TRAIN_PICTURES,
     VALIDATION_PICTURES,
 )
-from sweeps.data import Dataset, split_train_validation
+from sweeps.data import Dataset
 from sweeps.errors import SweepsError
 from sweeps.notes import study_note, write_note
-from sweeps.spec import Spec
+from sweeps.spec import Configuration, Spec
+from sweeps.training import split_rows
 from sweeps.validation import validate
 
 
@@ -30,10 +31,8 @@ def study_name(spec: Spec) -> str:
 
 
 def spec_tree(spec: Spec) -> dict[str, Any]:
-    """The spec as a plain tree, as it would be written in YAML, without what is at its default."""
-    tree: dict[str, Any] = json.loads(
-        spec.model_dump_json(by_alias=True, exclude_defaults=True, exclude_none=True)
-    )
+    """The spec as a plain tree, with its defaults: a later release may have others."""
+    tree: dict[str, Any] = json.loads(spec.model_dump_json(by_alias=True))
     return tree
 
 
@@ -69,13 +68,7 @@ def _set_up(study: optuna.Study, spec: Spec, dataset: Dataset) -> None:
     study.set_user_attr(SPEC, spec_tree(spec))
     study.set_user_attr(FINGERPRINT, dataset.fingerprint)
     study.set_user_attr(DATA_SIZE, dataset.size)
-    train_rows, val_rows = split_train_validation(
-        dataset.train.labels,
-        spec.data.validation,
-        spec.seed,
-        spec.data.train_limit,
-        spec.data.validation_limit,
-    )
+    train_rows, val_rows = split_rows(spec.base_config(), dataset)
     study.set_user_attr(TRAIN_PICTURES, len(train_rows))
     study.set_user_attr(VALIDATION_PICTURES, len(val_rows))
     study.set_user_attr(CLASSES, len(dataset.classes))
@@ -89,17 +82,36 @@ def _set_up(study: optuna.Study, spec: Spec, dataset: Dataset) -> None:
     for configuration in spec.try_first:
         if configuration.name in queued:
             continue
-        values = spec.configuration_values(configuration)
-        # What the search space cannot express is fixed for this trial and is no parameter of it.
-        params = {
-            name: value
-            for name, value in values.items()
-            if name in spec.search and spec.search[name].contains(value)
-        }
-        overrides = {name: value for name, value in values.items() if name not in params}
+        params, overrides = split_values(spec, configuration)
         study.enqueue_trial(
             params, user_attrs={CONFIGURATION: configuration.name, OVERRIDES: overrides}
         )
+
+
+def split_values(spec: Spec, configuration: Configuration) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What of a configuration are parameters of its trial, and what is fixed for it.
+
+    Parameters teach the sampler. A setting that is not searched under this configuration, or not
+    to that value, is none. And where one setting of the layer lies outside of the search space the
+    layer is another one, whose remaining settings say nothing about those that are searched.
+    """
+    base = spec.base_config()
+    values = spec.configuration_values(configuration)
+
+    def value_of(name: str) -> Any:
+        return values[name] if name in values else base.value(name)
+
+    params = {
+        name: value
+        for name, value in values.items()
+        if name in spec.search
+        and spec.search[name].is_active(value_of)
+        and spec.search[name].contains(value)
+    }
+    outside = (name for name in values if name not in params and values[name] != base.value(name))
+    if any(name.startswith("layer.") for name in outside):
+        params = {name: v for name, v in params.items() if not name.startswith("layer.")}
+    return params, {name: value for name, value in values.items() if name not in params}
 
 
 def _refuse_other_spec(study: optuna.Study, spec: Spec) -> None:

@@ -6,7 +6,7 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 from rich.text import Text
 
-from storage import CONFIGURATION
+from storage import CONFIGURATION, OVERRIDES
 from sweeps.progress import Progress, count_words, outcome_of
 from sweeps.tables import make_table, print_table
 
@@ -39,7 +39,7 @@ def print_summary(
         title += f" ({best.user_attrs[CONFIGURATION]})"
     console.print(Text(title, style="bold"))
     settings = make_table(box=None, show_header=False, padding=(0, 2))
-    for name, value in best.params.items():
+    for name, value in {**best.user_attrs.get(OVERRIDES, {}), **best.params}.items():
         settings.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
     print_table(console, settings)
     yardsticks = [trial for trial in _latest_yardsticks(progress) if trial.number != best.number]
@@ -73,15 +73,16 @@ def _print_comparison(
             _verdict(progress, best.values[0], trial.values[0], val_pictures),
         )
     print_table(console, table)
-    notes = [
-        "One seed each; the best was chosen on the same validation pictures: a hopeful figure."
-    ]
+    notes = []
     if progress.metric == "val_accuracy" and val_pictures:
-        notes.insert(
-            0,
-            f"±: one standard error from {val_pictures:,} validation pictures; within the noise: "
-            "less than two of the difference.",
+        notes.append(
+            f"±: one standard error of an accuracy on {val_pictures:,} validation pictures. "
+            "Within the noise: less than two standard errors of the difference."
         )
+    notes.append(
+        f"The best is the best of {progress.outcomes['completed']}, found by search on these "
+        "pictures; the others were set beforehand and not tuned. One seed each."
+    )
     for note in notes:
         console.print(Text(note, style="dim"))
 
@@ -95,7 +96,9 @@ def _value(progress: Progress, trial: FrozenTrial, val_pictures: int | None) -> 
 
 def _verdict(progress: Progress, best: float, other: float, val_pictures: int | None) -> str:
     difference = best - other if progress.direction == "maximize" else other - best
-    words = f"{abs(difference):.4f} {'better' if difference >= 0 else 'worse'}"
+    if difference == 0:
+        return "equal"
+    words = f"{abs(difference):.4f} {'better' if difference > 0 else 'worse'}"
     if progress.metric == "val_accuracy" and val_pictures:
         noise = math.hypot(standard_error(best, val_pictures), standard_error(other, val_pictures))
         if abs(difference) < 2 * noise:

@@ -8,16 +8,17 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.lr_scheduler import LambdaLR
 
 from sweeps.config import RunConfig, TrainingConfig
 from sweeps.data import Dataset, split_train_validation
 from sweeps.data.batches import Batches
 from sweeps.errors import SweepsError
-from sweeps.models import build_model
+from sweeps.models import build_model, check_model
 
 _EVALUATION_BATCH = 500
 
@@ -36,7 +37,7 @@ class EpochResult:
         val_loss: mean cross-entropy over the validation pictures, NaN when diverged.
         val_accuracy: share of the validation pictures that were classified correctly, 0 to 1; NaN
             when diverged.
-        learning_rate: at the end of the epoch.
+        learning_rate: of the epoch's last step.
         seconds: training and validation together.
         images_per_second: training pictures per second of training.
         diverged: a loss was not finite; no epoch follows.
@@ -81,10 +82,8 @@ def train(
     """
     settings = config.training
     training, validation = make_batches(config, dataset, device)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        if model is None:
-            model = new_model(config, dataset)
+    if model is None:
+        model = new_model(config, dataset)
     model = model.to(device)
     if settings.channels_last:
         model = model.to(memory_format=torch.channels_last)
@@ -96,18 +95,13 @@ def train(
         nesterov=settings.nesterov,
         weight_decay=settings.weight_decay,
     )
-    schedule = OneCycleLR(
-        optimizer,
-        max_lr=settings.learning_rate,
-        total_steps=settings.epochs * len(training),
-        pct_start=settings.warmup,
-        cycle_momentum=False,
-    )
+    steps = settings.epochs * len(training)
+    schedule = LambdaLR(optimizer, lambda step: one_cycle(step, steps, settings.warmup))
     precision = _Precision(settings, device)
     for epoch in range(1, settings.epochs + 1):
         start = time.perf_counter()
         training.set_epoch(epoch)
-        train_loss = _train_epoch(
+        train_loss, rate = _train_epoch(
             model, training, optimizer, schedule, precision, settings.label_smoothing, should_stop
         )
         trained = time.perf_counter()
@@ -120,7 +114,7 @@ def train(
             train_loss=train_loss if math.isfinite(train_loss) else math.nan,
             val_loss=math.nan if diverged else val_loss,
             val_accuracy=math.nan if diverged else val_accuracy,
-            learning_rate=float(schedule.get_last_lr()[0]),
+            learning_rate=rate,
             seconds=time.perf_counter() - start,
             images_per_second=training.pictures / (trained - start),
             diverged=diverged,
@@ -129,14 +123,75 @@ def train(
             return
 
 
+def one_cycle(step: int, steps: int, warmup: float) -> float:
+    """The learning rate of a step, as a share of the peak.
+
+    It rises along a cosine from 1/25 to 1 and falls along another to 1/250,000: the one-cycle
+    schedule of Smith and Topin 2018, "Super-Convergence", as torch's ``OneCycleLR`` has it, which
+    divides by zero where the rise is a single step long.
+
+    Args:
+        step: counted from 0; beyond the last it keeps the last's rate.
+        steps: how many there are.
+        warmup: the share of them in which the rate rises.
+    """
+    start, end = 1 / 25, 1 / 250_000
+    peak = max(1, round(warmup * steps)) if steps > 1 else 0
+    if step < peak:
+        return 1 + (start - 1) * (1 + math.cos(math.pi * step / peak)) / 2
+    fall = max(1, steps - 1 - peak)
+    return end + (1 - end) * (1 + math.cos(math.pi * min(1, (step - peak) / fall))) / 2
+
+
 def new_model(config: RunConfig, dataset: Dataset) -> nn.Module:
-    """A freshly initialised model for a dataset.
+    """A model for a dataset, initialised from the configuration's seed.
 
     Raises:
         SweepsError: the configuration does not go with the dataset's pictures.
     """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        try:
+            return build_model(config, size=dataset.size, num_classes=len(dataset.classes))
+        except ValueError as error:
+            raise SweepsError(str(error)) from None
+
+
+def split_rows(config: RunConfig, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of a dataset's train part to train on, and those to validate on."""
+    data = config.data
+    return split_train_validation(
+        dataset.train.labels,
+        data.validation,
+        data.split_seed,
+        data.train_limit,
+        data.validation_limit,
+    )
+
+
+def check_run(config: RunConfig, size: int, train_pictures: int) -> None:
+    """See whether a configuration goes with its pictures, without touching them.
+
+    Args:
+        config: the run.
+        size: height and width of the pictures in pixels.
+        train_pictures: how many there are to train on.
+
+    Raises:
+        SweepsError: it does not.
+    """
+    settings = config.training
+    if settings.crop >= size:
+        raise SweepsError(
+            f"training.crop {settings.crop} is too large for pictures of {size} pixels"
+        )
+    if settings.batch_size > train_pictures:
+        raise SweepsError(
+            f"training.batch_size {settings.batch_size} is more than the {train_pictures} "
+            "training pictures; make it smaller"
+        )
     try:
-        return build_model(config, size=dataset.size, num_classes=len(dataset.classes))
+        check_model(config, size=size)
     except ValueError as error:
         raise SweepsError(str(error)) from None
 
@@ -147,22 +202,12 @@ def make_batches(
     """The training and the validation batches of a run.
 
     Raises:
-        SweepsError: there are too few pictures, or ``crop`` is too large for them.
+        SweepsError: the configuration does not go with the dataset's pictures.
     """
-    data, settings = config.data, config.training
-    train_rows, val_rows = split_train_validation(
-        dataset.train.labels, data.validation, config.seed, data.train_limit, data.validation_limit
-    )
+    settings = config.training
+    train_rows, val_rows = split_rows(config, dataset)
+    check_run(config, dataset.size, len(train_rows))
     images, labels = dataset.train.images, dataset.train.labels
-    if settings.crop >= dataset.size:
-        raise SweepsError(
-            f"training.crop {settings.crop} is too large for pictures of {dataset.size} pixels"
-        )
-    if settings.batch_size > len(train_rows):
-        raise SweepsError(
-            f"training.batch_size {settings.batch_size} is more than the {len(train_rows)} "
-            "training pictures; make it smaller"
-        )
     training = Batches(
         images,
         labels,
@@ -221,17 +266,29 @@ class _Precision:
         )
         self.scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "float16")
 
+    def step(self, optimizer: torch.optim.Optimizer) -> bool:
+        """Let the optimizer step; false where float16 overflowed and the step was left out."""
+        if not self.scaler.is_enabled():
+            optimizer.step()
+            return True
+        before = self.scaler.get_scale()
+        self.scaler.step(optimizer)
+        self.scaler.update()
+        return self.scaler.get_scale() >= before
+
 
 def _train_epoch(
     model: nn.Module,
     batches: Batches,
     optimizer: torch.optim.Optimizer,
-    schedule: OneCycleLR,
+    schedule: LambdaLR,
     precision: _Precision,
     label_smoothing: float,
     should_stop: Callable[[], bool],
-) -> float:
+) -> tuple[float, float]:
+    """The mean loss, and the learning rate of the last step."""
     model.train()
+    rate = 0.0
     # Summed on the device: reading a number off a GPU for every batch would make it wait.
     total = torch.zeros((), dtype=torch.float64, device=batches.device)
     seen = 0
@@ -242,12 +299,12 @@ def _train_epoch(
             loss = F.cross_entropy(model(images), labels, label_smoothing=label_smoothing)
         optimizer.zero_grad(set_to_none=True)
         precision.scaler.scale(loss).backward()
-        precision.scaler.step(optimizer)
-        precision.scaler.update()
-        schedule.step()
+        rate = float(optimizer.param_groups[0]["lr"])
+        if precision.step(optimizer):
+            schedule.step()
         total += loss.detach() * len(labels)
         seen += len(labels)
-    return float(total) / seen
+    return float(total) / seen, rate
 
 
 @torch.no_grad()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import optuna
 import torch
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from storage import (
@@ -55,12 +56,20 @@ def run_trial(desk: Desk, trial: optuna.Trial) -> Outcome:
         How it ended. A failed one has its traceback in its attributes.
     """
     try:
+        return _run_to_the_end(desk, trial)
+    except UpdateFinishedTrialError:
+        # This process was silent for so long that another took it for dead.
+        return "lost"
+
+
+def _run_to_the_end(desk: Desk, trial: optuna.Trial) -> Outcome:
+    try:
         outcome, value = _train_trial(desk, trial)
     except Interrupted:
         frozen = desk.study.get_trials(deepcopy=False)[trial.number]
         abandon_trial(desk.study, desk.storage, frozen, "interrupted", "the sweep was stopped")
         return "interrupted"
-    except DATABASE_ERRORS:
+    except (*DATABASE_ERRORS, UpdateFinishedTrialError):
         raise
     except Exception as error:
         trial.set_user_attr(REASON, f"{type(error).__name__}: {error}")
@@ -93,7 +102,8 @@ def _train_trial(desk: Desk, trial: optuna.Trial) -> tuple[Outcome, float]:
     note_progress(
         desk.storage, desk.worker_id, trial_number=trial.number, epochs=config.training.epochs
     )
-    facts = model_facts(new_model(config, desk.dataset))
+    model = new_model(config, desk.dataset)
+    facts = model_facts(model)
     configuration = trial.user_attrs.get(CONFIGURATION)
     known = {
         attributes.WORKER: desk.worker_name,
@@ -109,7 +119,8 @@ def _train_trial(desk: Desk, trial: optuna.Trial) -> tuple[Outcome, float]:
 
     speeds = []
     value = math.nan
-    for result in train(config, desk.dataset, desk.device, should_stop=desk.should_stop):
+    results = train(config, desk.dataset, desk.device, model=model, should_stop=desk.should_stop)
+    for result in results:
         record_epoch(desk.storage, trial._trial_id, _record(result))
         speeds.append(result.images_per_second)
         value = getattr(result, desk.spec.metric)
@@ -126,9 +137,10 @@ def _train_trial(desk: Desk, trial: optuna.Trial) -> tuple[Outcome, float]:
             value=value,
         )
         trial.set_user_attr(attributes.IMAGES_PER_SECOND, round(sorted(speeds)[len(speeds) // 2]))
-        last = result.epoch == config.training.epochs
-        # The yardsticks run to their end: a comparison needs them whole.
-        if not last and configuration is None and trial.should_prune():
+        # Asked for the yardsticks too, since the others are measured against what was asked of;
+        # but they run to their end: a comparison needs them whole.
+        hopeless = trial.should_prune()
+        if hopeless and configuration is None and result.epoch < config.training.epochs:
             return "pruned", value
     return "completed", value
 

@@ -64,6 +64,8 @@ def run_worker(
         StorageError: the study is missing.
     """
     torch.set_num_threads(threads)
+    # Every batch has the same shape, so trying cuDNN's algorithms once pays.
+    torch.backends.cudnn.benchmark = True
     study = open_study(storage, study_name)
     spec = read_spec(study)
     dataset = open_dataset(spec.data.name, data_dir, study.user_attrs[DATA_SIZE], download=False)
@@ -72,9 +74,9 @@ def run_worker(
             f"{study.study_name}: {dataset.name} in {data_dir} ({dataset.fingerprint}) is not what "
             f"this study was made with ({study.user_attrs[FINGERPRINT]})"
         )
-    worker_id = register_worker(storage, study._study_id, name, device_label)
-    # Another stream for every worker and every run: what is left to sample is not sampled again.
-    study.sampler = make_sampler(spec, stream=int(worker_id[:8], 16))
+    worker = register_worker(storage, study._study_id, name, device_label)
+    # Another stream for every worker of the study: with the same they would pick the same values.
+    study.sampler = make_sampler(spec, stream=worker.number)
     study.pruner = make_pruner(spec)
     desk = Desk(
         study=study,
@@ -83,15 +85,15 @@ def run_worker(
         dataset=dataset,
         device=torch.device(device),
         environment=describe_environment(device),
-        worker_id=worker_id,
+        worker_id=worker.worker_id,
         worker_name=name,
         should_stop=should_stop,
     )
     try:
-        with _heartbeat(storage, worker_id):
+        with _heartbeat(storage, worker.worker_id):
             _run_trials(desk, deadline)
     finally:
-        end_worker(storage, worker_id)
+        end_worker(storage, worker.worker_id)
 
 
 def _run_trials(desk: Desk, deadline: float | None) -> None:
@@ -109,6 +111,9 @@ def _run_trials(desk: Desk, deadline: float | None) -> None:
         if outcome == "interrupted":
             release_claim(desk.storage, claim)
             return
+        if outcome == "lost":
+            # Who took the trial has given its claim back.
+            continue
         failures = failures + 1 if outcome == "failed" else 0
         if failures >= MAX_FAILURES_IN_A_ROW:
             reason = desk.study.get_trials(deepcopy=False)[trial.number].user_attrs[REASON]

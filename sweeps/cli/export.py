@@ -26,7 +26,7 @@ def command(study: str | None, storage: str, output: Path | None, top: int | Non
     """
     from storage import open_storage, open_study, parse_url
     from sweeps.export import best_trials, export_trial
-    from sweeps.files import write_text
+    from sweeps.files import write_whole
 
     quieten_optuna()
     opened = open_storage(storage)
@@ -43,5 +43,5 @@ def command(study: str | None, storage: str, output: Path | None, top: int | Non
     for number, text in enumerate(texts, start=1):
         path = output if top is None else output.with_stem(f"{output.stem}-{number}")
         text = text.replace(output.name, path.name, 1)
-        write_text(path, text)
+        write_whole(path, text.encode())
         click.echo(f"Wrote {path} (study {found.study_name})", err=True)

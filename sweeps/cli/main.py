@@ -1,7 +1,6 @@
 """The command group, and the one place where errors become a line and an exit status."""
 
 import importlib
-import os
 import signal
 import sys
 from types import FrameType
@@ -52,10 +51,6 @@ def main() -> None:
     except Stopped as stopped:
         click.echo("sweeps: stopped; run it again to go on", err=True)
         status = 128 + stopped.signal
-    except BrokenPipeError:
-        # The reader of a pipe, `head` say, has seen enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
     except Exception as error:
         status = _tell(error)
     sys.exit(status if isinstance(status, int) else 0)

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 
 from sweeps.cli.console import quieten_optuna, results_console
-from sweeps.cli.options import data_dir_option, option, storage_option
+from sweeps.cli.options import DEFAULT_STORAGE, data_dir_option, option, storage_option
 
 
 @click.command("run")
@@ -95,9 +95,14 @@ def command(
 
 def _next_commands(name: str, storage: str, newest: bool) -> list[str]:
     """What to type next, in the words with which the sweep was started."""
-    by_default = storage == "sqlite:///sweeps.db"
-    if "MAKELEVEL" in os.environ and by_default and newest:
-        return ["make dashboard    # browse the trials", "make export       # write best.yaml"]
-    at = "" if by_default else f" --storage {shlex.quote(storage)}"
-    study = "" if newest else f" {shlex.quote(name)}"
-    return [f"sweeps dashboard{at}", f"sweeps export{study} -o best.yaml{at}"]
+    at = "" if storage == DEFAULT_STORAGE else f"--storage {shlex.quote(storage)}"
+    study = "" if newest else shlex.quote(name)
+    if "MAKELEVEL" in os.environ:
+
+        def make(target: str, *words: str) -> str:
+            arguments = " ".join(word for word in words if word)
+            return f'make {target} ARGS="{arguments}"' if arguments else f"make {target}"
+
+        return [make("dashboard", at), make("export", study, at)]
+    words = ["sweeps dashboard", at], ["sweeps export", study, "-o best.yaml", at]
+    return [" ".join(word for word in line if word) for line in words]

@@ -31,6 +31,8 @@ def command(study: str | None, storage: str) -> None:
         click.echo(f"\nBudget: {left} of {progress.target} trials left, {progress.running} running")
     if not progress.workers:
         click.echo("Workers: none alive")
+        if progress.running:
+            click.echo("What is running was left by dead workers: the next run queues it again")
         return
     table = make_table(title="Workers", title_justify="left")
     for column in ("worker", "host", "device", "trial", "epoch"):

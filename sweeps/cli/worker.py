@@ -7,11 +7,13 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import FrameType
 
 import click
 
 from sweeps.cli.console import quieten_optuna
 from sweeps.cli.options import data_dir_option, option, storage_option, study_argument
+from sweeps.errors import Stopped
 
 _ORPHAN_SECONDS = 10.0
 
@@ -46,13 +48,23 @@ def command(
     """
     deadline = None if timeout is None else time.monotonic() + timeout * 60
     stop = threading.Event()
+    received: list[int] = []
+
+    def receive(number: int, _frame: FrameType | None) -> None:
+        if received:
+            raise Stopped(number)
+        received.append(number)
+        stop.set()
+        if not supervised:
+            click.echo("Stopping: the trial is ended and queued again (again: at once)", err=True)
+
+    signal.signal(signal.SIGTERM, receive)
     if supervised:
         # Ctrl-C is for the parent, which then says what to do.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         threading.Thread(target=_stop_as_orphan, args=(stop,), daemon=True).start()
-    else:
-        signal.signal(signal.SIGINT, lambda *_: stop.set())
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    elif signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, receive)
 
     from sweeps.devices import available_cores, take_device
 
@@ -74,6 +86,8 @@ def command(
         deadline=deadline,
         should_stop=stop.is_set,
     )
+    if received and not supervised:
+        raise Stopped(received[0])
 
 
 def _stop_as_orphan(stop: threading.Event) -> None:

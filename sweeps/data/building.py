@@ -18,6 +18,11 @@ _NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
+def lock_path(name: str, data_dir: Path) -> Path:
+    """The file whose lock is held while `name` is built."""
+    return data_dir / f".{name}.lock"
+
+
 @contextmanager
 def build_lock(name: str, data_dir: Path, progress: bool) -> Iterator[None]:
     """Holds the lock for building `name`, so that one process builds and the others wait.
@@ -30,7 +35,7 @@ def build_lock(name: str, data_dir: Path, progress: bool) -> Iterator[None]:
     """
     with disk_errors(data_dir):
         data_dir.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(data_dir / f".{name}.lock")
+        lock = FileLock(lock_path(name, data_dir))
         try:
             lock.acquire(timeout=0)
         except Timeout:

@@ -4,13 +4,14 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sweeps.devices import Slot
 
-MAX_RESTARTS = 2
+MAX_RESTARTS_AN_HOUR = 3
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class _Seat:
     slot: Slot
     process: subprocess.Popen[str] | None = None
     reader: threading.Thread | None = None
-    restarts: int = 0
+    restarts: list[float] = field(default_factory=list)
     last_words: str = ""
 
 
@@ -88,16 +89,17 @@ class LocalEngine:
         return exits
 
     def restart(self, name: str, seconds: float | None) -> bool:
-        """Start a worker again that was killed; refused after a few times.
+        """Start a worker again that was killed; refused where that happens again and again.
 
         Args:
             name: of the worker.
             seconds: as for the engine, from now.
         """
         seat = next(seat for seat in self._seats if seat.name == name)
-        if seat.restarts >= MAX_RESTARTS:
+        now = time.monotonic()
+        seat.restarts = [at for at in seat.restarts if now - at < 3600] + [now]
+        if len(seat.restarts) > MAX_RESTARTS_AN_HOUR:
             return False
-        seat.restarts += 1
         self._seconds = seconds
         self._start(seat)
         return True

@@ -82,6 +82,9 @@ class LiveView:
     def _footer(self, progress: Progress, seconds_left: float | None) -> Text:
         parts = [best_words(progress), count_words(progress)]
         parts.append(f"{clock(time.monotonic() - self._start)} elapsed")
+        if seconds_left == 0:
+            parts.append("time is up: the last trials run to their end")
+            return Text(" · ".join(parts))
         to_go = seconds_to_go(progress)
         if seconds_left is not None:
             to_go = seconds_left if to_go is None else min(to_go, seconds_left)

@@ -14,6 +14,7 @@ from storage import (
     create_study,
     open_storage,
     open_study,
+    reclaim,
     register_worker,
 )
 
@@ -28,10 +29,13 @@ def run_at_once(target: Callable[..., Any], arguments: list[tuple[Any, ...]]) ->
 def open_and_create(url: str) -> str:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     storage = open_storage(url, create=True)
-    study = create_study(
-        storage, "shared", "maximize", lambda study: study.enqueue_trial({"x": 1.0})
-    )
-    return study.study_name
+
+    def set_up(study: optuna.Study) -> None:
+        for index in range(10):
+            study.set_user_attr("half way", index)
+            study.enqueue_trial({"x": float(index)})
+
+    return create_study(storage, "shared", "maximize", set_up).study_name
 
 
 def claim_until_spent(url: str, target: int) -> int:
@@ -41,7 +45,7 @@ def claim_until_spent(url: str, target: int) -> int:
     study = open_study(storage)
     worker = register_worker(storage, study._study_id, "worker", "cpu")
     count = 0
-    while (claim := claim_trial(storage, study._study_id, worker, target)) is not None:
+    while (claim := claim_trial(storage, study._study_id, worker.worker_id, target)) is not None:
         trial = study.ask()
         attach_trial(storage, claim, trial._trial_id)
         study.tell(trial, trial.suggest_float("x", 0, 1))
@@ -62,13 +66,19 @@ def pop_all(url: str, count: int) -> list[int]:
     return numbers
 
 
+def reclaim_once(url: str) -> list[int]:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = open_storage(url)
+    return reclaim(storage, open_study(storage))
+
+
 def die_in_the_middle(url: str, after: str) -> None:
     """A worker that is killed after it has claimed, asked, or picked a value."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     storage = open_storage(url)
     study = open_study(storage)
     worker = register_worker(storage, study._study_id, "doomed", "cpu")
-    claim = claim_trial(storage, study._study_id, worker, None)
+    claim = claim_trial(storage, study._study_id, worker.worker_id, None)
     assert claim is not None
     if after != "claim":
         trial = study.ask()

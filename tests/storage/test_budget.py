@@ -11,6 +11,7 @@ from storage import (
     claim_trial,
     count_claims,
     end_worker,
+    list_workers,
     reclaim,
     register_worker,
     release_claim,
@@ -19,6 +20,7 @@ from tests.storage.processes import (
     claim_until_spent,
     die_in_the_middle,
     pop_all,
+    reclaim_once,
     run_and_wait,
     run_at_once,
 )
@@ -93,7 +95,7 @@ def test_a_trial_that_kills_its_workers_is_given_up_and_keeps_its_claim(url, sto
 
 def test_what_live_workers_hold_is_left_alone(storage, study):
     worker = register_worker(storage, study._study_id, "alive", "cpu")
-    claim = claim_trial(storage, study._study_id, worker, None)
+    claim = claim_trial(storage, study._study_id, worker.worker_id, None)
     attach_trial(storage, claim, study.ask()._trial_id)
     assert reclaim(storage, study) == []
     assert _states(study) == ["RUNNING"]
@@ -102,11 +104,11 @@ def test_what_live_workers_hold_is_left_alone(storage, study):
 def test_finished_trials_of_ended_workers_stay_spent(storage, study):
     worker = register_worker(storage, study._study_id, "done", "cpu")
     for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL):
-        claim = claim_trial(storage, study._study_id, worker, None)
+        claim = claim_trial(storage, study._study_id, worker.worker_id, None)
         trial = study.ask()
         attach_trial(storage, claim, trial._trial_id)
         study.tell(trial, 1.0 if state is TrialState.COMPLETE else None, state=state)
-    end_worker(storage, worker)
+    end_worker(storage, worker.worker_id)
     assert reclaim(storage, study) == []
     assert count_claims(storage, study._study_id) == 3
 
@@ -114,13 +116,13 @@ def test_finished_trials_of_ended_workers_stay_spent(storage, study):
 def test_an_interrupted_trial_that_was_not_queued_again_is_so_by_the_next(storage, study):
     """Its worker died between ending the trial and queueing it."""
     worker = register_worker(storage, study._study_id, "w", "cpu")
-    claim = claim_trial(storage, study._study_id, worker, None)
+    claim = claim_trial(storage, study._study_id, worker.worker_id, None)
     trial = study.ask()
     trial.suggest_float("x", 0, 1)
     attach_trial(storage, claim, trial._trial_id)
     trial.set_user_attr("outcome", "interrupted")
     study.tell(trial, state=TrialState.FAIL)
-    end_worker(storage, worker)
+    end_worker(storage, worker.worker_id)
     reclaim(storage, study)
     assert _states(study) == ["FAIL", "WAITING"]
     assert count_claims(storage, study._study_id) == 0
@@ -134,3 +136,31 @@ def test_of_two_that_end_a_trial_one_does(storage, study):
     assert not abandon_trial(study, storage, frozen, "lost", "died")
     assert _states(study) == ["FAIL", "WAITING"]
     assert study.trials[0].user_attrs["outcome"] == "interrupted"
+
+
+def test_a_worker_that_starts_while_another_looks_for_dead_ones_keeps_its_trial(
+    storage, study, monkeypatch
+):
+    """It registers, claims and asks between two of the reads of :func:`storage.reclaim`."""
+    started = []
+
+    def start_then_list(*arguments):
+        if not started:
+            worker = register_worker(storage, study._study_id, "new", "cpu")
+            claim = claim_trial(storage, study._study_id, worker.worker_id, None)
+            attach_trial(storage, claim, study.ask()._trial_id)
+            started.append(worker)
+        return list_workers(*arguments)
+
+    monkeypatch.setattr("storage.budget.list_workers", start_then_list)
+    assert reclaim(storage, study) == []
+    assert _states(study) == ["RUNNING"]
+    assert count_claims(storage, study._study_id) == 1
+
+
+def test_processes_that_queue_a_trial_again_at_once_do_it_once(url, storage, study):
+    study.enqueue_trial({"x": 0.25})
+    run_and_wait(die_in_the_middle, url, "value")
+    run_at_once(reclaim_once, [(url,)] * 4)
+    assert _states(study) == ["FAIL", "WAITING"]
+    assert count_claims(storage, study._study_id) == 0

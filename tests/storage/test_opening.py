@@ -33,7 +33,7 @@ def test_braces_in_a_path_are_kept(tmp_path):
 def test_processes_that_create_it_at_once_share_one_study(url):
     assert run_at_once(open_and_create, [(url,)] * 4) == ["shared"] * 4
     study = open_study(open_storage(url))
-    assert len(study.trials) == 1
+    assert [trial.system_attrs["fixed_params"]["x"] for trial in study.trials] == [*range(10)]
 
 
 def _missing(path):
@@ -99,6 +99,7 @@ def test_a_read_only_file_is_refused(storage, url):
         ("sqlite:///:memory:", "in memory"),
         ("sqlite://", "in memory"),
         ("mysql://somewhere/db", "mysql is not supported"),
+        ("sqlite+aiosqlite:///x.db", "aiosqlite is not supported"),
         ("://", "not a storage URL"),
     ],
 )

@@ -3,6 +3,7 @@
 import dataclasses
 import multiprocessing
 import time
+from pathlib import Path
 
 import pytest
 
@@ -102,7 +103,7 @@ class TestEpochs:
 
 class TestWorkers:
     def test_what_it_is_at_is_known(self, storage, study):
-        worker_id = register_worker(storage, study._study_id, "worker-0", "cuda:1")
+        worker_id = register_worker(storage, study._study_id, "worker-0", "cuda:1").worker_id
         note_progress(storage, worker_id, trial_number=3, epoch=2, epochs=9, value=0.25)
         [worker] = list_workers(storage, study._study_id)
         assert (worker.name, worker.device) == ("worker-0", "cuda:1")
@@ -110,7 +111,7 @@ class TestWorkers:
         assert worker.is_alive()
 
     def test_one_that_ended_is_not_alive(self, storage, study):
-        worker_id = register_worker(storage, study._study_id, "w", "cpu")
+        worker_id = register_worker(storage, study._study_id, "w", "cpu").worker_id
         end_worker(storage, worker_id)
         [worker] = list_workers(storage, study._study_id)
         assert not worker.is_alive()
@@ -125,13 +126,33 @@ class TestWorkers:
         # Of another host's processes nothing is known but the heartbeat.
         assert dataclasses.replace(worker, pid=process.pid, host="elsewhere").is_alive()
 
-    def test_one_whose_heart_stopped_is_not_alive_until_it_beats_again(self, storage, study):
-        worker_id = register_worker(storage, study._study_id, "w", "cpu")
+    def test_one_that_was_suspended_here_is_alive_all_the_same(self, storage, study):
+        """The heartbeat speaks for other machines' workers alone."""
+        register_worker(storage, study._study_id, "w", "cpu")
         with storage.engine.begin() as connection:
             old = time.time() - GRACE_SECONDS - 1
             connection.execute(workers_table.update().values(last_seen=old))
         [worker] = list_workers(storage, study._study_id)
-        assert not worker.is_alive()
-        beat(storage, worker_id)
+        assert worker.is_alive()
+        assert not dataclasses.replace(worker, host="elsewhere").is_alive()
+
+    @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux")
+    def test_another_process_of_the_same_number_is_not_it(self, storage, study):
+        worker = register_worker(storage, study._study_id, "w", "cpu")
+        assert worker.is_alive()
+        assert not dataclasses.replace(worker, birth="1").is_alive()
+
+    def test_one_that_was_taken_for_dead_comes_back_with_its_heartbeat(self, storage, study):
+        worker = register_worker(storage, study._study_id, "w", "cpu")
+        end_worker(storage, worker.worker_id)
+        beat(storage, worker.worker_id)
         [worker] = list_workers(storage, study._study_id)
         assert worker.is_alive()
+
+    def test_they_are_numbered_within_their_study(self, storage, study):
+        other = create_study(storage, "other", "maximize", lambda study: None)
+        numbers = [
+            register_worker(storage, each._study_id, "w", "cpu").number
+            for each in (study, study, other, study)
+        ]
+        assert numbers == [0, 1, 0, 2]

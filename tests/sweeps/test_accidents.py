@@ -7,9 +7,9 @@ import time
 
 import optuna
 import pytest
+import torch
 
-from storage import open_storage, open_study
-from tests.sweeps.conftest import SMALL
+from storage import abandon_trial, open_storage, open_study, register_worker
 from tests.sweeps.waiting import wait_for
 
 
@@ -73,8 +73,9 @@ def test_ctrl_c_keeps_the_study_able_to_go_on(place, small):
     assert sorted(names["queued"]) == sorted(names["interrupted"]) == ["linear 5x5", "plain 3x3"]
 
     # As after an interruption, with trials that end: the budget is met all the same.
-    study.set_user_attr("spec", study.user_attrs["spec"] | {"training": SMALL["training"]})
-    small["training"] = SMALL["training"]
+    spec_now = study.user_attrs["spec"]
+    spec_now["training"]["epochs"] = small["training"]["epochs"] = 2
+    study.set_user_attr("spec", spec_now)
     place.write_spec(small)
     done = place.run("run", spec, "--workers", "2", "--trials", "3")
     assert done.returncode == 0, done.stderr
@@ -128,3 +129,80 @@ def test_trials_that_cannot_work_end_the_sweep_with_their_reason(place, small):
     trials = _study(place).trials
     assert [trial.state.name for trial in trials] == ["FAIL"] * 3
     assert "ZeroDivisionError" in trials[0].user_attrs["traceback"]
+
+
+def test_ctrl_c_twice_ends_at_once_with_nothing_running(place, small):
+    spec = place.write_spec(_long(small))
+    run = place.start("run", spec, "--workers", "2")
+    pids = _running(place, 2)
+    run.send_signal(signal.SIGINT)
+    run.send_signal(signal.SIGINT)
+    run.communicate(timeout=30)
+    assert run.returncode == 130
+    assert all(_gone(pid) for pid in pids)
+    assert "RUNNING" not in {trial.state.name for trial in _study(place).trials}
+
+
+def test_ctrl_c_on_a_worker_started_by_hand(place, small):
+    spec = place.write_spec(_long(small))
+    run = place.start("run", spec, "--workers", "1")
+    _running(place, 1)
+    worker = place.start("worker", "--device", "cpu", "--name", "by-hand")
+    _running(place, 2)
+    worker.send_signal(signal.SIGINT)
+    _, err = worker.communicate(timeout=60)
+    assert worker.returncode == 130
+    assert "queued again" in err
+    run.send_signal(signal.SIGTERM)
+    run.communicate(timeout=60)
+    assert run.returncode == 143
+    outcomes = [trial.user_attrs.get("outcome") for trial in _study(place).trials]
+    assert outcomes.count("interrupted") == 2
+
+
+def test_two_runs_of_the_same_study_share_its_budget(place, small):
+    spec = place.write_spec(small)
+    runs = [place.start("run", spec, "--workers", "1", "--trials", "5") for _ in range(2)]
+    for run in runs:
+        _, err = run.communicate(timeout=150)
+        assert run.returncode == 0, err
+    trials = _study(place).trials
+    assert [trial.state.name for trial in trials] == ["COMPLETE"] * 5
+    names = [trial.user_attrs.get("configuration") for trial in trials]
+    assert sorted(name for name in names if name) == ["linear 5x5", "plain 3x3"]
+
+
+def test_a_trial_taken_from_a_worker_that_was_thought_dead_is_not_its_end(patterns, tmp_path):
+    """Another process ended the trial; the worker finds out when it reports."""
+    from sweeps.environment import describe_environment
+    from sweeps.spec import parse_spec
+    from sweeps.study import open_or_create_study
+    from sweeps.trial import Desk, run_trial
+    from tests.sweeps.conftest import SMALL
+
+    storage = open_storage(str(tmp_path / "sweeps.db"), create=True)
+    spec = parse_spec(SMALL, "small")
+    study = open_or_create_study(storage, spec, "taken", patterns)
+    worker = register_worker(storage, study._study_id, "w", "cpu")
+    trial = study.ask()
+    batches = []
+
+    def take_it_away():
+        batches.append(True)
+        if len(batches) == 3:
+            abandon_trial(study, storage, study.trials[trial.number], "lost", "thought dead")
+        return False
+
+    desk = Desk(
+        study=study,
+        storage=storage,
+        spec=spec,
+        dataset=patterns,
+        device=torch.device("cpu"),
+        environment=describe_environment("cpu"),
+        worker_id=worker.worker_id,
+        worker_name="w",
+        should_stop=take_it_away,
+    )
+    assert run_trial(desk, trial) == "lost"
+    assert study.trials[trial.number].state.name == "FAIL"

@@ -193,7 +193,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_file(place, data_dir):
     target = place.folder / "best.yaml"
     target.write_text("what was there before")
     from sweeps.errors import SweepsError
-    from sweeps.files import write_text
+    from sweeps.files import write_whole
 
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     pid = os.fork()
@@ -203,7 +203,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_file(place, data_dir):
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
         try:
-            write_text(target, "x" * 10_000)
+            write_whole(target, b"x" * 10_000)
         except SweepsError as error:
             os._exit(7 if "best.yaml: cannot be written" in str(error) else 8)
         os._exit(9)
@@ -214,7 +214,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_file(place, data_dir):
 
 def test_output_that_is_no_file_is_refused(tmp_path):
     from sweeps.errors import SweepsError
-    from sweeps.files import write_text
+    from sweeps.files import write_whole
 
     with pytest.raises(SweepsError, match="not a regular file"):
-        write_text(tmp_path, "x")
+        write_whole(tmp_path, b"x")

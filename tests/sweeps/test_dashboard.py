@@ -75,7 +75,7 @@ def test_the_study_and_its_trials_are_served(address):
     assert (status, summary["study_name"]) == (200, "shown")
     status, body = _request(f"{address}/api/studies/{summary['study_id']}?after=0")
     detail = json.loads(body)
-    assert "reduction_factor" in detail["note"]["body"] or "search" in detail["note"]["body"]
+    assert "layer.init_scale:" in detail["note"]["body"]
     trial = detail["trials"][0]
     assert trial["note"]["body"] == "The **note** of a trial"
     assert {"key": "kernel_size", "value": "7x7"} in trial["user_attrs"]

@@ -67,8 +67,8 @@ class TestFinished:
         _, done = finished
         assert "\x1b" not in done.stdout + done.stderr
         for number in range(10):
-            assert re.search(rf"trial +{number} (completed|pruned|started)", done.stderr)
-        assert "trial" in done.stdout
+            assert re.search(rf"trial +{number} started", done.stderr)
+            assert re.search(rf"trial +{number} (completed|pruned) +val_acc", done.stderr)
         assert "Best: trial" in done.stdout
         assert "plain 3x3" in done.stdout
         assert "sweeps dashboard" in done.stdout

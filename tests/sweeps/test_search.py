@@ -6,6 +6,7 @@ import pytest
 from sweeps.samplers import make_pruner, make_sampler
 from sweeps.search import Parameter
 from sweeps.spec import parse_spec
+from sweeps.study import split_values
 from sweeps.trial import trial_config
 
 
@@ -59,7 +60,10 @@ class TestParameter:
         [
             ({"float": [0, 1]}, [0, 0.5, 1], [-0.1, 1.1, None, "a", True]),
             ({"int": [2, 8]}, [2, 8, 4.0], [1, 9, 2.5]),
+            ({"int": [1, 7], "step": 3}, [1, 4, 7], [2, 3, 10]),
+            ({"float": [0, 1], "step": 0.1}, [0, 0.3, 0.7], [0.05]),
             ({"choice": [5, None, "a"]}, [5, None, "a"], [3, "b"]),
+            ({"choice": [True]}, [True], [1]),
         ],
     )
     def test_what_it_contains(self, tree, inside, outside):
@@ -109,3 +113,44 @@ class TestPruners:
         assert any(number >= 10 for number in pruned_at) == prunes
         if pruner["name"] == "median":
             assert min(pruned_at.values()) >= 2
+
+
+class TestConfigurations:
+    """What of a configuration to try first are its trial's parameters."""
+
+    def _split(self, small, **settings):
+        small["try_first"] = [{"name": "it", "set": settings.pop("set")}]
+        small.update(settings)
+        spec = parse_spec(small, "x")
+        return split_values(spec, spec.try_first[0])
+
+    def test_within_the_space_all_are(self, small):
+        params, overrides = self._split(small, set={"layer.growth": 7, "layer.fade": 2.0})
+        assert params == {
+            "layer.growth": 7,
+            "layer.fade": 2.0,
+            "layer.edge": 0.5,
+            "layer.init_scale": 1.0,
+        }
+        assert overrides == {}
+
+    def test_of_another_layer_none_is(self, small):
+        """An edge of 0.5 says nothing of edges where there is no interpolation."""
+        small["search"]["training.learning_rate"] = {"float": [0.01, 0.1]}
+        params, overrides = self._split(small, set={"layer.dilation": 1, "layer.growth": 3})
+        assert params == {"training.learning_rate": 0.05}
+        assert overrides["layer.growth"] == 3
+        assert overrides["layer.edge"] == 0.5
+
+    def test_what_a_condition_would_drop_is_fixed(self, small):
+        _, overrides = self._split(small, set={"layer.growth": 9, "layer.fade": 3.0})
+        assert (overrides["layer.growth"], overrides["layer.fade"]) == (9, 3.0)
+
+    def test_its_trial_runs_just_that(self, small):
+        small["try_first"] = [{"name": "it", "set": {"layer.growth": 9, "layer.fade": 3.0}}]
+        spec = parse_spec(small, "x")
+        params, overrides = split_values(spec, spec.try_first[0])
+        study = optuna.create_study()
+        study.enqueue_trial(params, user_attrs={"overrides": overrides})
+        layer = trial_config(spec, study.ask()).layer
+        assert (layer.growth, layer.fade, layer.edge) == (9, 3.0, 0.5)

@@ -99,6 +99,34 @@ def _set(path, value):
             "search.layer.growth: layer: growth 6 does not fit",
         ),
         (
+            _set(["search", "layer.growth"], {"int": [5, 7]}),
+            "search.layer.growth: layer: growth 6 does not fit",
+        ),
+        (
+            _set(["search", "layer.dilation"], {"choice": [2, 3]}),
+            "layer: growth 5 does not fit: with kernel_size 3 and dilation 3",
+        ),
+        (
+            _set(["search", "training.batch_size"], {"float": [32, 64]}),
+            "search.training.batch_size: training.batch_size: input should be a valid integer",
+        ),
+        (
+            _set(["search", "layer.fade", "when"], {"layer.growth": "7"}),
+            "search.layer.fade.when: layer.growth is searched and never '7'",
+        ),
+        (
+            _set(["search", "layer.fade", "when"], {"model.name": "resnet18"}),
+            "search.layer.fade.when: model.name is fixed at 'tutorial' and never 'resnet18'",
+        ),
+        (_set(["search", "layer.fade", "when"], {"layer.growth": []}), "an empty list"),
+        (_set(["search", "seed"], {"int": [0, 9]}), "search.seed: trials could not be compared"),
+        (
+            _set(["try_first", 0, "set"], {"training.epochs": 9}),
+            "set.training.epochs: trials could not be compared",
+        ),
+        (_set(["layer"], {"kernel_size": 4}), "layer.kernel_size: use an odd number"),
+        (_set(["seed"], 2**64), "seed: input should be less than"),
+        (
             _set(["search", "layer.init_scale"], {"float": [-1, 1]}),
             "search.layer.init_scale: layer.init_scale: input should be greater than 0",
         ),
@@ -159,6 +187,7 @@ class TestFiles:
             ("- 1", "expected keys and values"),
             ("", "expected keys and values"),
             ("a: 1\nb: 2\na: 3", "line 3: not valid YAML: 'a' stands twice"),
+            ("? [a]\n: 1", "a key must be a word"),
             ("a: !!python/object:os.system {}", "not valid YAML"),
         ],
     )

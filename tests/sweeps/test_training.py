@@ -9,7 +9,7 @@ import torch
 
 from sweeps.config import RunConfig
 from sweeps.errors import SweepsError
-from sweeps.training import Interrupted, resolve_precision, train
+from sweeps.training import Interrupted, new_model, one_cycle, resolve_precision, split_rows, train
 
 CPU = torch.device("cpu")
 
@@ -53,11 +53,8 @@ def test_the_same_configuration_gives_the_same_numbers(patterns):
 
 def test_layers_are_compared_from_the_same_start(patterns):
     """Same seed, same base weights, up to the scale: differences come from the layer alone."""
-    from sweeps.training import new_model
-
     weights = []
     for values in ({"layer__growth": 5}, {"layer__growth": 7}):
-        torch.manual_seed(0)
         layer = new_model(_config(**values), patterns).conv1
         weights.append(layer.weight / layer.weight.std())
     torch.testing.assert_close(*weights)
@@ -68,6 +65,40 @@ def test_the_learning_rate_rises_to_its_peak_and_falls(patterns):
     rates = [result.learning_rate for result in results]
     assert rates[1] == pytest.approx(0.05, rel=0.05)
     assert rates[0] < rates[1] > rates[2] > rates[3]
+    assert rates[3] == pytest.approx(0.05 / 250_000)
+
+
+@pytest.mark.parametrize(("steps", "warmup"), [(100, 0.25), (1000, 0.3), (40, 0.5)])
+def test_the_schedule_is_torchs_one_cycle(steps, warmup):
+    """Up to the step at which the peak lies, which torch puts between two."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    theirs = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, 1.0, total_steps=steps, pct_start=warmup, cycle_momentum=False
+    )
+    for step in range(steps):
+        assert one_cycle(step, steps, warmup) == pytest.approx(
+            theirs.get_last_lr()[0], abs=4 / steps
+        )
+        optimizer.step()
+        if step + 1 < steps:
+            theirs.step()
+
+
+@pytest.mark.parametrize("steps", range(1, 12))
+@pytest.mark.parametrize("warmup", [0.01, 0.1, 0.125, 0.25, 0.5, 0.99])
+def test_short_schedules_are_sound(steps, warmup):
+    rates = [one_cycle(step, steps, warmup) for step in range(steps + 2)]
+    assert all(0 < rate <= 1 for rate in rates)
+    assert max(rates) == 1
+    if steps > 2:
+        assert rates[steps - 1] < 1
+
+
+def test_several_seeds_are_measured_on_the_same_pictures(patterns):
+    rows = [split_rows(_config(seed=seed), patterns)[1].tolist() for seed in (0, 1)]
+    assert rows[0] == rows[1]
+    other = split_rows(_config(data__split_seed=1), patterns)[1].tolist()
+    assert other != rows[0]
 
 
 def test_divergence_ends_the_run_as_such(patterns):

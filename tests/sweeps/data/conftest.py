@@ -78,4 +78,4 @@ def data_dir(tmp_path: Path) -> Path:
 @pytest.fixture
 def leftovers(data_dir: Path) -> Callable[[], list[str]]:
     """What lies in the data folder beside lock files."""
-    return lambda: sorted(p.name for p in data_dir.iterdir() if not p.name.endswith(".lock"))
+    return lambda: sorted(p.name for p in data_dir.glob("*") if not p.name.endswith(".lock"))

@@ -1,0 +1,58 @@
+"""Leases: what one process at a time may do, over several statements and libraries."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+
+from sqlalchemy import delete, select
+
+from storage.errors import StorageError
+from storage.processes import ProcessIdentity, this_process
+from storage.rdb import HardenedStorage
+from storage.schema import leases_table
+from storage.sqlite import write_lock
+
+_POLL_SECONDS = 0.05
+_WAIT_SECONDS = 60.0
+_FOREIGN_SECONDS = 30.0
+
+
+@contextmanager
+def lease(storage: HardenedStorage, name: str) -> Iterator[None]:
+    """Hold a lease for the length of a block; others wait for it.
+
+    A holder that died loses it: at once where it ran on this machine, else after half a minute.
+
+    Raises:
+        StorageError: it was not to be had within a minute.
+    """
+    deadline = time.monotonic() + _WAIT_SECONDS
+    while not _take(storage, name):
+        if time.monotonic() > deadline:
+            raise StorageError(
+                f"{storage.location}: another process has been at {name} for {_WAIT_SECONDS:.0f} "
+                "seconds; end it, or try again"
+            )
+        time.sleep(_POLL_SECONDS)
+    try:
+        yield
+    finally:
+        with storage.engine.begin() as connection:
+            connection.execute(delete(leases_table).where(leases_table.c.name == name))
+
+
+def _take(storage: HardenedStorage, name: str) -> bool:
+    mine = leases_table.c.name == name
+    with write_lock(), storage.engine.begin() as connection:
+        row = connection.execute(select(leases_table).where(mine)).one_or_none()
+        if row is not None:
+            holder = ProcessIdentity(row.host, row.pid, row.birth)
+            if holder.is_here() and holder.runs_here():
+                return False
+            if not holder.is_here() and time.time() - row.taken < _FOREIGN_SECONDS:
+                return False
+            connection.execute(delete(leases_table).where(mine))
+        values = asdict(this_process())
+        connection.execute(leases_table.insert().values(name=name, taken=time.time(), **values))
+    return True
