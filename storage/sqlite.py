@@ -73,10 +73,9 @@ def check_file(path: Path, *, must_exist: bool) -> None:
         raise StorageError(f"{path}: is a folder, not a SQLite file")
     if not os.access(path, os.R_OK | os.W_OK):
         raise StorageError(f"{path}: is read-only; change its permissions or use another --storage")
-    with path.open("rb") as file:
-        header = file.read(16)
-    if header and header != b"SQLite format 3\x00":
-        raise StorageError(f"{path}: is not a SQLite database; name another with --storage")
+    # Read through SQLite alone: closing the file any other way drops the locks that this process's
+    # other connections hold on it, and another process then damages what they write
+    # (https://www.sqlite.org/howtocorrupt.html, 2.2).
     try:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)
         try:
@@ -85,6 +84,10 @@ def check_file(path: Path, *, must_exist: bool) -> None:
         finally:
             connection.close()
     except sqlite3.Error as error:
+        if "not a database" in str(error):
+            raise StorageError(
+                f"{path}: is not a SQLite database; name another with --storage"
+            ) from None
         raise StorageError(f"{path}: cannot be read as a SQLite database: {error}") from None
     # The first tables that Optuna makes; a set-up that was interrupted may have no others.
     if tables and not {"studies", "version_info"} & tables:

@@ -136,7 +136,7 @@ def one_cycle(step: int, steps: int, warmup: float) -> float:
         warmup: the share of them in which the rate rises.
     """
     start, end = 1 / 25, 1 / 250_000
-    peak = max(1, round(warmup * steps)) if steps > 1 else 0
+    peak = min(max(1, round(warmup * steps)), max(steps - 2, 1)) if steps > 1 else 0
     if step < peak:
         return 1 + (start - 1) * (1 + math.cos(math.pi * step / peak)) / 2
     fall = max(1, steps - 1 - peak)

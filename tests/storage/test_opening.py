@@ -2,12 +2,21 @@
 
 import os
 import sqlite3
+from pathlib import Path
 
 import pytest
 import sqlalchemy
 
-from storage import StorageError, explain, open_storage, open_study, parse_url
-from tests.storage.processes import open_and_create, run_at_once
+from storage import (
+    StorageError,
+    check_storage,
+    create_study,
+    explain,
+    open_storage,
+    open_study,
+    parse_url,
+)
+from tests.storage.processes import open_and_create, pop_all, run_and_wait, run_at_once
 
 
 def test_write_ahead_log_and_busy_timeout_are_on_for_every_connection(storage):
@@ -139,3 +148,19 @@ def test_database_errors_are_told_with_their_remedy(said, remedy):
 
 def test_a_programming_error_is_not_explained_away():
     assert explain(KeyError("x"), "here") is None
+
+
+def test_looking_at_it_leaves_the_locks_of_open_connections_alone(url, storage):
+    """Reading the file past SQLite would drop them; others then take themselves for the last."""
+    study = create_study(storage, "study", "maximize", lambda study: None)
+    path = url.removeprefix("sqlite:///")
+    with storage.engine.connect() as connection:
+        connection.exec_driver_sql("SELECT * FROM studies").all()
+        check_storage(parse_url(url))
+        run_and_wait(pop_all, url, 3)
+        # The last to leave removes the write-ahead log: that is not the other process.
+        assert Path(f"{path}-wal").exists()
+    study.ask()
+    storage.engine.dispose()
+    with sqlite3.connect(path) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)

@@ -66,8 +66,8 @@ class TestFinished:
     def test_a_pipe_gets_plain_lines_and_stdout_the_result(self, finished):
         _, done = finished
         assert "\x1b" not in done.stdout + done.stderr
+        assert "started: plain 3x3" in done.stderr
         for number in range(10):
-            assert re.search(rf"trial +{number} started", done.stderr)
             assert re.search(rf"trial +{number} (completed|pruned) +val_acc", done.stderr)
         assert "Best: trial" in done.stdout
         assert "plain 3x3" in done.stdout

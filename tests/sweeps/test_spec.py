@@ -95,7 +95,7 @@ def _set(path, value):
             "search.layer.edge.when: no such key; did you mean layer.growth?",
         ),
         (
-            _set(["search", "layer.growth"], {"choice": [5, 6]}),
+            _set(["search", "layer.growth"], {"choice": [5, 6, 7]}),
             "search.layer.growth: layer: growth 6 does not fit",
         ),
         (
