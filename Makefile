@@ -56,7 +56,7 @@ setup: $(READY)  ## Only set up the virtual environment
 $(READY): requirements.lock pyproject.toml Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "$(PYTHON) is missing or older than 3.11: install a newer Python, or name one: make PYTHON=python3.12" >&2; exit 1; }
-	@echo "Setting up $(VENV) (once; about 5 GB with torch)" >&2
+	@echo "Setting up $(VENV): once, about 6 GB with torch, some minutes" >&2
 	@$(PYTHON) -m venv $(VENV) || \
 	  { echo "$(PYTHON) cannot make virtual environments: install its venv package (Debian: apt install python3-venv)" >&2; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)

@@ -1,5 +1,7 @@
 """From a study's best trials to YAML."""
 
+from pathlib import Path
+
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
@@ -9,6 +11,7 @@ from sweeps.config import RunConfig
 from sweeps.environment import Environment
 from sweeps.errors import SweepsError
 from sweeps.exported import Exported, ExportedData, Source
+from sweeps.validation import load_yaml
 
 
 def best_trials(study: optuna.Study, count: int) -> list[FrozenTrial]:
@@ -61,7 +64,26 @@ def export_trial(study: optuna.Study, trial: FrozenTrial, storage_kind: str) -> 
             metric=study.user_attrs[attributes.METRIC],
             value=trial.values[0],
             params=trial.params,
-            finished=trial.datetime_complete.isoformat(sep=" ", timespec="seconds"),
+            finished=trial.datetime_complete.astimezone().isoformat(timespec="seconds"),
             environment=Environment.model_validate(trial.user_attrs[attributes.ENVIRONMENT]),
         ),
     )
+
+
+def refuse_other_file(path: Path) -> None:
+    """Refuse to replace a file that is no exported configuration: a spec, say.
+
+    Raises:
+        SweepsError: it is none.
+    """
+    if not path.is_file():
+        return
+    try:
+        tree = load_yaml(path.read_text("utf-8"), str(path))
+    except (OSError, UnicodeDecodeError, SweepsError):
+        tree = {}
+    if "source" not in tree:
+        raise SweepsError(
+            f"{path}: is there and no exported configuration; name another, or replace it with "
+            "--force"
+        )

@@ -31,7 +31,7 @@ class Source(Section):
         configuration: its name, if it is one that the spec tried first.
         value: of the metric, after the last epoch.
         params: the searched settings as Optuna saw them.
-        finished: when, in local time.
+        finished: when.
     """
 
     study: str

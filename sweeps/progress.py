@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from storage import OUTCOME, HardenedStorage, WorkerRecord, list_workers, unfinished_outcome
-from sweeps.attributes import METRIC, TARGET
+from storage import OUTCOME, REASON, HardenedStorage, WorkerRecord, list_workers, unfinished_outcome
+from sweeps.attributes import CLASSES, METRIC, TARGET, VALIDATION_PICTURES
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,8 @@ class Progress:
         target: how many trials the study shall have; ``None`` for no limit.
         best: the complete trial with the best value.
         workers: the workers alive.
+        val_pictures: how many the metric is measured on.
+        classes: how many the pictures have.
     """
 
     study_name: str
@@ -33,6 +35,8 @@ class Progress:
     target: int | None
     best: FrozenTrial | None
     workers: list[WorkerRecord]
+    val_pictures: int | None
+    classes: int | None
     trials: list[FrozenTrial]
 
     @property
@@ -57,6 +61,8 @@ def read_progress(storage: HardenedStorage, study: optuna.Study) -> Progress:
         target=study.user_attrs.get(TARGET),
         best=best,
         workers=[w for w in list_workers(storage, study._study_id) if w.is_alive()],
+        val_pictures=study.user_attrs.get(VALIDATION_PICTURES),
+        classes=study.user_attrs.get(CLASSES),
         trials=trials,
     )
 
@@ -68,8 +74,20 @@ def outcome_of(trial: FrozenTrial) -> str:
     return outcome
 
 
+def last_reason(progress: Progress) -> str:
+    """Why the last failed trial failed."""
+    failed = [trial for trial in progress.trials if outcome_of(trial) == "failed"]
+    reason: str = failed[-1].user_attrs.get(REASON, "unknown") if failed else "none failed"
+    return reason
+
+
 def count_words(progress: Progress) -> str:
-    """The finished trials in words, as ``12 completed, 7 pruned``."""
-    order = ("completed", "pruned", "diverged", "failed", "interrupted", "lost")
-    parts = [f"{progress.outcomes[name]} {name}" for name in order if progress.outcomes[name]]
-    return ", ".join(parts) or "none finished yet"
+    """The finished trials in words, as ``12 completed, 7 pruned (2 interrupted, run again)``."""
+
+    def counted(*names: str) -> str:
+        parts = [f"{progress.outcomes[name]} {name}" for name in names if progress.outcomes[name]]
+        return ", ".join(parts)
+
+    words = counted("completed", "pruned", "diverged", "failed") or "none finished yet"
+    again = counted("interrupted", "lost")
+    return f"{words} ({again}, queued again)" if again else words

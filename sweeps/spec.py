@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from sweeps.config import (
     DataConfig,
@@ -20,7 +20,7 @@ from sweeps.config import (
 )
 from sweeps.errors import SweepsError
 from sweeps.search import Parameter, pick_values, search_order
-from sweeps.validation import describe, load_yaml, unknown_name, validate
+from sweeps.validation import describe, load_yaml, mistake_at, unknown_name, validate
 
 _MAX_COMBINATIONS = 2048
 
@@ -35,6 +35,13 @@ class Configuration(Section):
 
     name: str = Field(min_length=1)
     set: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("set")
+    @classmethod
+    def _are_settings(cls, values: dict[str, Any]) -> dict[str, Any]:
+        for name in values:
+            _check_name(name)
+        return values
 
 
 class SamplerSpec(Section):
@@ -107,24 +114,37 @@ class Spec(Section):
     sampler: SamplerSpec = SamplerSpec()
     pruner: PrunerSpec = PrunerSpec()
 
-    @model_validator(mode="after")
-    def _names_are_settings(self) -> Self:
-        known = setting_names()
-        if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", self.name):
-            raise ValueError(f"name {self.name!r}: use letters, digits, '.', '_' and '-'")
-        for name, parameter in self.search.items():
-            _check_name(name, known, f"search.{name}")
+    @field_validator("name")
+    @classmethod
+    def _is_a_plain_name(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
+            raise ValueError("use letters, digits, '.', '_' and '-'")
+        return name
+
+    @field_validator("search", mode="before")
+    @classmethod
+    def _are_settings(cls, search: Any) -> Any:
+        for name in search if isinstance(search, dict) else ():
+            _check_name(name)
+        return search
+
+    @field_validator("search")
+    @classmethod
+    def _conditions_are_settings(cls, search: dict[str, Parameter]) -> dict[str, Parameter]:
+        for name, parameter in search.items():
             for condition in parameter.when:
-                if condition not in known:
-                    raise ValueError(f"search.{name}.when: {unknown_name(condition, known)}")
-        search_order(self.search)
-        for configuration in self.try_first:
-            for name in configuration.set:
-                _check_name(name, known, f"try_first.{configuration.name}.set.{name}")
-        names = [configuration.name for configuration in self.try_first]
+                if condition not in setting_names():
+                    raise mistake_at(f"{name}.when", unknown_name(condition, setting_names()))
+        search_order(search)
+        return search
+
+    @field_validator("try_first")
+    @classmethod
+    def _have_names_of_their_own(cls, try_first: list[Configuration]) -> list[Configuration]:
+        names = [configuration.name for configuration in try_first]
         if len(set(names)) < len(names):
-            raise ValueError(f"try_first: two configurations have the same name: {names}")
-        return self
+            raise ValueError(f"two configurations have the same name: {names}")
+        return try_first
 
     @property
     def direction(self) -> Literal["maximize", "minimize"]:
@@ -185,6 +205,8 @@ def parse_spec(tree: dict[str, Any], source: str) -> Spec:
     Raises:
         SweepsError: it is wrong.
     """
+    if "source" in tree and "search" not in tree:
+        raise SweepsError(f"{source}: is an exported configuration; sweeps train {source}")
     spec = validate(Spec, tree, source)
     for name, parameter in spec.search.items():
         for condition in parameter.when:
@@ -225,11 +247,12 @@ def probe_values(spec: Spec) -> Iterator[tuple[str, dict[str, Any]]]:
         yield f"try_first.{configuration.name}", spec.configuration_values(configuration)
 
 
-def _check_name(name: str, known: list[str], where: str) -> None:
+def _check_name(name: str) -> None:
+    known = setting_names()
     if name not in known:
-        raise ValueError(f"{where}: {unknown_name(name, known)}")
+        raise mistake_at(name, unknown_name(name, known))
     if name.startswith("data.") or name in ("training.epochs", "seed"):
-        raise ValueError(f"{where}: trials could not be compared; fix it for all of them")
+        raise mistake_at(name, "trials could not be compared; fix it for all of them")
 
 
 def _check_condition(spec: Spec, parameter: Parameter, condition: str, where: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import optuna
 
-from storage import CONFIGURATION, OVERRIDES, HardenedStorage, create_study
+from storage import CONFIGURATION, OVERRIDES, HardenedStorage, count_claims, create_study
 from sweeps.attributes import (
     CLASSES,
     DATA_SIZE,
@@ -27,7 +27,7 @@ from sweeps.validation import validate
 
 def study_name(spec: Spec) -> str:
     """The name of a spec's study: a fallback's data show in it."""
-    return f"{spec.name}-{spec.data.name}"
+    return spec.name if spec.name == spec.data.name else f"{spec.name}-{spec.data.name}"
 
 
 def spec_tree(spec: Spec) -> dict[str, Any]:
@@ -59,8 +59,12 @@ def open_or_create_study(
     study = create_study(storage, name, spec.direction, lambda study: _set_up(study, spec, dataset))
     _refuse_other_spec(study, spec)
     _refuse_other_pictures(study, dataset)
-    if study.user_attrs.get(TARGET) != spec.budget.trials:
-        study.set_user_attr(TARGET, spec.budget.trials)
+    target = spec.budget.trials
+    if target is not None:
+        # A study cannot have fewer trials than it has.
+        target = max(target, count_claims(storage, study._study_id))
+    if study.user_attrs.get(TARGET) != target:
+        study.set_user_attr(TARGET, target)
     return study
 
 

@@ -16,16 +16,23 @@ def standard_error(accuracy: float, pictures: int) -> float:
     return math.sqrt(accuracy * (1 - accuracy) / pictures)
 
 
-def print_summary(
-    console: Console, progress: Progress, where: str, val_pictures: int | None
-) -> None:
+def learnt(progress: Progress, value: float) -> bool:
+    """Whether a value of the metric is better than guessing, by more than chance allows."""
+    if not progress.classes or not progress.val_pictures:
+        return True
+    if progress.metric == "val_loss":
+        return value < math.log(progress.classes)
+    guessed = 1 / progress.classes
+    return value > guessed + 2 * standard_error(guessed, progress.val_pictures)
+
+
+def print_summary(console: Console, progress: Progress, where: str) -> None:
     """Print the best trial, and how it compares with the configurations tried first.
 
     Args:
         console: where to.
         progress: the study.
         where: the storage, as a person knows it.
-        val_pictures: how many pictures the metric was measured on, if known.
     """
     total = "" if progress.target is None else f" of {progress.target}"
     _line(console, f"\nStudy {progress.study_name} in {where}")
@@ -34,7 +41,7 @@ def print_summary(
     if best is None:
         _line(console, "No trial is complete yet.")
         return
-    title = f"Best: trial {best.number}, {progress.metric} {_value(progress, best, val_pictures)}"
+    title = f"Best: trial {best.number}, {progress.metric} {_value(progress, best)}"
     if CONFIGURATION in best.user_attrs:
         title += f" ({best.user_attrs[CONFIGURATION]})"
     console.print(Text(title, style="bold"))
@@ -44,7 +51,7 @@ def print_summary(
     print_table(console, settings)
     yardsticks = [trial for trial in _latest_yardsticks(progress) if trial.number != best.number]
     if yardsticks:
-        _print_comparison(console, progress, best, yardsticks, val_pictures)
+        _print_comparison(console, progress, best, yardsticks)
 
 
 def _print_comparison(
@@ -52,7 +59,6 @@ def _print_comparison(
     progress: Progress,
     best: FrozenTrial,
     yardsticks: list[FrozenTrial],
-    val_pictures: int | None,
 ) -> None:
     _line(console, "\nAgainst the configurations that were tried first:")
     table = make_table()
@@ -64,20 +70,27 @@ def _print_comparison(
         name = trial.user_attrs[CONFIGURATION]
         if trial.state is not TrialState.COMPLETE:
             outcome = outcome_of(trial) if trial.state.is_finished() else trial.state.name.lower()
+            if outcome == "waiting" and progress.is_done:
+                outcome = "not run"
             table.add_row(name, str(trial.number), outcome, "-")
             continue
         table.add_row(
             name,
             str(trial.number),
-            _value(progress, trial, val_pictures),
-            _verdict(progress, best.values[0], trial.values[0], val_pictures),
+            _value(progress, trial),
+            _verdict(progress, best.values[0], trial.values[0]),
         )
     print_table(console, table)
     notes = []
-    if progress.metric == "val_accuracy" and val_pictures:
+    if progress.metric == "val_accuracy" and progress.val_pictures:
         notes.append(
-            f"±: one standard error of an accuracy on {val_pictures:,} validation pictures. "
+            f"±: one standard error, of {progress.val_pictures:,} validation pictures. "
             "Within the noise: less than two standard errors of the difference."
+        )
+    if not all(learnt(progress, t.values[0]) for t in yardsticks if t.values):
+        notes.append(
+            "What did not learn is no better than guessing: most often its learning rate is too "
+            "high for it. That says nothing of what it could reach."
         )
     notes.append(
         f"The best is the best of {progress.outcomes['completed']}, found by search on these "
@@ -87,20 +100,23 @@ def _print_comparison(
         console.print(Text(note, style="dim"))
 
 
-def _value(progress: Progress, trial: FrozenTrial, val_pictures: int | None) -> str:
+def _value(progress: Progress, trial: FrozenTrial) -> str:
     value = trial.values[0]
-    if progress.metric != "val_accuracy" or not val_pictures:
+    if progress.metric != "val_accuracy" or not progress.val_pictures:
         return f"{value:.4f}"
-    return f"{value:.4f} ±{standard_error(value, val_pictures):.4f}"
+    return f"{value:.4f} ±{standard_error(value, progress.val_pictures):.4f}"
 
 
-def _verdict(progress: Progress, best: float, other: float, val_pictures: int | None) -> str:
+def _verdict(progress: Progress, best: float, other: float) -> str:
+    if not learnt(progress, other):
+        return "no match: it did not learn"
     difference = best - other if progress.direction == "maximize" else other - best
     if difference == 0:
         return "equal"
     words = f"{abs(difference):.4f} {'better' if difference > 0 else 'worse'}"
-    if progress.metric == "val_accuracy" and val_pictures:
-        noise = math.hypot(standard_error(best, val_pictures), standard_error(other, val_pictures))
+    pictures = progress.val_pictures
+    if progress.metric == "val_accuracy" and pictures:
+        noise = math.hypot(standard_error(best, pictures), standard_error(other, pictures))
         if abs(difference) < 2 * noise:
             words += ", within the noise"
     return words

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticCustomError
 
 from sweeps.errors import SweepsError
 
@@ -83,17 +84,29 @@ def validate(model: type[M], tree: Any, source: str) -> M:
         raise SweepsError(describe(error, source, model)) from None
 
 
+_MISTAKE_AT = "mistake_at"
+
+
+def mistake_at(name: str, message: str) -> PydanticCustomError:
+    """For validators: a mistake at a name below the field that is validated."""
+    return PydanticCustomError(_MISTAKE_AT, "{message}", {"name": name, "message": message})
+
+
 def describe(error: ValidationError, source: str, model: type[BaseModel]) -> str:
     """The mistakes of a validation, a line each: where, what, and the remedy."""
     lines = []
     for mistake in error.errors(include_url=False):
         path = ".".join(str(part) for part in mistake["loc"])
+        if mistake["type"] == _MISTAKE_AT:
+            path = f"{path}.{mistake['ctx']['name']}"
         where = f"{source}: {path}" if path else source
         if mistake["type"] == "extra_forbidden":
             known = _fields_at(model, mistake["loc"][:-1])
             lines.append(f"{where}: {unknown_name(str(mistake['loc'][-1]), known)}")
         elif mistake["type"] == "missing":
             lines.append(f"{where}: is missing")
+        elif mistake["type"] in ("model_type", "dict_type"):
+            lines.append(f"{where}: expected keys and values, as in {{key: value}}")
         else:
             message = mistake["msg"].removeprefix("Value error, ")
             message = message[:1].lower() + message[1:]

@@ -51,7 +51,7 @@ def list_command(data_dir: Path) -> None:
 @option("--replace", is_flag=True, help="Replace a dataset of that name.")
 @data_dir_option
 def import_command(name: str, path: Path, size: int | None, replace: bool, data_dir: Path) -> None:
-    """Import a class-folder tree as the dataset NAME.
+    """Import a class-folder tree as the dataset NAME, cifar10 for instance.
 
     PATH is a folder, tar or zip with a folder for each class, or with folders train and test (or
     val) that hold them.

@@ -19,13 +19,16 @@ from sweeps.cli.options import option, storage_option, study_argument
     help="Write to FILE; with --top, to FILE-1, FILE-2, ...  [default: stdout]",
 )
 @option("--top", type=click.IntRange(min=1), metavar="N", help="The N best, not the best alone.")
-def command(study: str | None, storage: str, output: Path | None, top: int | None) -> None:
+@option("--force", is_flag=True, help="Replace FILE even if it is no exported configuration.")
+def command(
+    study: str | None, storage: str, output: Path | None, top: int | None, force: bool
+) -> None:
     """Write a study's best configuration as YAML.
 
     STUDY is the newest where it is left out.
     """
     from storage import open_storage, open_study, parse_url
-    from sweeps.export import best_trials, export_trial
+    from sweeps.export import best_trials, export_trial, refuse_other_file
     from sweeps.files import write_whole
 
     quieten_optuna()
@@ -42,6 +45,8 @@ def command(study: str | None, storage: str, output: Path | None, top: int | Non
         return
     for number, text in enumerate(texts, start=1):
         path = output if top is None else output.with_stem(f"{output.stem}-{number}")
+        if not force:
+            refuse_other_file(path)
         text = text.replace(output.name, path.name, 1)
         write_whole(path, text.encode())
         click.echo(f"Wrote {path} (study {found.study_name})", err=True)

@@ -43,9 +43,9 @@ def command(
     is gone on with, up to its number of trials.
     """
     from storage import open_study, parse_url, show_url
-    from sweeps.attributes import VALIDATION_PICTURES
     from sweeps.devices import available_cores, count_gpus, plan_slots
-    from sweeps.progress import read_progress
+    from sweeps.errors import SweepsError
+    from sweeps.progress import last_reason, read_progress
     from sweeps.run import prepare_sweep, run_workers
     from sweeps.spec import load_spec
     from sweeps.summary import print_summary
@@ -61,32 +61,32 @@ def command(
     )
 
     console = Console(stderr=True)
+
+    def say(text: str) -> None:
+        # On a terminal lines break between words; in a file they do not break.
+        console.print(text, markup=False, highlight=False, soft_wrap=not console.is_terminal)
+
     sweep = prepare_sweep(
-        loaded,
-        storage_url=storage,
-        name=study,
-        data_dir=data_dir.absolute(),
-        say=lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True),
+        loaded, storage_url=storage, name=study, data_dir=data_dir.absolute(), say=say
     )
     name = sweep.study.study_name
     progress = read_progress(sweep.storage, sweep.study)
     where = show_url(parse_url(storage))
     if progress.is_done:
-        click.echo(
-            f"{name} has all of its {progress.target} trials; nothing to add (more: --trials N)",
-            err=True,
-        )
+        say(f"{name} has {progress.finished} trials, all it shall have; more: --trials N")
     else:
         data = sweep.dataset
-        click.echo(
+        say(
             f"{name}: {progress.finished} of {progress.target or 'any number of'} trials done, on "
             f"{data.name} ({data.size} x {data.size} pixels), {len(slots)} workers on "
-            f"{', '.join(dict.fromkeys(slot.device for slot in slots))}, results in {where}",
-            err=True,
+            f"{', '.join(dict.fromkeys(slot.device for slot in slots))}, results in {where}"
         )
         progress = run_workers(sweep, slots, make_view(console))
-    val_pictures = sweep.study.user_attrs[VALIDATION_PICTURES]
-    print_summary(results_console(), progress, where, val_pictures)
+    print_summary(results_console(), progress, where)
+    if progress.best is None:
+        if progress.outcomes["failed"]:
+            raise SweepsError(f"{name}: no trial worked; the last: {last_reason(progress)}")
+        return
     newest = open_study(sweep.storage).study_name == name
     click.echo("\nNext:")
     for line in _next_commands(name, storage, newest):

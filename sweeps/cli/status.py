@@ -15,7 +15,6 @@ def command(study: str | None, storage: str) -> None:
     STUDY is the newest where it is left out.
     """
     from storage import open_storage, open_study
-    from sweeps.attributes import VALIDATION_PICTURES
     from sweeps.progress import read_progress
     from sweeps.summary import print_summary
     from sweeps.tables import make_table, print_table
@@ -25,7 +24,7 @@ def command(study: str | None, storage: str) -> None:
     found = open_study(opened, study)
     progress = read_progress(opened, found)
     console = results_console()
-    print_summary(console, progress, opened.location, found.user_attrs.get(VALIDATION_PICTURES))
+    print_summary(console, progress, opened.location)
     if progress.target is not None:
         left = max(progress.target - progress.finished, 0)
         click.echo(f"\nBudget: {left} of {progress.target} trials left, {progress.running} running")

@@ -142,7 +142,7 @@ def build_from_tree(
                     if height != width:
                         raise SweepsError(
                             f"{path}: the pictures are not square ({member} is {width}x{height}); "
-                            "give the size to scale and crop them to"
+                            "scale and crop them with --size PIXELS"
                         )
                     first = f"{member} is {width}x{height}"
                     writer = CacheWriter(
@@ -156,7 +156,7 @@ def build_from_tree(
                 elif (height, width) != (writer.size, writer.size):
                     raise SweepsError(
                         f"{path}: the pictures differ in size ({first}, {member} is "
-                        f"{width}x{height}); give the size to scale and crop them to"
+                        f"{width}x{height}); scale and crop them with --size PIXELS"
                     )
                 if not bad:
                     writer.write(split, row, image)

@@ -81,13 +81,17 @@ class LiveView:
 
     def _footer(self, progress: Progress, seconds_left: float | None) -> Text:
         parts = [best_words(progress), count_words(progress)]
+        if progress.best is None:
+            parts = parts[:1] if not progress.outcomes else parts
         parts.append(f"{clock(time.monotonic() - self._start)} elapsed")
-        if seconds_left == 0:
-            parts.append("time is up: the last trials run to their end")
-            return Text(" · ".join(parts))
         to_go = seconds_to_go(progress)
-        if seconds_left is not None:
-            to_go = seconds_left if to_go is None else min(to_go, seconds_left)
-        if to_go is not None:
-            parts.append(f"about {clock(to_go)} left")
+        if progress.is_done:
+            pass
+        elif seconds_left == 0:
+            parts.append("time is up: the last trials run to their end")
+        elif to_go is None and seconds_left is not None:
+            parts.append(f"at most {clock(seconds_left)} left")
+        elif to_go is not None:
+            bounded = to_go if seconds_left is None else min(to_go, seconds_left)
+            parts.append(f"about {clock(bounded)} left")
         return Text(" · ".join(parts))

@@ -106,7 +106,7 @@ class TestFinished:
         place, _ = finished
         again = place.run("run", "spec.yaml", "--workers", "2")
         assert again.returncode == 0
-        assert "has all of its 10 trials" in again.stderr
+        assert "has 10 trials, all it shall have" in again.stderr
         assert "Best: trial" in again.stdout
         assert len(_study(place).trials) == 10
 
@@ -153,6 +153,21 @@ class TestFinished:
         assert trained.returncode == 0, trained.stderr
         assert f"{study.best_value:.6g}, the same as trial" in trained.stdout
         assert (place.folder / "weights.pt").stat().st_size > 10_000
+
+    def test_an_export_replaces_no_other_file(self, finished):
+        place, _ = finished
+        before = (place.folder / "spec.yaml").read_text()
+        refused = place.run("export", "-o", "spec.yaml")
+        assert refused.returncode == 1
+        assert "spec.yaml: is there and no exported configuration" in refused.stderr
+        assert (place.folder / "spec.yaml").read_text() == before
+
+    def test_an_exported_configuration_is_no_spec(self, finished):
+        place, _ = finished
+        (place.folder / "exported.yaml").write_text(place.run("export").stdout)
+        refused = place.run("run", "exported.yaml")
+        assert refused.returncode == 1
+        assert "sweeps train exported.yaml" in refused.stderr
 
     def test_another_seed_is_said_to_be_another(self, finished):
         place, _ = finished

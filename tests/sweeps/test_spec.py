@@ -136,7 +136,7 @@ def _set(path, value):
         (_set(["training", "learning_rate"], float("inf")), "training.learning_rate: "),
         (_set(["sampler", "name"], "tpee"), "sampler.name: input should be 'tpe' or 'random'"),
         (_set(["pruner", "name"], "hyper"), "pruner.name: input should be 'asha'"),
-        (_set(["name"], "a/b"), "name 'a/b': use letters"),
+        (_set(["name"], "a/b"), "name: use letters"),
         (_set(["try_first", 0, "set"], {"layer.edgy": 1}), "set.layer.edgy: no such key"),
         (_set(["try_first", 0, "set"], {"layer.growth": 4}), "plain 3x3: layer: growth 4"),
         (_set(["try_first", 0, "name"], "linear 5x5"), "have the same name"),

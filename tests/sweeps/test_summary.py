@@ -24,6 +24,8 @@ def _study(storage, metric="val_accuracy", direction="maximize", target=9):
     def set_up(study):
         study.set_user_attr("metric", metric)
         study.set_user_attr("target_trials", target)
+        study.set_user_attr("validation_pictures", 1000)
+        study.set_user_attr("classes", 10)
 
     return create_study(storage, "study", direction, set_up)
 
@@ -40,9 +42,9 @@ def _add(study, value, name=None, state=TrialState.COMPLETE, seconds=10, overrid
     study.add_trial(trial)
 
 
-def _print(storage, study, pictures=1000):
+def _print(storage, study):
     console = Console(file=io.StringIO(), width=120)
-    print_summary(console, read_progress(storage, study), "here", pictures)
+    print_summary(console, read_progress(storage, study), "here")
     return " ".join(console.file.getvalue().split())
 
 
@@ -64,6 +66,17 @@ def test_differences_are_held_against_the_noise(storage):
     assert "waiting 4 waiting -" in text
     assert "The best is the best of 4" in text
     assert "not tuned" in text
+
+
+def test_what_did_not_learn_is_no_match(storage):
+    """A tenth is what guessing gives with ten classes; two standard errors are 0.019."""
+    study = _study(storage)
+    for value, name in ((0.115, "stuck"), (0.13, "slow"), (0.6, None)):
+        _add(study, value, name)
+    text = _print(storage, study)
+    assert "stuck 0 0.1150 ±0.0101 no match: it did not learn" in text
+    assert "slow 1 0.1300 ±0.0106 0.4700 better" in text
+    assert "learning rate is too high" in text
 
 
 def test_equals_are_equal(storage):
