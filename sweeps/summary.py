@@ -97,7 +97,7 @@ def _print_comparison(
         "pictures; the others were set beforehand and not tuned. One seed each."
     )
     for note in notes:
-        console.print(Text(note, style="dim"))
+        console.print(Text(note, style="dim"), soft_wrap=not console.is_terminal)
 
 
 def _value(progress: Progress, trial: FrozenTrial) -> str:

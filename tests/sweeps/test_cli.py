@@ -75,7 +75,7 @@ def _empty_storage(folder):
 
 def _bad_spec(folder):
     (folder / "mine.yaml").write_text(
-        "name: x\nserach: {}\nbudget: {trials: 1}\nsearch: {seed: {int: [0, 9]}}\n"
+        "name: x\nserach: {}\nbudget: {trials: 1}\nsearch: {layer.edge: {float: [0, 1]}}\n"
     )
 
 
