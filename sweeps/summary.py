@@ -92,12 +92,30 @@ def _print_comparison(
             "What did not learn is no better than guessing: most often its learning rate is too "
             "high for it. That says nothing of what it could reach."
         )
-    notes.append(
-        f"The best is the best of {progress.outcomes['completed']}, found by search on these "
-        "pictures; the others were set beforehand and not tuned. One seed each."
-    )
+    if CONFIGURATION in best.user_attrs:
+        notes.insert(0, _search_found_nothing_better(progress, best))
+    else:
+        notes.append(
+            f"The best is the best of {progress.outcomes['completed']}, chosen on these pictures; "
+            "those above were set beforehand and not tuned."
+        )
+    notes.append("One seed each: another seed moves every value.")
     for note in notes:
         console.print(Text(note, style="dim"), soft_wrap=not console.is_terminal)
+
+
+def _search_found_nothing_better(progress: Progress, best: FrozenTrial) -> str:
+    sampled = [t for t in progress.trials if t.values and CONFIGURATION not in t.user_attrs]
+    sampled = [t for t in sampled if t.state is TrialState.COMPLETE]
+    if not sampled:
+        return "The search found nothing better: none of its trials ran to its end."
+    sign = 1 if progress.direction == "maximize" else -1
+    found = max(sampled, key=lambda trial: sign * trial.values[0])
+    verdict = _verdict(progress, best.values[0], found.values[0]).replace("better", "worse")
+    return (
+        f"The search found nothing better. Its own best is trial {found.number} with "
+        f"{_value(progress, found)}: {verdict}."
+    )
 
 
 def _value(progress: Progress, trial: FrozenTrial) -> str:

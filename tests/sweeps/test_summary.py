@@ -64,8 +64,8 @@ def test_differences_are_held_against_the_noise(storage):
     assert "far 0 0.5000 ±0.0158 0.1000 better near" in text
     assert "near 1 0.5800 ±0.0156 0.0200 better, within the noise" in text
     assert "waiting 4 waiting -" in text
-    assert "The best is the best of 4" in text
-    assert "not tuned" in text
+    assert "The search found nothing better. Its own best is trial 3" in text
+    assert "with 0.6000 ±0.0155: equal." in text
 
 
 def test_what_did_not_learn_is_no_match(storage):
@@ -77,6 +77,24 @@ def test_what_did_not_learn_is_no_match(storage):
     assert "stuck 0 0.1150 ±0.0101 no match: it did not learn" in text
     assert "slow 1 0.1300 ±0.0106 0.4700 better" in text
     assert "learning rate is too high" in text
+
+
+def test_a_best_that_was_searched_is_said_to_be_chosen(storage):
+    study = _study(storage)
+    for value, name in ((0.5, "yardstick"), (0.7, None), (0.6, None)):
+        _add(study, value, name)
+    text = _print(storage, study)
+    assert "The best is the best of 3, chosen on these pictures" in text
+    assert "not tuned" in text
+    assert "nothing better" not in text
+
+
+def test_a_search_that_found_less_says_so(storage):
+    study = _study(storage)
+    for value, name in ((0.7, "yardstick"), (0.6, None), (0.5, None)):
+        _add(study, value, name)
+    text = _print(storage, study)
+    assert "Its own best is trial 1 with 0.6000 ±0.0155: 0.1000 worse." in text
 
 
 def test_equals_are_equal(storage):
