@@ -52,6 +52,8 @@ def print_summary(console: Console, progress: Progress, where: str) -> None:
     yardsticks = [trial for trial in _latest_yardsticks(progress) if trial.number != best.number]
     if yardsticks:
         _print_comparison(console, progress, best, yardsticks)
+    for note in _notes(progress, best, yardsticks):
+        console.print(Text(note, style="dim"), soft_wrap=not console.is_terminal)
 
 
 def _print_comparison(
@@ -81,6 +83,10 @@ def _print_comparison(
             _verdict(progress, best.values[0], trial.values[0]),
         )
     print_table(console, table)
+
+
+def _notes(progress: Progress, best: FrozenTrial, yardsticks: list[FrozenTrial]) -> list[str]:
+    """What has to be known to read the figures rightly."""
     notes = []
     if progress.metric == "val_accuracy" and progress.val_pictures:
         notes.append(
@@ -94,14 +100,13 @@ def _print_comparison(
         )
     if CONFIGURATION in best.user_attrs:
         notes.insert(0, _search_found_nothing_better(progress, best))
-    else:
+    elif yardsticks:
         notes.append(
             f"The best is the best of {progress.outcomes['completed']}, chosen on these pictures; "
             "those above were set beforehand and not tuned."
         )
     notes.append("One seed each: another seed moves every value.")
-    for note in notes:
-        console.print(Text(note, style="dim"), soft_wrap=not console.is_terminal)
+    return notes
 
 
 def _search_found_nothing_better(progress: Progress, best: FrozenTrial) -> str:
