@@ -113,7 +113,7 @@ def _search_found_nothing_better(progress: Progress, best: FrozenTrial) -> str:
     sampled = [t for t in progress.trials if t.values and CONFIGURATION not in t.user_attrs]
     sampled = [t for t in sampled if t.state is TrialState.COMPLETE]
     if not sampled:
-        return "The search found nothing better: none of its trials ran to its end."
+        return "The search found nothing better: its trials were all pruned."
     sign = 1 if progress.direction == "maximize" else -1
     found = max(sampled, key=lambda trial: sign * trial.values[0])
     verdict = _verdict(progress, best.values[0], found.values[0]).replace("better", "worse")
