@@ -1,10 +1,31 @@
-"""Writing files so that they are whole or not there."""
+"""Reading files with their mistakes told, and writing them so that they are whole or not there."""
 
 import os
 import tempfile
 from pathlib import Path
 
 from sweeps.errors import SweepsError
+
+
+def read_text(path: Path, *, if_missing: str = "") -> str:
+    """A file's text.
+
+    Args:
+        path: the file.
+        if_missing: the remedy to tell where it does not exist.
+
+    Raises:
+        SweepsError: it cannot be read, or is no UTF-8.
+    """
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError:
+        remedy = f"; {if_missing}" if if_missing else ""
+        raise SweepsError(f"{path}: no such file{remedy}") from None
+    except OSError as error:
+        raise SweepsError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SweepsError(f"{path}: cannot be read: it is no text") from None
 
 
 def check_writable(path: Path) -> None:

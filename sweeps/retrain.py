@@ -8,7 +8,7 @@ import click
 from sweeps.devices import available_cores, take_device
 from sweeps.errors import SweepsError
 from sweeps.exported import Exported
-from sweeps.files import check_writable, write_whole
+from sweeps.files import check_writable, read_text, write_whole
 from sweeps.validation import load_yaml, validate
 
 
@@ -18,12 +18,7 @@ def read_exported(path: Path) -> Exported:
     Raises:
         SweepsError: it cannot be read, or a key or a value is wrong; its path is told.
     """
-    try:
-        text = path.read_text("utf-8")
-    except FileNotFoundError:
-        raise SweepsError(f"{path}: no such file; `sweeps export -o {path}` writes one") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SweepsError(f"{path}: cannot be read: {error}") from None
+    text = read_text(path, if_missing=f"`sweeps export -o {path}` writes one")
     return validate(Exported, load_yaml(text, str(path)), str(path))
 
 

@@ -19,6 +19,7 @@ from sweeps.config import (
     setting_names,
 )
 from sweeps.errors import SweepsError
+from sweeps.files import read_text
 from sweeps.search import Parameter, pick_values, search_order
 from sweeps.validation import describe, load_yaml, mistake_at, unknown_name, validate
 
@@ -190,13 +191,7 @@ def load_spec(name_or_path: str) -> Spec:
             f"{name_or_path}: {unknown_name(name_or_path, presets).replace('key', 'preset')}"
             " (a spec of your own is a .yaml file)"
         )
-    try:
-        text = path.read_text("utf-8")
-    except FileNotFoundError:
-        raise SweepsError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SweepsError(f"{path}: cannot be read: {error}") from None
-    return parse_spec(load_yaml(text, str(path)), str(path))
+    return parse_spec(load_yaml(read_text(path), str(path)), str(path))
 
 
 def parse_spec(tree: dict[str, Any], source: str) -> Spec:

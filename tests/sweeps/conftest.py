@@ -8,9 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 import yaml
 
+from storage import open_storage, open_study
 from sweeps.data import open_dataset
 
 SMALL = {
@@ -73,6 +75,10 @@ class Place:
     def write_spec(self, tree: dict[str, Any], name: str = "spec.yaml") -> str:
         (self.folder / name).write_text(yaml.safe_dump(tree, sort_keys=False))
         return name
+
+    def study(self) -> optuna.Study:
+        """The study in the folder's storage."""
+        return open_study(open_storage(str(self.folder / "sweeps.db")))
 
     def start(self, *arguments: str, **settings: Any) -> subprocess.Popen[str]:
         settings = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | settings

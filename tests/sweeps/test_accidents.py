@@ -9,17 +9,13 @@ import optuna
 import pytest
 import torch
 
-from storage import abandon_trial, open_storage, open_study, register_worker
-from tests.sweeps.waiting import wait_for
+from storage import abandon_trial, open_storage, register_worker
+from tests.sweeps.waiting import is_gone, wait_for
 
 
 @pytest.fixture(autouse=True)
 def _quiet():
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-
-def _study(place, name=None):
-    return open_study(open_storage(str(place.folder / "sweeps.db")), name)
 
 
 def _long(tree):
@@ -45,14 +41,6 @@ def _running(place, count):
     return wait_for(reached, f"{count} trials past their first epoch", seconds=90)
 
 
-def _gone(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False
-
-
 def test_ctrl_c_keeps_the_study_able_to_go_on(place, small):
     spec = place.write_spec(_long(small))
     run = place.start("run", spec, "--workers", "2", "--trials", "3")
@@ -63,8 +51,8 @@ def test_ctrl_c_keeps_the_study_able_to_go_on(place, small):
     assert run.returncode == 130
     assert time.monotonic() - before < 15
     assert "run it again to go on" in err
-    assert all(_gone(pid) for pid in pids)
-    study = _study(place)
+    assert all(is_gone(pid) for pid in pids)
+    study = place.study()
     names = {"interrupted": [], "queued": []}
     for trial in study.trials:
         assert trial.state.name in ("FAIL", "WAITING")
@@ -79,7 +67,7 @@ def test_ctrl_c_keeps_the_study_able_to_go_on(place, small):
     place.write_spec(small)
     done = place.run("run", spec, "--workers", "2", "--trials", "3")
     assert done.returncode == 0, done.stderr
-    states = [trial.state.name for trial in _study(place).trials]
+    states = [trial.state.name for trial in place.study().trials]
     assert sorted(states) == ["COMPLETE"] * 3 + ["FAIL"] * 2
 
 
@@ -91,7 +79,7 @@ def test_a_killed_worker_is_replaced_and_its_trial_run_again(place, small):
     out, err = run.communicate(timeout=150)
     assert run.returncode == 0, err
     assert "was killed by signal 9" in err
-    study = _study(place)
+    study = place.study()
     outcomes = sorted(trial.user_attrs["outcome"] for trial in study.trials)
     assert outcomes == ["completed"] * 4 + ["lost"]
     assert "plain 3x3" in out
@@ -104,8 +92,8 @@ def test_workers_do_not_outlive_a_killed_parent(place, small):
     pids = _running(place, 2)
     run.kill()
     run.communicate(timeout=60)
-    wait_for(lambda: all(_gone(pid) for pid in pids), "the workers' end", seconds=30)
-    states = {trial.state.name for trial in _study(place).trials}
+    wait_for(lambda: all(is_gone(pid) for pid in pids), "the workers' end", seconds=30)
+    states = {trial.state.name for trial in place.study().trials}
     assert "RUNNING" not in states
 
 
@@ -126,7 +114,7 @@ def test_trials_that_cannot_work_end_the_sweep_with_their_reason(place, small):
     assert done.returncode == 1
     assert "3 trials failed in a row" in done.stderr
     assert "ZeroDivisionError" in done.stderr
-    trials = _study(place).trials
+    trials = place.study().trials
     assert [trial.state.name for trial in trials] == ["FAIL"] * 3
     assert "ZeroDivisionError" in trials[0].user_attrs["traceback"]
 
@@ -139,8 +127,8 @@ def test_ctrl_c_twice_ends_at_once_with_nothing_running(place, small):
     run.send_signal(signal.SIGINT)
     run.communicate(timeout=30)
     assert run.returncode == 130
-    assert all(_gone(pid) for pid in pids)
-    assert "RUNNING" not in {trial.state.name for trial in _study(place).trials}
+    assert all(is_gone(pid) for pid in pids)
+    assert "RUNNING" not in {trial.state.name for trial in place.study().trials}
 
 
 def test_ctrl_c_on_a_worker_started_by_hand(place, small):
@@ -156,7 +144,7 @@ def test_ctrl_c_on_a_worker_started_by_hand(place, small):
     run.send_signal(signal.SIGTERM)
     run.communicate(timeout=60)
     assert run.returncode == 143
-    outcomes = [trial.user_attrs.get("outcome") for trial in _study(place).trials]
+    outcomes = [trial.user_attrs.get("outcome") for trial in place.study().trials]
     assert outcomes.count("interrupted") == 2
 
 
@@ -166,7 +154,7 @@ def test_two_runs_of_the_same_study_share_its_budget(place, small):
     for run in runs:
         _, err = run.communicate(timeout=150)
         assert run.returncode == 0, err
-    trials = _study(place).trials
+    trials = place.study().trials
     assert [trial.state.name for trial in trials] == ["COMPLETE"] * 5
     names = [trial.user_attrs.get("configuration") for trial in trials]
     assert sorted(name for name in names if name) == ["linear 5x5", "plain 3x3"]

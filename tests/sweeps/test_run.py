@@ -11,23 +11,12 @@ import yaml
 
 from storage import list_workers, open_storage, open_study, read_epochs
 from tests.sweeps.conftest import SMALL, Place
+from tests.sweeps.waiting import is_gone
 
 
 @pytest.fixture(autouse=True)
 def _quiet():
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-
-def _study(place, name=None):
-    return open_study(open_storage(str(place.folder / "sweeps.db")), name)
-
-
-def _gone(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +34,7 @@ def finished(tmp_path_factory, data_dir):
 class TestFinished:
     def test_it_has_exactly_its_trials_with_the_yardsticks_first(self, finished):
         place, _ = finished
-        study = _study(place)
+        study = place.study()
         assert study.study_name == "small-patterns"
         assert len(study.trials) == 10
         states = {trial.state.name for trial in study.trials}
@@ -55,13 +44,13 @@ class TestFinished:
         assert names[:2] == ["plain 3x3", "linear 5x5"]
         assert [trial.state.name for trial in study.trials[:2]] == ["COMPLETE"] * 2
 
-    def test_both_workers_worked_and_are_gone(self, finished):
+    def test_both_workers_worked_and_areis_gone(self, finished):
         place, _ = finished
-        study = _study(place)
+        study = place.study()
         assert {trial.user_attrs["worker"] for trial in study.trials} == {"worker-0", "worker-1"}
         for worker in list_workers(open_storage(str(place.folder / "sweeps.db")), study._study_id):
             assert worker.ended is not None
-            assert _gone(worker.pid)
+            assert is_gone(worker.pid)
 
     def test_a_pipe_gets_plain_lines_and_stdout_the_result(self, finished):
         _, done = finished
@@ -89,7 +78,7 @@ class TestFinished:
 
     def test_trials_and_study_carry_attributes_and_notes(self, finished):
         place, _ = finished
-        study = _study(place)
+        study = place.study()
         for trial in study.trials:
             attributes = trial.user_attrs
             growth = trial.params.get("layer.growth", 3)
@@ -108,7 +97,7 @@ class TestFinished:
         assert again.returncode == 0
         assert "has 10 trials, all it shall have" in again.stderr
         assert "Best: trial" in again.stdout
-        assert len(_study(place).trials) == 10
+        assert len(place.study().trials) == 10
 
     def test_status_tells_the_same(self, finished):
         place, done = finished
@@ -144,7 +133,7 @@ class TestFinished:
         exported = place.run("export", "-o", "best.yaml")
         assert exported.returncode == 0, exported.stderr
         tree = yaml.safe_load((place.folder / "best.yaml").read_text())
-        study = _study(place)
+        study = place.study()
         assert tree["source"]["trial"] == study.best_trial.number
         assert tree["source"]["value"] == study.best_value
         assert tree["source"]["params"] == study.best_params
@@ -191,14 +180,14 @@ class TestFinished:
         place, _ = finished
         done = place.run("worker")
         assert done.returncode == 0, done.stderr
-        assert len(_study(place).trials) == 10
+        assert len(place.study().trials) == 10
 
     def test_more_trials_go_on_with_the_same_study(self, finished):
         """Last, since it adds to the study."""
         place, _ = finished
         more = place.run("run", "spec.yaml", "--trials", "12", "--workers", "1")
         assert more.returncode == 0, more.stderr
-        study = _study(place)
+        study = place.study()
         assert len(study.trials) == 12
         assert "12 of 12 trials" in more.stdout
 
@@ -240,7 +229,7 @@ class TestFallback:
         done = place.run("run", spec, "--workers", "1", "--trials", "2")
         assert done.returncode == 0, done.stderr
         assert "FALLING BACK to the dataset 'patterns'" in done.stderr
-        assert _study(place).study_name == "small-patterns"
+        assert place.study().study_name == "small-patterns"
 
     def test_without_a_fallback_it_is_refused(self, place, small):
         small["data"]["name"] = "cifar10"

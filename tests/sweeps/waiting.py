@@ -1,5 +1,6 @@
 """Waiting for a condition, with a bound."""
 
+import os
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -16,3 +17,12 @@ def wait_for(condition: Callable[[], T], what: str, seconds: float = 60) -> T:
             return value
         time.sleep(0.05)
     raise AssertionError(f"not within {seconds} s: {what}")
+
+
+def is_gone(pid: int) -> bool:
+    """Whether no process has this number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
