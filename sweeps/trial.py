@@ -72,7 +72,8 @@ def _run_to_the_end(desk: Desk, trial: optuna.Trial) -> Outcome:
     except (*DATABASE_ERRORS, UpdateFinishedTrialError):
         raise
     except Exception as error:
-        trial.set_user_attr(REASON, f"{type(error).__name__}: {error}")
+        first_line = next(iter(str(error).splitlines()), "")
+        trial.set_user_attr(REASON, f"{type(error).__name__}: {first_line}")
         trial.set_user_attr(attributes.TRACEBACK, traceback.format_exc())
         trial.set_user_attr(OUTCOME, "failed")
         desk.study.tell(trial, state=TrialState.FAIL)

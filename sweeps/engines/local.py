@@ -122,12 +122,14 @@ class LocalEngine:
                 self._close(seat)
 
     def _start(self, seat: _Seat) -> None:
-        command = [sys.executable, "-m", "sweeps", "worker", self._study_name]
+        command = [sys.executable, "-m", "sweeps", "worker"]
         command += ["--storage", self._storage_url, "--data-dir", str(self._data_dir)]
         command += ["--name", seat.name, "--device", seat.slot.device]
         command += ["--threads", str(seat.slot.threads), "--supervised"]
         if self._seconds is not None:
             command += ["--timeout", f"{max(self._seconds, 0) / 60:.4f}"]
+        # A study's name may begin with a dash.
+        command += ["--", self._study_name]
         seat.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
