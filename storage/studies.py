@@ -6,8 +6,6 @@ from typing import Literal
 
 import optuna
 from optuna.exceptions import DuplicatedStudyError
-from optuna.pruners import BasePruner
-from optuna.samplers import BaseSampler
 from sqlalchemy import delete, select
 
 from storage.errors import StorageError
@@ -41,13 +39,7 @@ def create_study(
     return study
 
 
-def open_study(
-    storage: HardenedStorage,
-    name: str | None = None,
-    *,
-    sampler: BaseSampler | None = None,
-    pruner: BasePruner | None = None,
-) -> optuna.Study:
+def open_study(storage: HardenedStorage, name: str | None = None) -> optuna.Study:
     """Find a study by its name, or the newest.
 
     Raises:
@@ -60,9 +52,7 @@ def open_study(
         near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(names)}"
         raise StorageError(f"{name}: no such study in {storage.location}; {hint}")
-    return optuna.load_study(
-        study_name=name or names[-1], storage=storage, sampler=sampler, pruner=pruner
-    )
+    return optuna.load_study(study_name=name or names[-1], storage=storage)
 
 
 def study_names(storage: HardenedStorage) -> list[str]:
