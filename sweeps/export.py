@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from storage import CONFIGURATION
 from sweeps import attributes
@@ -11,6 +11,7 @@ from sweeps.config import RunConfig
 from sweeps.environment import Environment
 from sweeps.errors import SweepsError
 from sweeps.exported import Exported, ExportedData, Source
+from sweeps.progress import best_first
 from sweeps.validation import load_yaml
 
 
@@ -20,13 +21,11 @@ def best_trials(study: optuna.Study, count: int) -> list[FrozenTrial]:
     Raises:
         SweepsError: no trial is complete.
     """
-    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    maximize = study.direction == optuna.study.StudyDirection.MAXIMIZE
+    trials = best_first(study.get_trials(deepcopy=False), maximize=maximize)
     if not trials:
         raise SweepsError(f"{study.study_name}: no trial is complete yet; run the sweep on first")
-    maximize = study.direction == optuna.study.StudyDirection.MAXIMIZE
-    # Among equals the earlier one.
-    ordered = sorted(trials, key=lambda t: (-t.values[0] if maximize else t.values[0], t.number))
-    return ordered[:count]
+    return trials[:count]
 
 
 def export_trial(study: optuna.Study, trial: FrozenTrial, storage_kind: str) -> Exported:

@@ -1,6 +1,7 @@
 """Where a study stands, as its storage knows it."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import optuna
@@ -48,9 +49,7 @@ def read_progress(storage: HardenedStorage, study: optuna.Study) -> Progress:
     """Read where a study stands."""
     trials = study.get_trials(deepcopy=False)
     maximize = study.direction == optuna.study.StudyDirection.MAXIMIZE
-    complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
-    sign = 1 if maximize else -1
-    best = max(complete, key=lambda trial: sign * trial.values[0], default=None)
+    best = next(iter(best_first(trials, maximize=maximize)), None)
     return Progress(
         study_name=study.study_name,
         metric=study.user_attrs.get(METRIC, "value"),
@@ -65,6 +64,13 @@ def read_progress(storage: HardenedStorage, study: optuna.Study) -> Progress:
         classes=study.user_attrs.get(CLASSES),
         trials=trials,
     )
+
+
+def best_first(trials: Iterable[FrozenTrial], *, maximize: bool) -> list[FrozenTrial]:
+    """The complete ones of some trials by their values, the earlier first among equals."""
+    sign = -1 if maximize else 1
+    complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
+    return sorted(complete, key=lambda trial: (sign * trial.values[0], trial.number))
 
 
 def outcome_of(trial: FrozenTrial) -> str:
@@ -82,7 +88,7 @@ def last_reason(progress: Progress) -> str:
 
 
 def count_words(progress: Progress) -> str:
-    """The finished trials in words, as ``12 completed, 7 pruned (2 interrupted, run again)``."""
+    """The finished trials in words, as ``12 completed, 7 pruned (2 interrupted, queued again)``."""
 
     def counted(*names: str) -> str:
         parts = [f"{progress.outcomes[name]} {name}" for name in names if progress.outcomes[name]]

@@ -218,8 +218,8 @@ def parse_spec(tree: dict[str, Any], source: str) -> Spec:
 def probe_values(spec: Spec) -> Iterator[tuple[str, dict[str, Any]]]:
     """Values that, if runs with them are valid, make valid what a spec can search or try.
 
-    Each parameter's own, the others at their first; then all parameters' extremes together, or
-    very many of them; then the configurations to try first.
+    Each parameter's own, the others at their fixed values; then all parameters' extremes together,
+    or very many of them; then the configurations to try first.
 
     Yields:
         What the values belong to, and the values by dotted name.

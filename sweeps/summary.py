@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from storage import CONFIGURATION, OVERRIDES
-from sweeps.progress import Progress, count_words, outcome_of
+from sweeps.progress import Progress, best_first, count_words, outcome_of
 from sweeps.tables import make_table, print_table
 
 
@@ -110,12 +110,13 @@ def _notes(progress: Progress, best: FrozenTrial, yardsticks: list[FrozenTrial])
 
 
 def _search_found_nothing_better(progress: Progress, best: FrozenTrial) -> str:
-    sampled = [t for t in progress.trials if t.values and CONFIGURATION not in t.user_attrs]
-    sampled = [t for t in sampled if t.state is TrialState.COMPLETE]
+    sampled = best_first(
+        (trial for trial in progress.trials if CONFIGURATION not in trial.user_attrs),
+        maximize=progress.direction == "maximize",
+    )
     if not sampled:
         return "The search found nothing better: its trials were all pruned."
-    sign = 1 if progress.direction == "maximize" else -1
-    found = max(sampled, key=lambda trial: sign * trial.values[0])
+    found = sampled[0]
     verdict = _verdict(progress, best.values[0], found.values[0]).replace("better", "worse")
     return (
         f"The search found nothing better. Its own best is trial {found.number} with "

@@ -1,5 +1,6 @@
 """Opening a dataset by name, building what is missing."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -76,15 +77,9 @@ def _open_patterns(data_dir: Path, size: int, progress: bool) -> Dataset:
     if size < MIN_SIZE:
         raise SweepsError(f"patterns is drawn at {MIN_SIZE} pixels or more, not at {size}")
     target = data_dir / PATTERNS / f"at-{size}"
-    dataset = load_cache(target)
-    if dataset is None:
-        with build_lock(PATTERNS, data_dir, progress):
-            if load_cache(target) is None:
-                with temporary_folder(PATTERNS, data_dir) as folder:
-                    build_patterns(folder, size, progress)
-                    put_in_place(folder, target)
-        dataset = load_cache(target)
-    return _built(dataset, target)
+    return _build_once(
+        PATTERNS, data_dir, target, progress, lambda folder: build_patterns(folder, size, progress)
+    )
 
 
 def _download(name: str, data_dir: Path, download: bool, progress: bool) -> Dataset:
@@ -96,27 +91,39 @@ def _download(name: str, data_dir: Path, download: bool, progress: bool) -> Data
             f"{name} is not in {data_dir}, and downloading is switched off; "
             f"import it with `sweeps data import {name} PATH`"
         )
-    with build_lock(name, data_dir, progress):
-        if load_cache(target) is None:
-            if target.exists():
-                raise SweepsError(
-                    f"{target} is in the way: it is no dataset that this program built; move it "
-                    f"elsewhere, or import it from there with `sweeps data import {name} PATH`"
-                )
-            with temporary_folder(name, data_dir) as folder:
-                build_download(folder, name, progress)
-                put_in_place(folder, target)
-    return _built(load_cache(target), target)
+
+    def build(folder: Path) -> None:
+        if target.exists():
+            raise SweepsError(
+                f"{target} is in the way: it is no dataset that this program built; move it "
+                f"elsewhere, or import it from there with `sweeps data import {name} PATH`"
+            )
+        build_download(folder, name, progress)
+
+    return _build_once(name, data_dir, target, progress, build)
 
 
 def _open_scaled(name: str, data_dir: Path, size: int, progress: bool) -> Dataset:
     target = data_dir / name / f"at-{size}"
+    return _build_once(
+        name,
+        data_dir,
+        target,
+        progress,
+        lambda folder: _scale(data_dir / name, folder, size, progress),
+    )
+
+
+def _build_once(
+    name: str, data_dir: Path, target: Path, progress: bool, build: Callable[[Path], None]
+) -> Dataset:
+    """What stands at `target`; built first, by one process, where nothing does."""
     dataset = load_cache(target)
     if dataset is None:
         with build_lock(name, data_dir, progress):
             if load_cache(target) is None:
                 with temporary_folder(name, data_dir) as folder:
-                    _scale(data_dir / name, folder, size, progress)
+                    build(folder)
                     put_in_place(folder, target)
         dataset = load_cache(target)
     return _built(dataset, target)

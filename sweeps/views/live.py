@@ -80,9 +80,9 @@ class LiveView:
         return grid
 
     def _footer(self, progress: Progress, seconds_left: float | None) -> Text:
-        parts = [best_words(progress), count_words(progress)]
-        if progress.best is None:
-            parts = parts[:1] if not progress.outcomes else parts
+        parts = [best_words(progress)]
+        if progress.outcomes:
+            parts.append(count_words(progress))
         parts.append(f"{clock(time.monotonic() - self._start)} elapsed")
         to_go = seconds_to_go(progress)
         if progress.is_done:
