@@ -1,24 +1,29 @@
 """Interpodilated convolutions: dilated convolutions with the space between the taps filled in."""
 
-from interpodil.conv import InterpodilConv2d
-from interpodil.expansion import (
-    canonical_window,
-    effective_size,
-    expansion_coefficients,
-    expansion_tensor,
+from interpodil.conv import InterpodilConv1d, InterpodilConv2d, InterpodilConv3d
+from interpodil.expansion import expansion_tensor
+from interpodil.functional import (
+    effective_kernel,
+    interpodil_conv1d,
+    interpodil_conv2d,
+    interpodil_conv3d,
 )
-from interpodil.functional import effective_kernel, interpodil_conv2d
 from interpodil.init import expansion_gain
-from interpodil.tent import tent
+from interpodil.spread import canonical_window, effective_size
+from interpodil.tent import profile_tent, tent
 
 __all__ = [
+    "InterpodilConv1d",
     "InterpodilConv2d",
+    "InterpodilConv3d",
     "canonical_window",
     "effective_kernel",
     "effective_size",
-    "expansion_coefficients",
     "expansion_gain",
     "expansion_tensor",
+    "interpodil_conv1d",
     "interpodil_conv2d",
+    "interpodil_conv3d",
+    "profile_tent",
     "tent",
 ]

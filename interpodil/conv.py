@@ -1,20 +1,279 @@
-"""The interpodilated convolution as a module."""
+"""The interpodilated convolution as modules."""
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args
 
 import torch
 from torch import Tensor, nn
 
-from interpodil.convolution_arguments import PaddingMode, check_stride_and_padding
-from interpodil.expansion import effective_size, expand, expands, expansion_tensor
-from interpodil.functional import convolve
-from interpodil.init import expansion_gain
-from interpodil.pair import pair
+from interpodil.algorithms import Algorithm, check_algorithm
+from interpodil.convolution import Convolution, PaddingMode, check_stride_and_padding
+from interpodil.expansion import expand, place
+from interpodil.filters import Filters
+from interpodil.functional import compute
+from interpodil.init import gain_of
+from interpodil.learned_tent import raw_from_tent, tent_from_raw
+from interpodil.spread import Spread, make_spread
+from interpodil.tent import check_tent, is_separable, make_tent
+
+LearnTent = Literal["layer", "channel"]
 
 
-class InterpodilConv2d(nn.Conv2d):
+class _InterpodilConvNd(nn.Module):
+    """What the modules of one, two and three dimensions share.
+
+    It stands before `torch.nn.ConvNd` among a module's bases, whose weight it only transforms.
+    """
+
+    dims: int
+
+    # Of the convolution.
+    weight: Tensor
+    kernel_size: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: str | tuple[int, ...]
+    dilation: tuple[int, ...]
+    groups: int
+    padding_mode: PaddingMode
+    in_channels: int
+
+    # Of the interpolation.
+    expansion: Tensor | None
+    fixed_tent: Tensor | None
+    raw_tent: nn.Parameter | None
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | Sequence[int] = 3,
+        stride: int | Sequence[int] = 1,
+        padding: str | int | Sequence[int] = 0,
+        dilation: int | Sequence[int] = 2,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: PaddingMode = "zeros",
+        *,
+        fade: float | Sequence[float] | None = None,
+        growth: int | Sequence[int | None] | None = None,
+        edge: float = 0.5,
+        corner: float = 0.25,
+        tent: str | Tensor | None = None,
+        learn_tent: bool | LearnTent = False,
+        init_scale: float = 1.0,
+        algorithm: Algorithm = "auto",
+        device: torch.device | str | int | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        spread = make_spread(kernel_size, dilation, fade, growth, self.dims)
+        strides, paddings = check_stride_and_padding(stride, padding, padding_mode, self.dims)
+        if not 0 < init_scale < math.inf:
+            raise ValueError(f"init_scale must be finite and > 0, got {init_scale!r}")
+        surface = _initial_tent(spread, edge, corner, tent, in_channels)
+        self.learn_tent = _check_learn_tent(learn_tent, spread)
+        self.separable = not self.learn_tent and is_separable(surface, self.dims)
+        check_algorithm(algorithm, spread, separable=self.separable, learned=bool(self.learn_tent))
+        raw = None
+        if self.learn_tent:
+            raw = raw_from_tent(surface, self.dims, in_channels, self.learn_tent)
+        # The base class draws the initial weights, which takes these.
+        self.fade = spread.fade
+        self.growth = spread.growth
+        self.edge = edge
+        self.corner = corner
+        self.profile = tent if isinstance(tent, str) else None
+        self._given_tent = isinstance(tent, Tensor)
+        self.init_scale = init_scale
+        self.algorithm = algorithm
+        self._spread = spread
+        # Numbers, which survive any cast of the module.
+        self._samples = surface.tolist()
+        self._gain = gain_of(place(surface, spread), self.dims)
+        super().__init__(
+            in_channels,
+            out_channels,
+            spread.kernel_size,
+            strides,
+            paddings,
+            spread.dilation,
+            groups,
+            bias,
+            padding_mode,
+            device=device,
+            dtype=dtype,
+        )
+        raw = None if raw is None else nn.Parameter(raw.to(self.weight))
+        self.register_parameter("raw_tent", raw)
+        fixed = self._fixed_buffers(self.weight)
+        for name in ("expansion", "fixed_tent"):
+            self.register_buffer(name, fixed.get(name), persistent=False)
+
+    @property
+    def effective_size(self) -> tuple[int, ...]:
+        """Size of the effective kernel, per axis."""
+        return self._spread.effective_size
+
+    @property
+    def tent(self) -> Tensor:
+        r"""The tent, :math:`(2 d_0 - 1, \ldots)`, with a leading axis if every channel has its own.
+
+        It is differentiable where it is learned.
+        """
+        return self._tent_for(self.weight)
+
+    def effective_kernel(self) -> Tensor:
+        r"""Return the kernel the layer convolves with, :math:`(C_{out}, C_{in} / g, S_0, \ldots)`.
+
+        It is differentiable with respect to the base weights and to a learned tent.
+        """
+        if self._spread.plain:
+            return self.weight
+        filters = self._filters(self.weight)
+        return expand(self.weight, filters.expansion(self.weight), self.groups)
+
+    def fold(self) -> nn.Module:
+        """Return a plain convolution with the effective kernel and equal outputs.
+
+        See :func:`interpodil.fold`.
+        """
+        from interpodil.folding import fold
+
+        return fold(self)
+
+    def reset_parameters(self) -> None:
+        """Draw the parameters as the plain convolution does, then scale the weights.
+
+        A learned tent starts over from its initial one.
+        """
+        super().reset_parameters()  # type: ignore[misc]
+        with torch.no_grad():
+            self.weight.mul_(self.init_scale / self._gain)
+            raw_tent = self._parameters.get("raw_tent")
+            if raw_tent is not None:
+                assert isinstance(self.learn_tent, str)
+                surface = torch.tensor(self._samples, dtype=torch.float64, device="cpu")
+                raw_tent.copy_(raw_from_tent(surface, self.dims, self.in_channels, self.learn_tent))
+
+    def extra_repr(self) -> str:
+        parts = [super().extra_repr(), f"fade={_brief(self.fade)}"]
+        if any(growth is not None for growth in self.growth):
+            parts.append(f"growth={_brief(self.growth)}")
+        if self.profile is not None:
+            parts.append(f"tent={self.profile!r}")
+        elif self._given_tent:
+            parts.append("tent=given")
+        else:
+            parts += [f"edge={self.edge}", f"corner={self.corner}"]
+        if self.learn_tent:
+            parts.append(f"learn_tent={self.learn_tent!r}")
+        if self.init_scale != 1:
+            parts.append(f"init_scale={self.init_scale}")
+        if self.algorithm != "auto":
+            parts.append(f"algorithm={self.algorithm!r}")
+        return ", ".join(parts)
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        # From the attributes, which people set anew on convolutions they have.
+        convolution = Convolution(
+            self.stride, self.padding, self.groups, self.padding_mode, self._spread
+        )
+        return compute(input, weight, bias, convolution, self._filters(weight), self.algorithm)
+
+    def _filters(self, weight: Tensor) -> Filters:
+        """The filters for weights that may be others than the layer's own."""
+        placed = self.expansion
+        if placed is not None and not _alike(placed, weight):
+            placed = self._fixed_buffers(weight)["expansion"]
+        return Filters(
+            self._spread,
+            self._tent_for(weight),
+            self.separable,
+            differentiable=self.raw_tent is not None,
+            placed=placed,
+        )
+
+    def _tent_for(self, weight: Tensor) -> Tensor:
+        if self.raw_tent is not None:
+            return tent_from_raw(self.raw_tent, self._spread.tent_shape)
+        fixed = self.fixed_tent
+        if fixed is None or not _alike(fixed, weight):
+            return self._fixed_buffers(weight)["fixed_tent"]
+        return fixed
+
+    def _fixed_buffers(self, like: Tensor) -> dict[str, Tensor]:
+        """What a fixed tent comes to, each number rounded once to the dtype of ``like``."""
+        if self.learn_tent:
+            return {}
+        surface = torch.tensor(self._samples, dtype=torch.float64, device="cpu")
+        exact = {"fixed_tent": surface, "expansion": place(surface, self._spread)}
+        return {
+            name: value.to(device=like.device, dtype=like.dtype) for name, value in exact.items()
+        }
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        before = self.fixed_tent
+        super()._apply(fn, recurse)
+        after = self.fixed_tent
+        # A cast keeps the old rounding and `to_empty` leaves no values at all.
+        if after is not None and after is not before:
+            for name, value in self._fixed_buffers(after).items():
+                setattr(self, name, value)
+        return self
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        raw_tent = self._parameters.get("raw_tent")
+        key = prefix + "raw_tent"
+        if raw_tent is not None and key not in state_dict and prefix + "weight" in state_dict:
+            # A plain convolution's checkpoint has no tent: the layer keeps its own.
+            state_dict = {**state_dict, key: raw_tent.detach()}
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+        # Loading with `assign=True` can bring weights of another device or dtype.
+        weight = self._parameters.get("weight")
+        fixed = self.fixed_tent
+        if weight is not None and fixed is not None and not _alike(fixed, weight):
+            for name, value in self._fixed_buffers(weight).items():
+                setattr(self, name, value)
+
+
+def _initial_tent(
+    spread: Spread, edge: float, corner: float, tent: str | Tensor | None, channels: int
+) -> Tensor:
+    for name, value in (("edge", edge), ("corner", corner)):
+        if isinstance(value, Tensor):
+            raise ValueError(f"{name} must be a number, got a tensor; a tent may be a tensor")
+    surface = make_tent(spread.dilation, edge, corner, tent, channels)
+    surface = surface.detach().to(device="cpu", dtype=torch.float64)
+    check_tent(surface, spread.dims)
+    return surface
+
+
+def _check_learn_tent(learn: bool | LearnTent, spread: Spread) -> LearnTent | None:
+    names = get_args(LearnTent)
+    if learn is False or learn is None:
+        return None
+    if learn is not True and learn not in names:
+        raise ValueError(f"learn_tent must be a bool, {' or '.join(names)}, got {learn!r}")
+    if spread.plain or math.prod(spread.tent_shape) == 1:
+        raise ValueError(
+            f"learn_tent={learn!r} needs pixels between the taps or beyond them, got "
+            f"dilation={spread.dilation}, fade={spread.fade}, growth={spread.growth}"
+        )
+    return "layer" if learn is True else learn
+
+
+def _alike(tensor: Tensor, other: Tensor) -> bool:
+    return tensor.device == other.device and tensor.dtype == other.dtype
+
+
+def _brief(values: tuple[Any, ...]) -> str:
+    """One value where all axes agree, as a convolution's arguments are usually given."""
+    return repr(values[0] if len(set(values)) == 1 else values)
+
+
+class InterpodilConv2d(_InterpodilConvNd, nn.Conv2d):
     r"""Applies a 2D convolution whose kernel is a small base kernel, spread out by interpolation.
 
     Tap :math:`j` of the base kernel sits at pixel :math:`d j` as in a dilated convolution, and
@@ -27,9 +286,9 @@ class InterpodilConv2d(nn.Conv2d):
         \quad
         K_{uv} = \sum_{j} \text{weight}_j \, E_{juv}
 
-    :math:`E_j`, the tent as placed at tap :math:`j`, is fixed; see
-    :func:`interpodil.expansion_coefficients`. Only the base weights are learnt, and their names
-    and shapes are those of :class:`torch.nn.Conv2d`: state dicts fit both ways.
+    :math:`E_j` is the tent as placed at tap :math:`j`; see
+    :func:`interpodil.expansion_tensor`. The base weights' names and shapes are those of
+    :class:`torch.nn.Conv2d`: state dicts fit both ways.
 
     Related: blur-pool (Zhang 2019, "Making Convolutional Networks Shift-Invariant Again"),
     smoothed dilated convolutions (Wang & Ji 2018) and dilated convolution with learnable spacings
@@ -41,29 +300,45 @@ class InterpodilConv2d(nn.Conv2d):
         as large as the plain convolution's.
 
     Note:
-        Where no tap reaches another pixel (``dilation=1`` with ``fade=0`` or
-        ``growth=kernel_size``) the layer is a plain convolution and costs what that costs.
+        Where every tap has the same tent (``fade`` and ``growth`` left alone) the layer costs as
+        many multiply-adds per channel pair as the plain :math:`k \times k` convolution, whatever
+        the size of the effective kernel. Where no tap reaches another pixel (``dilation=1`` with
+        ``fade=0`` or ``growth=kernel_size``) it is a plain convolution.
 
     Args:
         in_channels: channels of the input.
         out_channels: channels of the output.
-        kernel_size: taps of the base kernel, an int or a pair. Default: 3
-        stride: stride of the convolution, an int or a pair. Default: 1
-        padding: padding of the plain convolution, an int, a pair, ``"same"`` or ``"valid"``.
-            Default: 0
-        dilation: pixels between neighbouring taps, an int or a pair. Default: 2
+        kernel_size: taps of the base kernel, an int or one per axis. Default: 3
+        stride: stride of the convolution, an int or one per axis. Default: 1
+        padding: padding of the plain convolution, an int, one per axis, ``"same"`` or
+            ``"valid"``. Default: 0
+        dilation: pixels between neighbouring taps, an int or one per axis. Default: 2
         groups: blocks of channels that are convolved apart. Default: 1
         bias: whether the output gets a learnable bias. Default: ``True``
         padding_mode: ``"zeros"``, ``"reflect"``, ``"replicate"`` or ``"circular"``.
             Default: ``"zeros"``
-        fade: pixels beyond the outermost taps over which the kernel falls to zero, a real number.
-            0 stops at the taps, ``dilation - 1`` leaves the tent unstretched. Default: 1.0
-        growth: size the effective kernel is cropped to on both axes; the canonical window
-            :math:`d (k - 1) + 1` drops the fade, ``None`` keeps all of it. Default: ``None``
+        fade: pixels beyond the outermost taps over which the kernel falls to zero, a real number
+            or one per axis. 0 stops at the taps, ``None`` is ``dilation - 1`` and leaves the tent
+            unstretched. Default: ``None``
+        growth: size the effective kernel is cropped to, an int or one per axis; the canonical
+            window :math:`d (k - 1) + 1` drops the fade, ``None`` keeps all of it.
+            Default: ``None``
         edge: coefficient half-way to the next tap along one axis. Default: 0.5
         corner: coefficient half-way to the next tap along both axes. Default: 0.25
+        tent: instead of ``edge`` and ``corner``, a profile (``"linear"``, ``"cosine"``,
+            ``"gaussian"``) or the tent itself, a tensor of shape
+            :math:`(2 d_0 - 1, 2 d_1 - 1)`, or with a leading axis of :math:`C_{in}`, with 1 at the
+            centre. Default: ``None``
+        learn_tent: whether the tent is learned, one for the layer (``True`` or ``"layer"``) or one
+            per input channel (``"channel"``), from the given one on. Default: ``False``
         init_scale: factor on the initial weights; with 1 the output's variance for white input
             is that of a plain convolution under its default initialisation. Default: 1.0
+        algorithm: how to compute it: ``"expanded"`` (one convolution with the effective kernel),
+            ``"tent_first"`` and ``"separable_tent"`` (a depthwise filter with the tent, at once or
+            axis by axis, then the base kernel; where every tap has the same tent),
+            ``"axis_first"`` (filters along the first axis, then one convolution; for separable
+            tents) or ``"auto"``, which chooses by measurement. All agree to rounding.
+            Default: ``"auto"``
         device: device of the parameters.
         dtype: dtype of the parameters.
 
@@ -80,8 +355,12 @@ class InterpodilConv2d(nn.Conv2d):
             :math:`(C_{out}, C_{in} / \text{groups}, k_0, k_1)`, drawn as
             :class:`torch.nn.Conv2d` draws them, times ``init_scale / expansion_gain``.
         bias: the learnable bias of shape :math:`(C_{out})`, drawn as in Conv2d.
-        expansion: :math:`E` as a non-persistent buffer of shape :math:`(k_0 k_1, S_0, S_1)`, in
-            the weight's dtype; ``None`` where it is the identity.
+        raw_tent: with ``learn_tent``, the learnable values behind the tent, of shape :math:`(1, T -
+            1)` or :math:`(C_{in}, T - 1)` for :math:`T` samples; their :math:`\tanh` is the tent
+            around its centre. Weight decay would pull it to a bare dilation; see
+            :func:`interpodil.no_weight_decay`. ``None`` otherwise.
+        tent: the tent now, a tensor.
+        effective_size: size of the effective kernel per axis.
 
     Raises:
         ValueError: if an argument breaks a rule above, or an input does not fit the layer.
@@ -95,133 +374,58 @@ class InterpodilConv2d(nn.Conv2d):
         (torch.Size([3, 3]), torch.Size([7, 7]))
     """
 
-    expansion: Tensor | None
+    dims = 2
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int | Sequence[int] = 3,
-        stride: int | Sequence[int] = 1,
-        padding: str | int | Sequence[int] = 0,
-        dilation: int | Sequence[int] = 2,
-        groups: int = 1,
-        bias: bool = True,
-        padding_mode: PaddingMode = "zeros",
-        *,
-        fade: float = 1.0,
-        growth: int | None = None,
-        edge: float = 0.5,
-        corner: float = 0.25,
-        init_scale: float = 1.0,
-        device: torch.device | str | int | None = None,
-        dtype: torch.dtype | None = None,
-    ) -> None:
-        kernel_sizes = pair(kernel_size, "kernel_size", minimum=1)
-        dilations = pair(dilation, "dilation", minimum=1)
-        strides, paddings = check_stride_and_padding(stride, padding, padding_mode)
-        if not 0 < init_scale < math.inf:
-            raise ValueError(f"init_scale must be finite and > 0, got {init_scale!r}")
-        # The base class draws the initial weights, which takes these.
-        self.fade = fade
-        self.growth = growth
-        self.edge = edge
-        self.corner = corner
-        self.init_scale = init_scale
-        self._gain = expansion_gain(kernel_sizes, dilations, fade, growth, edge, corner)
-        super().__init__(
-            in_channels,
-            out_channels,
-            kernel_sizes,
-            strides,
-            paddings,
-            dilations,
-            groups,
-            bias,
-            padding_mode,
-            device=device,
-            dtype=dtype,
-        )
-        expansion = None
-        if expands(kernel_sizes, dilations, fade, growth):
-            expansion = self._build_expansion(self.weight.device, self.weight.dtype)
-        self.register_buffer("expansion", expansion, persistent=False)
 
-    @property
-    def effective_size(self) -> tuple[int, int]:
-        """Size of the effective kernel, (height, width)."""
-        height, width = (
-            effective_size(k, d, self.fade, self.growth)
-            for k, d in zip(self.kernel_size, self.dilation, strict=True)
-        )
-        return height, width
+class InterpodilConv1d(_InterpodilConvNd, nn.Conv1d):
+    r"""Applies a 1D convolution whose kernel is a small base kernel, spread out by interpolation.
 
-    def effective_kernel(self) -> Tensor:
-        r"""Return the kernel the layer convolves with, :math:`(C_{out}, C_{in} / g, S_0, S_1)`.
+    See :class:`InterpodilConv2d` for what the layer computes and for the arguments; ``corner``
+    does not count on one axis.
 
-        It is differentiable with respect to the base weights.
-        """
-        expansion = self._expansion_for(self.weight)
-        return self.weight if expansion is None else expand(self.weight, expansion)
+    Shape:
+        - Input: :math:`(N, C_{in}, L)` or :math:`(C_{in}, L)`
+        - Output: :math:`(N, C_{out}, L_{out})` or :math:`(C_{out}, L_{out})`
 
-    def reset_parameters(self) -> None:
-        """Draw the parameters as Conv2d does, then scale the weights for the expansion."""
-        super().reset_parameters()
-        with torch.no_grad():
-            self.weight.mul_(self.init_scale / self._gain)
+    Attributes:
+        weight: the learnable base weights of shape :math:`(C_{out}, C_{in} / \text{groups}, k)`.
+        bias: the learnable bias of shape :math:`(C_{out})`.
 
-    def extra_repr(self) -> str:
-        parts = [super().extra_repr(), f"fade={self.fade}"]
-        if self.growth is not None:
-            parts.append(f"growth={self.growth}")
-        parts += [f"edge={self.edge}", f"corner={self.corner}"]
-        if self.init_scale != 1:
-            parts.append(f"init_scale={self.init_scale}")
-        return ", ".join(parts)
+    Raises:
+        ValueError: as :class:`InterpodilConv2d` does.
 
-    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return convolve(
-            input,
-            weight,
-            bias,
-            (self.stride[0], self.stride[1]),
-            self.padding if isinstance(self.padding, str) else (self.padding[0], self.padding[1]),
-            self.groups,
-            self.padding_mode,
-            self._expansion_for(weight),
-        )
+    Example::
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        before = self.expansion
-        super()._apply(fn, recurse)
-        after = self.expansion
-        # A cast keeps the old rounding and `to_empty` leaves no values at all.
-        if after is not None and after is not before:
-            self.expansion = self._build_expansion(after.device, after.dtype)
-        return self
+        >>> InterpodilConv1d(2, 4, padding=1)(torch.randn(1, 2, 100)).shape
+        torch.Size([1, 4, 100])
+    """
 
-    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
-        super()._load_from_state_dict(*args, **kwargs)
-        # Loading with `assign=True` can bring weights of another device or dtype.
-        weight = self._parameters.get("weight")
-        if weight is not None:
-            self.expansion = self._expansion_for(weight)
+    dims = 1
 
-    def _expansion_for(self, weight: Tensor) -> Tensor | None:
-        """The expansion for weights that may be others than the layer's own."""
-        held = self.expansion
-        if held is None or (held.device == weight.device and held.dtype == weight.dtype):
-            return held
-        return self._build_expansion(weight.device, weight.dtype)
 
-    def _build_expansion(self, device: torch.device, dtype: torch.dtype) -> Tensor:
-        return expansion_tensor(
-            (self.kernel_size[0], self.kernel_size[1]),
-            (self.dilation[0], self.dilation[1]),
-            self.fade,
-            self.growth,
-            self.edge,
-            self.corner,
-            device=device,
-            dtype=dtype,
-        )
+class InterpodilConv3d(_InterpodilConvNd, nn.Conv3d):
+    r"""Applies a 3D convolution whose kernel is a small base kernel, spread out by interpolation.
+
+    See :class:`InterpodilConv2d` for what the layer computes and for the arguments. Half-way along
+    all three axes the tent's coefficient is ``edge * corner``.
+
+    Shape:
+        - Input: :math:`(N, C_{in}, D, H, W)` or :math:`(C_{in}, D, H, W)`
+        - Output: :math:`(N, C_{out}, D_{out}, H_{out}, W_{out})`, without :math:`N` if the input
+          has none
+
+    Attributes:
+        weight: the learnable base weights of shape
+            :math:`(C_{out}, C_{in} / \text{groups}, k_0, k_1, k_2)`.
+        bias: the learnable bias of shape :math:`(C_{out})`.
+
+    Raises:
+        ValueError: as :class:`InterpodilConv2d` does.
+
+    Example::
+
+        >>> InterpodilConv3d(1, 2, padding=1, stride=2)(torch.randn(1, 1, 8, 16, 16)).shape
+        torch.Size([1, 2, 4, 8, 8])
+    """
+
+    dims = 3

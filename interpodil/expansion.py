@@ -1,97 +1,38 @@
-"""The expansion: the fixed linear map from the base weights to the effective kernel."""
+"""The expansion: the linear map from the base weights to the effective kernel."""
 
-import functools
+import contextlib
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from interpodil.tent import tent
+from interpodil.spread import Spread, canonical_window, make_spread
+from interpodil.tent import make_tent
 
-Coefficients = tuple[tuple[tuple[float, ...], ...], ...]
-
-
-def canonical_window(kernel_size: int, dilation: int = 2) -> int:
-    r"""Return the pixels from the first to the last tap of one axis, :math:`n = d (k - 1) + 1`.
-
-    Raises:
-        ValueError: if ``kernel_size`` or ``dilation`` is below 1.
-    """
-    if kernel_size < 1:
-        raise ValueError(f"kernel_size must be >= 1, got {kernel_size!r}")
-    if dilation < 1:
-        raise ValueError(f"dilation must be >= 1, got {dilation!r}")
-    return dilation * (kernel_size - 1) + 1
+# Weights of the tent's samples in every pixel, for every tap of one axis.
+_Placement = list[list[list[float]]]
 
 
-def effective_size(
-    kernel_size: int, dilation: int = 2, fade: float = 1.0, growth: int | None = None
-) -> int:
-    r"""Return the effective kernel's size along one axis.
-
-    .. math::
-        S = \min(\text{growth}, \; n + 2 \lceil \text{fade} \rceil), \quad n = d (k - 1) + 1
-
-    Args:
-        kernel_size: taps :math:`k` of the axis.
-        dilation: pixels :math:`d` between neighbouring taps.
-        fade: pixels beyond the outermost taps over which the kernel falls to zero.
-        growth: size the effective kernel is cropped to, or ``None`` to keep all of it.
-
-    Raises:
-        ValueError: if ``kernel_size`` or ``dilation`` is below 1, ``fade`` is negative or not
-            finite, or ``growth`` is smaller than the canonical window :math:`n` or odd where
-            :math:`n` is even or the other way round (the crop takes as much from both ends).
-
-    Example::
-
-        >>> effective_size(3, dilation=2, fade=1.0), effective_size(3, dilation=2, growth=5)
-        (7, 5)
-    """
-    window = canonical_window(kernel_size, dilation)
-    if not 0 <= fade < math.inf:
-        raise ValueError(f"fade must be finite and >= 0, got {fade!r}")
-    support = window + 2 * math.ceil(fade)
-    if growth is None:
-        return support
-    if not isinstance(growth, int) or growth < window or (growth - window) % 2:
-        raise ValueError(
-            f"growth must be {window} (the canonical window) or that plus an even number, "
-            f"got {growth!r}"
-        )
-    return min(growth, support)
-
-
-def expands(
-    kernel_size: tuple[int, int],
-    dilation: tuple[int, int] = (2, 2),
-    fade: float = 1.0,
-    growth: int | None = None,
-) -> bool:
-    """Tell whether the effective kernel differs in size from the base kernel.
-
-    Where it does not, no tap reaches another pixel and the expansion is the identity.
-    """
-    return any(
-        effective_size(k, d, fade, growth) != k for k, d in zip(kernel_size, dilation, strict=True)
-    )
-
-
-def expansion_coefficients(
-    kernel_size: tuple[int, int],
-    dilation: tuple[int, int] = (2, 2),
-    fade: float = 1.0,
-    growth: int | None = None,
-    edge: float = 0.5,
-    corner: float = 0.25,
-) -> Coefficients:
-    r"""Return for every tap the tent as placed: ``coefficients[tap][row][column]``.
+def expansion_tensor(
+    kernel_size: int | Sequence[int] = 3,
+    dilation: int | Sequence[int] = 2,
+    fade: float | Sequence[float] | None = None,
+    growth: int | Sequence[int | None] | None = None,
+    edge: float | Tensor = 0.5,
+    corner: float | Tensor = 0.25,
+    *,
+    tent: str | Tensor | None = None,
+    channels: int = 1,
+    dims: int = 2,
+) -> Tensor:
+    r"""Return for every tap the tent as placed, :math:`E` of the formula
 
     .. math::
         \text{effective}_{uv} = \sum_j \text{base}_j \, E_{juv}, \quad
         E_{juv} = \tau\bigl(t(u, j_0), \; t(v, j_1)\bigr)
 
-    with :math:`\tau` the bilinear interpolation of the tent's samples, zero from :math:`\pm d`
+    with :math:`\tau` the multilinear interpolation of the tent's samples, zero from :math:`\pm d`
     on. Inside the canonical window :math:`t(u, j) = u - d j`. A pixel :math:`o` beyond an end of
     the window sees the tap at that end alone, through a tent stretched to reach zero at
     :math:`f + 1` pixels: :math:`t = \pm o d / (f + 1)`.
@@ -101,106 +42,96 @@ def expansion_coefficients(
 
     Args:
         kernel_size: taps per axis.
-        dilation: pixels between neighbouring taps, per axis.
-        fade: pixels :math:`f` beyond the outermost taps over which the kernel falls to zero.
+        dilation: pixels between neighbouring taps.
+        fade: pixels :math:`f` beyond the outermost taps over which the kernel falls to zero,
+            ``None`` for ``dilation - 1``.
         growth: size the effective kernel is cropped to, or ``None`` to keep all of it.
         edge: the tent's coefficient half-way to the next tap along one axis.
-        corner: the tent's coefficient half-way along both axes.
+        corner: the tent's coefficient half-way along two axes.
+        tent: a profile's name or a tensor, instead of the coefficients.
+        channels: channels of the input, where ``tent`` holds one tent for each.
+        dims: number of axes, where ``kernel_size`` is an int.
 
     Shape:
-        - Output: :math:`(k_0 k_1, S_0, S_1)`, taps in row-major order, in double precision
+        - Output: :math:`(k_0 k_1, S_0, S_1)`, taps in row-major order, with a leading axis of
+          channels where there is a tent for each; in double precision on the CPU unless the tent
+          or a coefficient is a tensor
 
     Raises:
-        ValueError: as :func:`effective_size` and :func:`interpodil.tent.tent` do.
+        ValueError: if an argument breaks a rule of :class:`interpodil.InterpodilConv2d`.
+
+    Example::
+
+        >>> expansion_tensor(1)[0]
+        tensor([[0.2500, 0.5000, 0.2500],
+                [0.5000, 1.0000, 0.5000],
+                [0.2500, 0.5000, 0.2500]], dtype=torch.float64)
     """
-    # Tracing compilers see through caches and warn about them.
-    compute = _coefficients if torch.compiler.is_compiling() else _cached_coefficients
-    return compute(kernel_size, dilation, fade, growth, edge, corner)
+    axes = dims if isinstance(kernel_size, int) else len(kernel_size)
+    spread = make_spread(kernel_size, dilation, fade, growth, axes)
+    surface = make_tent(spread.dilation, edge, corner, tent, channels)
+    return place(surface, spread)
 
 
-def expansion_tensor(
-    kernel_size: tuple[int, int],
-    dilation: tuple[int, int] = (2, 2),
-    fade: float = 1.0,
-    growth: int | None = None,
-    edge: float = 0.5,
-    corner: float = 0.25,
-    *,
-    device: torch.device,
-    dtype: torch.dtype,
-) -> Tensor:
-    """Return :func:`expansion_coefficients` as a tensor, rounded once to ``dtype``.
+def place(surface: Tensor, spread: Spread) -> Tensor:
+    """Place a tent at every tap.
 
     Shape:
-        - Output: :math:`(k_0 k_1, S_0, S_1)`
-
-    Raises:
-        ValueError: as :func:`expansion_coefficients` does.
+        - surface: :math:`(2 d_0 - 1, ...)`, or with a leading axis of channels
+        - Output: :math:`(k_0 k_1, S_0, S_1)`, with the same leading axis if any
     """
-    coefficients = expansion_coefficients(kernel_size, dilation, fade, growth, edge, corner)
-    return torch.tensor(coefficients, device=device, dtype=dtype)
+    dims = spread.dims
+    placed = surface
+    with in_full_precision(surface.device.type):
+        for k, d, fade, size in zip(
+            spread.kernel_size, spread.dilation, spread.fade, spread.effective_size, strict=True
+        ):
+            # Consumes the tent's next axis and appends the axis' taps and pixels.
+            weights = torch.tensor(
+                _placement(k, d, fade, size), dtype=surface.dtype, device=surface.device
+            )
+            axis = surface.dim() - dims
+            placed = torch.tensordot(placed, weights, dims=([axis], [2]))
+    first = surface.dim() - dims
+    taps = [first + 2 * axis for axis in range(dims)]
+    pixels = [tap + 1 for tap in taps]
+    return placed.permute(*range(first), *taps, *pixels).flatten(first, first + dims - 1)
 
 
-def expand(weight: Tensor, expansion: Tensor) -> Tensor:
+def expand(weight: Tensor, expansion: Tensor, groups: int = 1) -> Tensor:
     """Apply an expansion to base weights, in their own precision even under autocast.
 
     Shape:
         - weight: :math:`(C_{out}, C_{in} / groups, k_0, k_1)`
-        - expansion: :math:`(k_0 k_1, S_0, S_1)`
+        - expansion: :math:`(k_0 k_1, S_0, S_1)` or :math:`(C_{in}, k_0 k_1, S_0, S_1)`
         - Output: :math:`(C_{out}, C_{in} / groups, S_0, S_1)`
     """
-    device_type = weight.device.type
-    # Devices without autocast, such as meta, refuse the context.
+    dims = weight.dim() - 2
+    size = expansion.shape[-dims:]
+    matrix = expansion.flatten(-dims)
+    taps = weight.flatten(2)
+    with in_full_precision(weight.device.type):
+        if matrix.dim() == 2:
+            kernel = taps @ matrix
+        else:
+            taps = taps.unflatten(0, (groups, -1))
+            matrix = matrix.unflatten(0, (groups, -1))
+            kernel = torch.einsum("goik,gikp->goip", taps, matrix).flatten(0, 1)
+    return kernel.unflatten(2, size)
+
+
+def in_full_precision(device_type: str) -> contextlib.AbstractContextManager[None]:
+    """A context without autocast; devices that have none, such as meta, refuse the real one."""
     if torch.amp.is_autocast_available(device_type):
-        with torch.autocast(device_type, enabled=False):
-            kernel = weight.flatten(2) @ expansion.flatten(1)
-    else:
-        kernel = weight.flatten(2) @ expansion.flatten(1)
-    return kernel.unflatten(2, expansion.shape[1:])
+        return torch.autocast(device_type, enabled=False)
+    return contextlib.nullcontext()
 
 
-def _coefficients(
-    kernel_size: tuple[int, int],
-    dilation: tuple[int, int],
-    fade: float,
-    growth: int | None,
-    edge: float,
-    corner: float,
-) -> Coefficients:
-    surface = tent(dilation, edge, corner)
-    rows, columns = (
-        _axis_weights(k, d, fade, effective_size(k, d, fade, growth))
-        for k, d in zip(kernel_size, dilation, strict=True)
-    )
-    return tuple(
-        tuple(_placed_row(row, column_tap, surface) for row in row_tap)
-        for row_tap in rows
-        for column_tap in columns
-    )
-
-
-_cached_coefficients = functools.lru_cache(maxsize=64)(_coefficients)
-
-# The tent samples between which a position on an axis lies, and their weights.
-_Hat = list[tuple[int, float]]
-
-
-def _placed_row(
-    row: _Hat, columns: list[_Hat], surface: tuple[tuple[float, ...], ...]
-) -> tuple[float, ...]:
-    if not row:
-        return (0.0,) * len(columns)
-    return tuple(
-        sum((p * q * surface[a][b] for a, p in row for b, q in column), 0.0) if column else 0.0
-        for column in columns
-    )
-
-
-def _axis_weights(kernel_size: int, dilation: int, fade: float, size: int) -> list[list[_Hat]]:
-    """For every tap and every pixel of an axis, what of the tent the pixel sees."""
+def _placement(kernel_size: int, dilation: int, fade: float, size: int) -> _Placement:
+    """What of the tent each pixel of an axis sees, as ``[tap][pixel][sample]``."""
     window = canonical_window(kernel_size, dilation)
     margin = (size - window) // 2
-    weights = []
+    placement = []
     for tap in range(kernel_size):
         pixels = []
         for pixel in range(-margin, window + margin):
@@ -210,14 +141,17 @@ def _axis_weights(kernel_size: int, dilation: int, fade: float, size: int) -> li
                 beyond = pixel - dilation * nearest
                 # A position at the dilation is where the tent is zero.
                 position = beyond * dilation / (fade + 1) if tap == nearest else dilation
-            pixels.append(_hat_weights(position, dilation))
-        weights.append(pixels)
-    return weights
+            pixels.append(_sample_weights(position, dilation))
+        placement.append(pixels)
+    return placement
 
 
-def _hat_weights(position: float, dilation: int) -> _Hat:
-    """Indices and weights of the samples between which ``position`` lies; none at weight 0."""
+def _sample_weights(position: float, dilation: int) -> list[float]:
+    """Weights of the tent's samples at a real position, by linear interpolation."""
     below = math.floor(position)
     fraction = position - below
-    neighbours = ((below, 1 - fraction), (below + 1, fraction))
-    return [(a + dilation - 1, w) for a, w in neighbours if w > 0 and abs(a) < dilation]
+    weights = [0.0] * (2 * dilation - 1)
+    for sample, weight in ((below, 1 - fraction), (below + 1, fraction)):
+        if abs(sample) < dilation:
+            weights[sample + dilation - 1] += weight
+    return weights

@@ -1,15 +1,30 @@
-"""The interpodilated convolution as functions."""
+"""The interpodilated convolution as functions of tensors."""
 
+import math
 from collections.abc import Sequence
 
-import torch.nn.functional as F
 from torch import Tensor
 
-from interpodil.convolution_arguments import PaddingMode, check_stride_and_padding
-from interpodil.expansion import expand, expands, expansion_tensor
-from interpodil.padding import padding_sides
-from interpodil.pair import pair
-from interpodil.tent import check_tent_coefficients
+from interpodil.algorithms import (
+    Algorithm,
+    axis_first,
+    check_algorithm,
+    choose,
+    expanded,
+    tent_first,
+)
+from interpodil.convolution import (
+    Convolution,
+    PaddingMode,
+    check_input,
+    check_stride_and_padding,
+    convolve,
+)
+from interpodil.expansion import expand
+from interpodil.filters import Filters
+from interpodil.padding import pad_ahead
+from interpodil.spread import make_spread
+from interpodil.tent import make_tent
 
 
 def interpodil_conv2d(
@@ -22,37 +37,48 @@ def interpodil_conv2d(
     groups: int = 1,
     *,
     padding_mode: PaddingMode = "zeros",
-    fade: float = 1.0,
-    growth: int | None = None,
-    edge: float = 0.5,
-    corner: float = 0.25,
+    fade: float | Sequence[float] | None = None,
+    growth: int | Sequence[int | None] | None = None,
+    edge: float | Tensor = 0.5,
+    corner: float | Tensor = 0.25,
+    tent: str | Tensor | None = None,
+    algorithm: Algorithm = "auto",
 ) -> Tensor:
-    r"""Apply an interpodilated 2D convolution: expand the base weights, then convolve once.
+    r"""Apply an interpodilated 2D convolution.
 
     .. math::
         \text{out} = \text{bias} + \text{effective\_kernel}(\text{weight}) \star \text{input}
 
     See :class:`interpodil.InterpodilConv2d` for the formula and for the arguments that
-    :func:`torch.nn.functional.conv2d` does not have.
+    :func:`torch.nn.functional.conv2d` does not have. It is differentiable in every tensor, and
+    may be batched over any of them with :func:`torch.func.vmap`, tent coefficients included.
 
     Args:
         input: image or batch of images.
         weight: base weights.
         bias: optional bias of shape :math:`(C_{out})`.
-        stride: stride of the convolution, an int or a pair.
+        stride: stride of the convolution, an int or one per axis.
         padding: padding of the plain :math:`k \times k` convolution this one stands for, an int,
-            a pair, ``"same"`` or ``"valid"``; what the effective kernel needs on top is added.
-        dilation: pixels between neighbouring taps, an int or a pair.
+            one per axis, ``"same"`` or ``"valid"``; what the effective kernel needs on top is
+            added.
+        dilation: pixels between neighbouring taps, an int or one per axis.
         groups: blocks of channels that are convolved apart.
         padding_mode: ``"zeros"``, ``"reflect"``, ``"replicate"`` or ``"circular"``.
-        fade: pixels beyond the outermost taps over which the kernel falls to zero.
-        growth: size the effective kernel is cropped to, or ``None`` to keep all of it.
-        edge: the tent's coefficient half-way to the next tap along one axis.
-        corner: the tent's coefficient half-way along both axes.
+        fade: pixels beyond the outermost taps over which the kernel falls to zero, a number or
+            one per axis, ``None`` for ``dilation - 1``.
+        growth: size the effective kernel is cropped to, an int or one per axis, or ``None`` to
+            keep all of it.
+        edge: the tent's coefficient half-way to the next tap along one axis, a number or a tensor
+            without axes.
+        corner: the tent's coefficient half-way along both axes, likewise.
+        tent: the tent's profile, ``"linear"``, ``"cosine"`` or ``"gaussian"``, or the tent itself,
+            instead of the coefficients. The centre is taken as it is, and so should be 1.
+        algorithm: how to compute it, see :class:`interpodil.InterpodilConv2d`.
 
     Shape:
         - input: :math:`(N, C_{in}, H, W)` or :math:`(C_{in}, H, W)`
         - weight: :math:`(C_{out}, C_{in} / groups, k_0, k_1)`
+        - tent: :math:`(2 d_0 - 1, 2 d_1 - 1)` or :math:`(C_{in}, 2 d_0 - 1, 2 d_1 - 1)`
         - Output: :math:`(N, C_{out}, H_{out}, W_{out})` or :math:`(C_{out}, H_{out}, W_{out})`,
           with :math:`H_{out} = \lfloor (H + 2 p_0 - k_0) / s_0 \rfloor + 1` as without dilation
 
@@ -64,36 +90,157 @@ def interpodil_conv2d(
         >>> x, weight = torch.randn(1, 3, 32, 32), torch.randn(8, 3, 3, 3)
         >>> interpodil_conv2d(x, weight, stride=2, padding=1).shape
         torch.Size([1, 8, 16, 16])
+        >>> edges = torch.linspace(0, 1, 5)
+        >>> sweep = torch.func.vmap(lambda e: interpodil_conv2d(x, weight, edge=e, corner=e * e))
+        >>> sweep(edges).shape
+        torch.Size([5, 1, 8, 30, 30])
     """
-    strides, paddings = check_stride_and_padding(stride, padding, padding_mode)
-    expansion = _expansion_of(weight, dilation, fade, growth, edge, corner)
-    return convolve(input, weight, bias, strides, paddings, groups, padding_mode, expansion)
+    _check_axes(weight, 2)
+    return _from_arguments(
+        input,
+        weight,
+        bias,
+        stride,
+        padding,
+        dilation,
+        groups,
+        padding_mode,
+        fade,
+        growth,
+        edge,
+        corner,
+        tent,
+        algorithm,
+    )
+
+
+def interpodil_conv1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | Sequence[int] = 1,
+    padding: str | int | Sequence[int] = 0,
+    dilation: int | Sequence[int] = 2,
+    groups: int = 1,
+    *,
+    padding_mode: PaddingMode = "zeros",
+    fade: float | Sequence[float] | None = None,
+    growth: int | Sequence[int | None] | None = None,
+    edge: float | Tensor = 0.5,
+    corner: float | Tensor = 0.25,
+    tent: str | Tensor | None = None,
+    algorithm: Algorithm = "auto",
+) -> Tensor:
+    r"""Apply an interpodilated 1D convolution; see :func:`interpodil_conv2d`.
+
+    Shape:
+        - input: :math:`(N, C_{in}, L)` or :math:`(C_{in}, L)`
+        - weight: :math:`(C_{out}, C_{in} / groups, k)`
+        - tent: :math:`(2 d - 1)` or :math:`(C_{in}, 2 d - 1)`
+        - Output: :math:`(N, C_{out}, L_{out})` or :math:`(C_{out}, L_{out})`
+
+    Raises:
+        ValueError: as :func:`interpodil_conv2d` does.
+    """
+    _check_axes(weight, 1)
+    return _from_arguments(
+        input,
+        weight,
+        bias,
+        stride,
+        padding,
+        dilation,
+        groups,
+        padding_mode,
+        fade,
+        growth,
+        edge,
+        corner,
+        tent,
+        algorithm,
+    )
+
+
+def interpodil_conv3d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | Sequence[int] = 1,
+    padding: str | int | Sequence[int] = 0,
+    dilation: int | Sequence[int] = 2,
+    groups: int = 1,
+    *,
+    padding_mode: PaddingMode = "zeros",
+    fade: float | Sequence[float] | None = None,
+    growth: int | Sequence[int | None] | None = None,
+    edge: float | Tensor = 0.5,
+    corner: float | Tensor = 0.25,
+    tent: str | Tensor | None = None,
+    algorithm: Algorithm = "auto",
+) -> Tensor:
+    r"""Apply an interpodilated 3D convolution; see :func:`interpodil_conv2d`.
+
+    Half-way along all three axes the tent's coefficient is ``edge * corner``.
+
+    Shape:
+        - input: :math:`(N, C_{in}, D, H, W)` or :math:`(C_{in}, D, H, W)`
+        - weight: :math:`(C_{out}, C_{in} / groups, k_0, k_1, k_2)`
+        - tent: :math:`(2 d_0 - 1, 2 d_1 - 1, 2 d_2 - 1)`, or with a leading axis of
+          :math:`C_{in}`
+        - Output: :math:`(N, C_{out}, D_{out}, H_{out}, W_{out})`, without :math:`N` if the input
+          has none
+
+    Raises:
+        ValueError: as :func:`interpodil_conv2d` does.
+    """
+    _check_axes(weight, 3)
+    return _from_arguments(
+        input,
+        weight,
+        bias,
+        stride,
+        padding,
+        dilation,
+        groups,
+        padding_mode,
+        fade,
+        growth,
+        edge,
+        corner,
+        tent,
+        algorithm,
+    )
 
 
 def effective_kernel(
     weight: Tensor,
     dilation: int | Sequence[int] = 2,
     *,
-    fade: float = 1.0,
-    growth: int | None = None,
-    edge: float = 0.5,
-    corner: float = 0.25,
+    fade: float | Sequence[float] | None = None,
+    growth: int | Sequence[int | None] | None = None,
+    edge: float | Tensor = 0.5,
+    corner: float | Tensor = 0.25,
+    tent: str | Tensor | None = None,
+    groups: int = 1,
 ) -> Tensor:
     r"""Return the kernel that the interpodilated convolution applies for given base weights.
 
     .. math::
         \text{effective}_{uv} = \sum_j \text{weight}_j \, E_{juv}
 
-    with :math:`E` from :func:`interpodil.expansion_coefficients`. Differentiable; where the
-    expansion is the identity the weights themselves are returned.
+    with :math:`E` from :func:`interpodil.expansion_tensor`. Differentiable; where no tap reaches
+    another pixel the weights themselves are returned.
 
     Args:
-        weight: base weights.
-        dilation: pixels between neighbouring taps, an int or a pair.
-        fade: pixels beyond the outermost taps over which the kernel falls to zero.
+        weight: base weights of one, two or three spatial axes.
+        dilation: pixels between neighbouring taps, an int or one per axis.
+        fade: pixels beyond the outermost taps over which the kernel falls to zero, ``None`` for
+            ``dilation - 1``.
         growth: size the effective kernel is cropped to, or ``None`` to keep all of it.
         edge: the tent's coefficient half-way to the next tap along one axis.
-        corner: the tent's coefficient half-way along both axes.
+        corner: the tent's coefficient half-way along two axes.
+        tent: a profile's name or a tensor, instead of the coefficients.
+        groups: blocks of channels, which matter for a tent per channel.
 
     Shape:
         - weight: :math:`(C_{out}, C_{in} / groups, k_0, k_1)`
@@ -101,110 +248,93 @@ def effective_kernel(
           :func:`interpodil.effective_size`
 
     Raises:
-        ValueError: if ``weight`` has not four axes, or an argument breaks a rule above.
+        ValueError: if an argument breaks a rule above.
 
     Example::
 
         >>> effective_kernel(torch.ones(1, 1, 1, 1))[0, 0].tolist()
         [[0.25, 0.5, 0.25], [0.5, 1.0, 0.5], [0.25, 0.5, 0.25]]
     """
-    expansion = _expansion_of(weight, dilation, fade, growth, edge, corner)
-    return weight if expansion is None else expand(weight, expansion)
+    if weight.dim() not in (3, 4, 5):
+        raise ValueError(
+            f"weight must have 3, 4 or 5 axes (out, in / groups, taps...), got "
+            f"{tuple(weight.shape)}"
+        )
+    spread = make_spread(weight.shape[2:], dilation, fade, growth, weight.dim() - 2)
+    surface = make_tent(spread.dilation, edge, corner, tent, weight.shape[1] * groups)
+    if spread.plain:
+        return weight
+    filters = Filters(spread, surface, separable=False, differentiable=True)
+    return expand(weight, filters.expansion(weight), groups)
 
 
-def convolve(
+def compute(
     input: Tensor,
     weight: Tensor,
     bias: Tensor | None,
-    stride: tuple[int, int],
-    padding: str | tuple[int, int],
-    groups: int,
-    padding_mode: PaddingMode,
-    expansion: Tensor | None,
+    convolution: Convolution,
+    filters: Filters,
+    algorithm: Algorithm,
 ) -> Tensor:
-    """Convolve with the effective kernel of an expansion, ``None`` standing for the identity.
+    """Convolve by an algorithm that is known to apply.
 
     Raises:
         ValueError: if input and weight do not fit together.
     """
-    kernel = weight if expansion is None else expand(weight, expansion)
-    kernel_size = (weight.shape[2], weight.shape[3])
-    _check_input(input, weight.shape[1] * groups, kernel_size, padding)
-    vertical, horizontal = padding_sides(padding, kernel_size, (kernel.shape[2], kernel.shape[3]))
-    # The convolution pads zeros without a copy of the input, but as many on both sides.
-    if padding_mode == "zeros" and len({*vertical}) == len({*horizontal}) == 1:
-        sides = (vertical[0], horizontal[0])
-        return F.conv2d(input, kernel, bias, stride, sides, 1, groups)
-    _check_reach(input, padding_mode, max(vertical), max(horizontal))
-    mode = "constant" if padding_mode == "zeros" else padding_mode
-    padded = F.pad(input, (*horizontal, *vertical), mode=mode)
-    return F.conv2d(padded, kernel, bias, stride, 0, 1, groups)
+    check_input(input, weight, convolution)
+    spread = convolution.spread
+    single = input.dim() == spread.dims + 1
+    batch = input[None] if single else input
+    if spread.plain:
+        padded, padding = pad_ahead(batch, convolution.sides, convolution.padding_mode)
+        output = convolve(padded, weight, bias, convolution.stride, padding, 1, convolution.groups)
+        return output[0] if single else output
+    if algorithm == "auto":
+        algorithm = choose(convolution, filters, batch, weight)
+    if algorithm == "expanded":
+        output = expanded(batch, weight, bias, convolution, filters)
+    elif algorithm == "axis_first":
+        output = axis_first(batch, weight, bias, convolution, filters)
+    else:
+        separate = algorithm == "separable_tent"
+        output = tent_first(batch, weight, bias, convolution, filters, separate=separate)
+    return output[0] if single else output
 
 
-def _expansion_of(
-    weight: Tensor,
-    dilation: int | Sequence[int],
-    fade: float,
-    growth: int | None,
-    edge: float,
-    corner: float,
-) -> Tensor | None:
-    if weight.dim() != 4:
-        raise ValueError(
-            f"weight must have 4 axes (out, in / groups, height, width), got {tuple(weight.shape)}"
-        )
-    kernel_size = (weight.shape[2], weight.shape[3])
-    dilations = pair(dilation, "dilation", minimum=1)
-    check_tent_coefficients(edge, corner)
-    if not expands(kernel_size, dilations, fade, growth):
-        return None
-    return expansion_tensor(
-        kernel_size,
-        dilations,
-        fade,
-        growth,
-        edge,
-        corner,
-        device=weight.device,
-        dtype=weight.dtype,
-    )
-
-
-def _check_input(
+def _from_arguments(
     input: Tensor,
-    channels: int,
-    kernel_size: tuple[int, int],
-    padding: str | tuple[int, int],
-) -> None:
-    if input.dim() not in (3, 4):
-        raise ValueError(
-            f"input must be (batch, channels, height, width) or (channels, height, width), "
-            f"got {tuple(input.shape)}"
-        )
-    if input.shape[-3] != channels:
-        raise ValueError(
-            f"input must have {channels} channels, got {input.shape[-3]} in {tuple(input.shape)}"
-        )
-    if padding == "same":
-        return
-    for axis, k in enumerate(kernel_size):
-        plain = 0 if isinstance(padding, str) else padding[axis]
-        size = input.shape[axis - 2]
-        if size + 2 * plain < k:
-            raise ValueError(
-                f"input must span the {k} taps of each axis, got {size} pixels "
-                f"and a padding of {plain} in {tuple(input.shape)}"
-            )
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: int | Sequence[int],
+    padding: str | int | Sequence[int],
+    dilation: int | Sequence[int],
+    groups: int,
+    padding_mode: PaddingMode,
+    fade: float | Sequence[float] | None,
+    growth: int | Sequence[int | None] | None,
+    edge: float | Tensor,
+    corner: float | Tensor,
+    tent: str | Tensor | None,
+    algorithm: Algorithm,
+) -> Tensor:
+    dims = weight.dim() - 2
+    strides, paddings = check_stride_and_padding(stride, padding, padding_mode, dims)
+    spread = make_spread(tuple(weight.shape[2:]), dilation, fade, growth, dims)
+    surface = make_tent(spread.dilation, edge, corner, tent, weight.shape[1] * groups)
+    # Of tensors nobody looks at the values, which compilers and `vmap` do not show.
+    given = isinstance(tent, Tensor) or isinstance(edge, Tensor) or isinstance(corner, Tensor)
+    separable = not given and (
+        dims == 1 or tent is not None or math.isclose(corner, edge * edge, abs_tol=1e-12)
+    )
+    check_algorithm(algorithm, spread, separable=separable, learned=False)
+    filters = Filters(spread, surface, separable, differentiable=given)
+    convolution = Convolution(strides, paddings, groups, padding_mode, spread)
+    return compute(input, weight, bias, convolution, filters, algorithm)
 
 
-def _check_reach(input: Tensor, padding_mode: str, vertical: int, horizontal: int) -> None:
-    """Refuse padding that needs more pixels than the input has to reflect or to wrap."""
-    missing = {"reflect": 1, "circular": 0}.get(padding_mode)
-    if missing is None:
-        return
-    for size, pad in ((input.shape[-2], vertical), (input.shape[-1], horizontal)):
-        if size < pad + missing:
-            raise ValueError(
-                f"padding_mode={padding_mode!r} needs an axis of {pad + missing} pixels to pad "
-                f"{pad}, got {size} in {tuple(input.shape)}"
-            )
+def _check_axes(weight: Tensor, dims: int) -> None:
+    if weight.dim() != dims + 2:
+        raise ValueError(
+            f"weight must have {dims + 2} axes (out, in / groups and {dims} of taps), got "
+            f"{tuple(weight.shape)}"
+        )

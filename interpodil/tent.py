@@ -1,26 +1,34 @@
 """The tent: the interpolation filter that every tap of a base kernel is spread by."""
 
+import itertools
 import math
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+Profile = Literal["linear", "cosine", "gaussian"]
 
 
 def tent(
-    dilation: tuple[int, int], edge: float = 0.5, corner: float = 0.25
-) -> tuple[tuple[float, ...], ...]:
-    r"""Return the tent of a dilation as rows of coefficients, with 1 at its centre.
+    dilation: tuple[int, ...], edge: float | Tensor = 0.5, corner: float | Tensor = 0.25
+) -> Tensor:
+    r"""Return the tent of a dilation for given tent coefficients, with 1 at its centre.
 
     .. math::
-        T_{ab} = \sum_{m=0}^{2} \sum_{n=0}^{2} K_{mn} \,
+        T_{ab} = \sum_{m=0}^{1} \sum_{n=0}^{1} K_{mn} \,
                  \Lambda\!\left(\tfrac{2|a|}{d_0} - m\right)
                  \Lambda\!\left(\tfrac{2|b|}{d_1} - n\right),
         \quad
-        K = \begin{pmatrix} 1 & e & 0 \\ e & c & 0 \\ 0 & 0 & 0 \end{pmatrix},
+        K = \begin{pmatrix} 1 & e \\ e & c \end{pmatrix},
         \quad \Lambda(t) = \max(0, 1 - |t|)
 
     ``edge`` is the coefficient half-way to the next tap along one axis, ``corner`` the one
-    half-way along both. Between these knots the tent is bilinear; it is sampled at whole pixels
-    and mirrored. For a dilation of 2 it is ``[[c, e, c], [e, 1, e], [c, e, c]]``. ``edge=0.5,
-    corner=0.25`` is linear interpolation for every dilation, ``corner=edge**2`` a separable tent,
-    and for a dilation of 2 ``edge=corner=0`` leaves the taps alone.
+    half-way along two; half-way along three axes it is ``edge * corner``. Between these knots
+    the tent is multilinear, zero at the next tap; it is sampled at whole pixels and mirrored. For
+    a dilation of 2 it is ``[[c, e, c], [e, 1, e], [c, e, c]]``. ``edge=0.5, corner=0.25`` is
+    linear interpolation for every dilation, ``corner=edge**2`` a separable tent, and for a
+    dilation of 2 ``edge=corner=0`` leaves the taps alone.
 
     Low-pass filters of this shape appear as blur-pool in Zhang 2019, "Making Convolutional
     Networks Shift-Invariant Again", and as the smoothing of dilated convolutions in Wang & Ji
@@ -28,42 +36,164 @@ def tent(
 
     Args:
         dilation: pixels between neighbouring taps, per axis.
-        edge: the edge coefficient :math:`e`.
-        corner: the corner coefficient :math:`c`.
+        edge: the edge coefficient :math:`e`, a number or a tensor without axes.
+        corner: the corner coefficient :math:`c`, likewise.
 
     Shape:
-        - Output: :math:`(2 d_0 - 1, 2 d_1 - 1)`
+        - Output: :math:`(2 d_0 - 1, 2 d_1 - 1, \ldots)`, in double precision on the CPU, or as
+          the coefficients are if these are tensors; then it is differentiable
 
     Raises:
-        ValueError: if a dilation is below 1, or a coefficient is not finite.
+        ValueError: if a dilation is below 1, or a number is not finite.
 
     Example::
 
         >>> tent((2, 2))
-        ((0.25, 0.5, 0.25), (0.5, 1.0, 0.5), (0.25, 0.5, 0.25))
+        tensor([[0.2500, 0.5000, 0.2500],
+                [0.5000, 1.0000, 0.5000],
+                [0.2500, 0.5000, 0.2500]], dtype=torch.float64)
     """
     if min(dilation) < 1:
         raise ValueError(f"dilation must be >= 1, got {dilation!r}")
-    check_tent_coefficients(edge, corner)
-    knots = ((1.0, edge), (edge, corner))
-    rows, columns = (_knot_weights(d) for d in dilation)
-    return tuple(
-        tuple(
-            sum(row[m] * column[n] * knots[m][n] for m in (0, 1) for n in (0, 1))
-            for column in columns
+    check_coefficients(edge, corner)
+    like = next((v for v in (edge, corner) if isinstance(v, Tensor)), None)
+    device = torch.device("cpu") if like is None else like.device
+    dtype = torch.float64 if like is None else like.dtype
+    knots = [1.0, edge, corner, edge * corner]
+    surface = torch.zeros((), dtype=dtype, device=device)
+    for halves in itertools.product((0, 1), repeat=len(dilation)):
+        part = torch.ones((), dtype=dtype, device=device)
+        for d, half in zip(dilation, halves, strict=True):
+            hat = torch.tensor(_knot_weights(d, half), dtype=dtype, device=device)
+            part = part[..., None] * hat
+        surface = surface + knots[sum(halves)] * part
+    return surface
+
+
+def profile_tent(dilation: tuple[int, ...], profile: Profile) -> Tensor:
+    r"""Return the tent of a named profile :math:`\varphi`, the product of one profile per axis.
+
+    .. math::
+        T_{ab} = \varphi_{d_0}(a) \, \varphi_{d_1}(b)
+
+    ========== ===================================================== ===========================
+    profile    :math:`\varphi_d(t)` for :math:`|t| < d`
+    ========== ===================================================== ===========================
+    linear     :math:`1 - |t| / d`                                   linear interpolation
+    cosine     :math:`\cos^2(\pi t / (2 d))`                         a Hann window
+    gaussian   :math:`\exp(-t^2 / (2 \sigma^2)), \; \sigma = d / 3`  the next tap lies 3 sigma off
+    ========== ===================================================== ===========================
+
+    Args:
+        dilation: pixels between neighbouring taps, per axis.
+        profile: the profile's name.
+
+    Shape:
+        - Output: :math:`(2 d_0 - 1, 2 d_1 - 1, \ldots)`, in double precision on the CPU
+
+    Raises:
+        ValueError: if there is no such profile.
+    """
+    formulas = {
+        "linear": lambda t, d: 1 - abs(t) / d,
+        "cosine": lambda t, d: math.cos(math.pi * t / (2 * d)) ** 2,
+        "gaussian": lambda t, d: math.exp(-4.5 * (t / d) ** 2),
+    }
+    if profile not in formulas:
+        raise ValueError(f"tent must be one of {', '.join(get_args(Profile))}, got {profile!r}")
+    surface = torch.ones((), dtype=torch.float64, device="cpu")
+    for d in dilation:
+        samples = [formulas[profile](t, d) for t in range(1 - d, d)]
+        line = torch.tensor(samples, dtype=torch.float64, device="cpu")
+        surface = surface[..., None] * line
+    return surface
+
+
+def make_tent(
+    dilation: tuple[int, ...],
+    edge: float | Tensor,
+    corner: float | Tensor,
+    given: str | Tensor | None,
+    channels: int,
+) -> Tensor:
+    """Return the tent that a layer's arguments ask for.
+
+    Args:
+        dilation: pixels between neighbouring taps, per axis.
+        edge: the edge coefficient.
+        corner: the corner coefficient.
+        given: a profile's name or the tent itself, instead of the coefficients.
+        channels: channels of the input, for a tent per channel.
+
+    Shape:
+        - Output: :math:`(2 d_0 - 1, \\ldots)`, or :math:`(channels, 2 d_0 - 1, \\ldots)`
+
+    Raises:
+        ValueError: if a coefficient is not finite, the name is unknown, the tensor has another
+            shape, or both a tent and coefficients are given.
+    """
+    if given is None:
+        return tent(dilation, edge, corner)
+    if isinstance(edge, Tensor) or isinstance(corner, Tensor) or (edge, corner) != (0.5, 0.25):
+        raise ValueError(
+            f"give either tent or edge and corner, got tent={_brief(given)}, edge={_brief(edge)}, "
+            f"corner={_brief(corner)}"
         )
-        for row in rows
-    )
+    if isinstance(given, str):
+        return profile_tent(dilation, given)  # type: ignore[arg-type]
+    if not isinstance(given, Tensor):
+        raise ValueError(f"tent must be a profile's name or a tensor, got {given!r}")
+    shape = tuple(2 * d - 1 for d in dilation)
+    if tuple(given.shape) not in (shape, (channels, *shape)):
+        raise ValueError(
+            f"tent must have shape {shape} for a dilation of {dilation}, or "
+            f"{(channels, *shape)} for one tent per channel, got {tuple(given.shape)}"
+        )
+    return given
 
 
-def check_tent_coefficients(edge: float, corner: float) -> None:
-    """Raise a :class:`ValueError` if a tent coefficient is not finite."""
+def check_coefficients(edge: float | Tensor, corner: float | Tensor) -> None:
+    """Raise a :class:`ValueError` for a number that is not finite, a tensor that is no scalar."""
     for name, value in (("edge", edge), ("corner", corner)):
-        if not -math.inf < value < math.inf:
+        if isinstance(value, Tensor):
+            if value.dim():
+                raise ValueError(f"{name} must have no axes, got shape {tuple(value.shape)}")
+        elif not -math.inf < value < math.inf:
             raise ValueError(f"{name} must be finite, got {value!r}")
 
 
-def _knot_weights(dilation: int) -> tuple[tuple[float, float], ...]:
-    """Weights of the knots at 0 and d/2 in every sample of one axis; the knot at d is zero."""
-    positions = [2 * abs(a) / dilation for a in range(1 - dilation, dilation)]
-    return tuple((max(0.0, 1 - t), max(0.0, 1 - abs(t - 1))) for t in positions)
+def check_tent(surface: Tensor, dims: int) -> None:
+    """Raise a :class:`ValueError` if a tent is not finite or a centre of it is not 1."""
+    if not bool(surface.isfinite().all()):
+        raise ValueError("tent must be finite, got NaN or infinity in it")
+    centres = surface.flatten(-dims)[..., surface.shape[-dims:].numel() // 2].reshape(-1)
+    for centre in centres.tolist():
+        if centre != 1:
+            raise ValueError(f"tent must be 1 at its centre, got {centre!r}")
+
+
+def is_separable(surface: Tensor, dims: int) -> bool:
+    """Tell whether a tent shared by all channels is the product of its axes' lines."""
+    if surface.dim() != dims:
+        return False
+    product = torch.ones((), dtype=surface.dtype, device=surface.device)
+    for axis in range(dims):
+        product = product[..., None] * axis_line(surface, axis)
+    return bool(torch.allclose(product, surface, rtol=1e-12, atol=1e-12))
+
+
+def axis_line(surface: Tensor, axis: int) -> Tensor:
+    """The tent along one axis through its centre; a separable tent is their product."""
+    for other in reversed(range(surface.dim())):
+        if other != axis:
+            surface = surface.select(other, surface.shape[other] // 2)
+    return surface
+
+
+def _knot_weights(dilation: int, half: int) -> list[float]:
+    """Weight in every sample of one axis of the knot at the tap (0) or half-way from it (1)."""
+    return [max(0.0, 1 - abs(2 * abs(a) / dilation - half)) for a in range(1 - dilation, dilation)]
+
+
+def _brief(value: object) -> str:
+    return f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)

@@ -1,0 +1,200 @@
+r"""Tent first, with the tent moved to the output's side in the backward pass.
+
+At stride 1 the gradient with respect to the input is again an interpodilated convolution, of the
+output's gradient :math:`\bar y` with the flipped kernels. With
+:math:`z = \bar y \star T^{\text{flip}}`, filtered once,
+
+.. math::
+    \bar x = z \star (w^\top)^{\text{flip}}_{\uparrow d}, \qquad
+    \bar w_{ij} = \sum_q x_q \, z_{q - d \cdot (i, j)}
+
+so the filtered input need not be kept, the convolutions of the backward pass write no more pixels
+than the plain convolution's, and one filter pass serves both gradients.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import FunctionCtx
+
+from interpodil.convolution import Convolution, convolve
+from interpodil.filters import Filters
+from interpodil.layout import is_channels_last, to_channels_last
+from interpodil.padding import split_padding
+from interpodil.tent_filter import tent_filter
+
+# Filtering the output's gradient pays while its channels are at most so many times the input's.
+MOST_OUTPUT_CHANNELS = 2
+
+
+class Commuted(torch.autograd.Function):
+    """Tent first at stride 1, with its own backward pass; use :meth:`run`."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def applies(
+        input: Tensor,
+        weight: Tensor,
+        convolution: Convolution,
+        filters: Filters,
+        padding: tuple[int, ...],
+    ) -> bool:
+        """Whether the layer's backward pass can and should be computed so."""
+        sizes = convolution.spread.effective_size
+        return (
+            torch.is_grad_enabled()
+            and input.requires_grad
+            and not filters.differentiable
+            and not filters.per_channel
+            and all(s == 1 for s in convolution.stride)
+            and all(p < size for p, size in zip(padding, sizes, strict=True))
+            and weight.shape[0] <= MOST_OUTPUT_CHANNELS * input.shape[1]
+            and not torch.compiler.is_compiling()
+            and not torch.jit.is_tracing()  # type: ignore[attr-defined]
+        )
+
+    @staticmethod
+    def run(
+        input: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        convolution: Convolution,
+        tents: list[Tensor],
+        padding: tuple[int, ...],
+        relay: bool,
+    ) -> Tensor:
+        """Convolve a batch that is padded but for ``padding`` zeros on both sides per axis."""
+        device_type = input.device.type
+        if torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type):
+            # What autocast would do for each convolution, also for those of the backward pass.
+            dtype = torch.get_autocast_dtype(device_type)
+            input, weight = input.to(dtype), weight.to(dtype)
+            bias = None if bias is None else bias.to(dtype)
+        steps = _Steps(convolution.spread.dilation, convolution.groups, padding, relay)
+        return Commuted.apply(input, weight, bias, steps, *tents)
+
+    @staticmethod
+    def forward(
+        input: Tensor, weight: Tensor, bias: Tensor | None, steps: "_Steps", *tents: Tensor
+    ) -> Tensor:
+        return steps(input, weight, bias, tents, steps.padding)
+
+    @staticmethod
+    def setup_context(ctx: FunctionCtx, inputs: tuple[Any, ...], output: Tensor) -> None:
+        input, weight, bias, steps, *tents = inputs
+        ctx.steps, ctx.has_bias = steps, bias is not None  # type: ignore[attr-defined]
+        ctx.save_for_backward(input, weight, *tents)
+        ctx.save_for_forward(input, weight, *tents)
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
+        input, weight, *tents = ctx.saved_tensors
+        steps: _Steps = ctx.steps
+        grad_input, grad_weight = steps.adjoint(
+            input, weight, tents, grad_output, ctx.needs_input_grad[:2]
+        )
+        grad_bias = None
+        if ctx.has_bias and ctx.needs_input_grad[2]:
+            grad_bias = grad_output.sum([0, *range(2, grad_output.dim())])
+        return grad_input, grad_weight, grad_bias, None, *(None for _ in tents)
+
+    @staticmethod
+    def jvp(
+        ctx: Any,
+        input_tangent: Tensor | None,
+        weight_tangent: Tensor | None,
+        bias_tangent: Tensor | None,
+        *_: None,
+    ) -> Tensor:
+        input, weight, *tents = ctx.saved_tensors
+        steps: _Steps = ctx.steps
+        parts = []
+        if input_tangent is not None:
+            parts.append(steps(input_tangent, weight, None, tents, steps.padding))
+        if weight_tangent is not None:
+            parts.append(steps(input, weight_tangent, None, tents, steps.padding))
+        if bias_tangent is not None:
+            parts.append(bias_tangent.reshape(-1, *(1 for _ in steps.dilation)))
+        return sum(parts[1:], parts[0])
+
+
+class _Steps:
+    """The forward computation and its adjoint, for given arguments of the convolution."""
+
+    def __init__(
+        self, dilation: tuple[int, ...], groups: int, padding: tuple[int, ...], relay: bool
+    ) -> None:
+        self.dilation = dilation
+        self.groups = groups
+        self.padding = padding
+        self.relay = relay
+
+    def __call__(
+        self,
+        input: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        tents: Sequence[Tensor],
+        padding: tuple[int, ...],
+    ) -> Tensor:
+        outer, inner = split_padding(padding, self.dilation)
+        if self.relay:
+            input = to_channels_last(input)
+        filtered = tent_filter(input, tents, (1,) * len(outer), outer)
+        output = convolve(filtered, weight, bias, 1, inner, self.dilation, self.groups)
+        return output.contiguous() if self.relay else output
+
+    def adjoint(
+        self,
+        input: Tensor,
+        weight: Tensor,
+        tents: Sequence[Tensor],
+        grad_output: Tensor,
+        wanted: tuple[bool, bool],
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """Gradients with respect to input and weight, those that are wanted."""
+        reach = [
+            d * (k - 1) + 2 * (d - 1) for k, d in zip(weight.shape[2:], self.dilation, strict=True)
+        ]
+        padding = tuple(r - p for r, p in zip(reach, self.padding, strict=True))
+        outer, inner = split_padding(padding, self.dilation)
+        if self.relay or is_channels_last(input):
+            grad_output = to_channels_last(grad_output)
+        flipped = [tent.flip(*range(tent.dim())) for tent in tents]
+        filtered = tent_filter(grad_output, flipped, (1,) * len(outer), outer)
+        adjoint = _adjoint(weight, self.groups)
+        grad_input = grad_weight = None
+        if wanted[0]:
+            grad_input = convolve(filtered, adjoint, None, 1, inner, self.dilation, self.groups)
+            if self.relay:
+                grad_input = grad_input.contiguous()
+        if wanted[1]:
+            if self.relay:
+                input = to_channels_last(input)
+            ones = [1] * len(outer)
+            _, grad_adjoint, _ = torch.ops.aten.convolution_backward(
+                input,
+                filtered,
+                adjoint,
+                None,
+                ones,
+                inner,
+                self.dilation,
+                False,
+                [0] * len(outer),
+                self.groups,
+                [False, True, False],
+            )
+            grad_weight = _adjoint(grad_adjoint, self.groups)
+        return grad_input, grad_weight
+
+
+def _adjoint(weight: Tensor, groups: int) -> Tensor:
+    """Swap input and output channels within every group and flip the taps; its own inverse."""
+    outputs, inputs, *taps = weight.shape
+    blocks = weight.reshape(groups, outputs // groups, inputs, *taps)
+    swapped = blocks.transpose(1, 2).reshape(groups * inputs, outputs // groups, *taps)
+    return swapped.flip(*range(2, weight.dim()))

@@ -1,0 +1,112 @@
+"""The arguments an interpodilated convolution shares with a plain one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from interpodil.padding import Sides, padding_sides
+from interpodil.per_axis import ints
+from interpodil.spread import Spread
+
+PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
+
+_CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+_AXES = {1: "length", 2: "height, width", 3: "depth, height, width"}
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """What is convolved how, but for the numbers in the tensors.
+
+    Attributes:
+        stride: stride per axis.
+        padding: padding of the plain convolution per axis, or ``"same"``, ``"valid"``.
+        groups: blocks of channels that are convolved apart.
+        padding_mode: what lies beyond the border.
+        spread: the taps' spread.
+    """
+
+    stride: tuple[int, ...]
+    padding: str | tuple[int, ...]
+    groups: int
+    padding_mode: PaddingMode
+    spread: Spread
+
+    @property
+    def sides(self) -> Sides:
+        """Pixels padded (before, after) on each axis for the effective kernel."""
+        return padding_sides(self.padding, self.spread.kernel_size, self.spread.effective_size)
+
+
+def convolve(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: tuple[int, ...] | int = 1,
+    padding: tuple[int, ...] | int = 0,
+    dilation: tuple[int, ...] | int = 1,
+    groups: int = 1,
+) -> Tensor:
+    """PyTorch's convolution for as many axes as the weight has."""
+    return _CONV[weight.dim() - 2](input, weight, bias, stride, padding, dilation, groups)
+
+
+def check_stride_and_padding(
+    stride: int | Sequence[int],
+    padding: str | int | Sequence[int],
+    padding_mode: PaddingMode,
+    dims: int,
+) -> tuple[tuple[int, ...], str | tuple[int, ...]]:
+    """Return stride and padding per axis.
+
+    Raises:
+        ValueError: if the stride is below 1, the padding is negative or an unknown string,
+            ``"same"`` comes with a stride other than 1, or the padding mode is unknown.
+    """
+    strides = ints(stride, "stride", dims, minimum=1)
+    modes = get_args(PaddingMode)
+    if padding_mode not in modes:
+        raise ValueError(f"padding_mode must be one of {', '.join(modes)}, got {padding_mode!r}")
+    if not isinstance(padding, str):
+        return strides, ints(padding, "padding", dims, minimum=0)
+    if padding not in ("same", "valid"):
+        raise ValueError(f"padding must be ints, 'same' or 'valid', got {padding!r}")
+    if padding == "same" and any(s != 1 for s in strides):
+        raise ValueError(f"padding='same' needs stride 1, got stride {stride!r}")
+    return strides, padding
+
+
+def check_input(input: Tensor, weight: Tensor, convolution: Convolution) -> None:
+    """Raise a :class:`ValueError` if input and weight do not fit together."""
+    dims = convolution.spread.dims
+    axes = _AXES[dims]
+    if input.dim() not in (dims + 1, dims + 2):
+        raise ValueError(
+            f"input must be (batch, channels, {axes}) or (channels, {axes}), "
+            f"got {tuple(input.shape)}"
+        )
+    groups = convolution.groups
+    if groups < 1 or weight.shape[0] % groups:
+        raise ValueError(
+            f"groups must be >= 1 and divide the {weight.shape[0]} output channels, got {groups!r}"
+        )
+    channels = weight.shape[1] * groups
+    if input.shape[-1 - dims] != channels:
+        raise ValueError(
+            f"input must have {channels} channels, got {input.shape[-1 - dims]} in "
+            f"{tuple(input.shape)}"
+        )
+    if convolution.padding == "same":
+        return
+    for axis, k in enumerate(convolution.spread.kernel_size):
+        padding = convolution.padding
+        plain = 0 if isinstance(padding, str) else padding[axis]
+        size = input.shape[axis - dims]
+        if size + 2 * plain < k:
+            raise ValueError(
+                f"input must span the {k} taps of each axis, got {size} pixels "
+                f"and a padding of {plain} in {tuple(input.shape)}"
+            )

@@ -1,0 +1,116 @@
+"""How the taps of a base kernel are spread over pixels."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from interpodil.per_axis import fades, growths, ints
+
+
+def canonical_window(kernel_size: int, dilation: int = 2) -> int:
+    r"""Return the pixels from the first to the last tap of one axis, :math:`n = d (k - 1) + 1`.
+
+    Raises:
+        ValueError: if ``kernel_size`` or ``dilation`` is below 1.
+    """
+    if kernel_size < 1:
+        raise ValueError(f"kernel_size must be >= 1, got {kernel_size!r}")
+    if dilation < 1:
+        raise ValueError(f"dilation must be >= 1, got {dilation!r}")
+    return dilation * (kernel_size - 1) + 1
+
+
+def effective_size(
+    kernel_size: int, dilation: int = 2, fade: float | None = None, growth: int | None = None
+) -> int:
+    r"""Return the effective kernel's size along one axis.
+
+    .. math::
+        S = \min(\text{growth}, \; n + 2 \lceil \text{fade} \rceil), \quad n = d (k - 1) + 1
+
+    Args:
+        kernel_size: taps :math:`k` of the axis.
+        dilation: pixels :math:`d` between neighbouring taps.
+        fade: pixels beyond the outermost taps over which the kernel falls to zero, ``None`` for
+            ``dilation - 1``.
+        growth: size the effective kernel is cropped to, or ``None`` to keep all of it.
+
+    Raises:
+        ValueError: if ``kernel_size`` or ``dilation`` is below 1, ``fade`` is negative or not
+            finite, or ``growth`` is smaller than the canonical window :math:`n` or odd where
+            :math:`n` is even or the other way round (the crop takes as much from both ends).
+
+    Example::
+
+        >>> effective_size(3, dilation=2, fade=1.0), effective_size(3, dilation=2, growth=5)
+        (7, 5)
+    """
+    window = canonical_window(kernel_size, dilation)
+    (fade,) = fades(fade, (dilation,))
+    (growth,) = growths(growth, (window,))
+    support = window + 2 * math.ceil(fade)
+    return support if growth is None else min(growth, support)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Where the taps of a base kernel lie and how far they reach, axis by axis.
+
+    Attributes:
+        kernel_size: taps.
+        dilation: pixels between neighbouring taps.
+        fade: pixels beyond the outermost taps over which the kernel falls to zero.
+        growth: size the effective kernel is cropped to, ``None`` where it is not.
+    """
+
+    kernel_size: tuple[int, ...]
+    dilation: tuple[int, ...]
+    fade: tuple[float, ...]
+    growth: tuple[int | None, ...]
+
+    @property
+    def dims(self) -> int:
+        return len(self.kernel_size)
+
+    @property
+    def tent_shape(self) -> tuple[int, ...]:
+        """Pixels the tent of a tap spans."""
+        return tuple(2 * d - 1 for d in self.dilation)
+
+    @property
+    def effective_size(self) -> tuple[int, ...]:
+        """Size of the effective kernel."""
+        axes = zip(self.kernel_size, self.dilation, self.fade, self.growth, strict=True)
+        return tuple(effective_size(k, d, f, growth) for k, d, f, growth in axes)
+
+    @property
+    def plain(self) -> bool:
+        """Whether no tap reaches another pixel, which makes the convolution a plain one."""
+        return self.effective_size == self.kernel_size
+
+    @property
+    def uniform(self) -> bool:
+        """Whether every tap has the same tent: none is stretched, none is cropped."""
+        return self.effective_size == tuple(
+            canonical_window(k, d) + 2 * (d - 1)
+            for k, d in zip(self.kernel_size, self.dilation, strict=True)
+        ) and all(f == d - 1 for f, d in zip(self.fade, self.dilation, strict=True))
+
+
+def make_spread(
+    kernel_size: int | Sequence[int],
+    dilation: int | Sequence[int],
+    fade: float | Sequence[float] | None,
+    growth: int | Sequence[int | None] | None,
+    dims: int,
+) -> Spread:
+    """Check what the taps' spread is given by, and fill in every axis.
+
+    Raises:
+        ValueError: if an argument breaks a rule of :func:`effective_size`, or is not given once
+            or per axis.
+    """
+    kernel_sizes = ints(kernel_size, "kernel_size", dims, minimum=1)
+    dilations = ints(dilation, "dilation", dims, minimum=1)
+    windows = tuple(canonical_window(k, d) for k, d in zip(kernel_sizes, dilations, strict=True))
+    return Spread(kernel_sizes, dilations, fades(fade, dilations), growths(growth, windows))
