@@ -34,6 +34,10 @@ test: lint  ## Lint, check types and run the quick tests
 test-slow: $(READY)  ## Run the long tests too
 	$(PYTEST) -m "slow or not slow" --timeout 1800 $(ARGS)
 
+.PHONY: bench-layer
+bench-layer: $(READY)  ## Compare the layer's speed and memory with a plain convolution's
+	@$(BIN)/python -m benchmarks.layer $(ARGS)
+
 .PHONY: lint
 lint: $(READY)  ## Lint and check types
 	$(BIN)/ruff check .
@@ -45,9 +49,10 @@ format: $(READY)  ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# One environment serves every target, so the bench extra is locked as well: one small wheel that needs nothing.
 .PHONY: lock
 lock: $(READY)  ## Write requirements.lock anew from pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --extra bench --generate-hashes \
 	  --no-header --no-annotate --no-emit-index-url pyproject.toml --output-file requirements.lock
 
 .PHONY: setup

@@ -1,0 +1,123 @@
+"""Measurements as tables for people."""
+
+import statistics
+from collections.abc import Callable
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from benchmarks.candidates import PLAIN
+from benchmarks.goals import Verdict
+from benchmarks.measurement import Measurement
+from benchmarks.timing import FORWARD, STEP
+
+PIPE_WIDTH = 250
+
+
+def make_console() -> Console:
+    """A console for stdout that breaks no table's lines in files and pipes."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
+
+
+def print_plain(console: Console, content: RenderableType) -> None:
+    """Print; in a file or pipe without the spaces that fill a table's lines."""
+    if console.is_terminal:
+        console.print(content)
+        return
+    with console.capture() as captured:
+        console.print(content)
+    for line in captured.get().splitlines():
+        console.print(line.rstrip(), markup=False, soft_wrap=True)
+
+
+def results_table(measurements: list[Measurement]) -> Table:
+    """One memory format: a section each for forward, step and peak memory, a line a shape."""
+    names = list(measurements[0].peaks)
+    others = [name for name in names if name != PLAIN]
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        title=f"{measurements[0].memory_format}: times and memory over plain's",
+        title_justify="left",
+    )
+    table.add_column("input -> out channels /stride", no_wrap=True)
+    table.add_column(f"{PLAIN}\n3x3", justify="right", no_wrap=True)
+    for name in others:
+        table.add_column(name.replace(" ", "\n"), justify="right")
+    for mode in (FORWARD, STEP):
+        _add_section(
+            table,
+            f"{mode}, ms",
+            measurements,
+            others,
+            lambda measurement, mode=mode: f"{measurement.median_ms(mode, PLAIN):.2f}",
+            lambda measurement, name, mode=mode: measurement.time_ratio(mode, name),
+        )
+    _add_section(
+        table,
+        "peak memory of a step, MiB",
+        measurements,
+        others,
+        lambda measurement: f"{measurement.peaks[PLAIN].total / 2**20:.1f}",
+        Measurement.memory_ratio,
+    )
+    _add_section(
+        table,
+        "of it above its start, MiB",
+        measurements,
+        others,
+        lambda measurement: f"{measurement.peaks[PLAIN].above_start / 2**20:.1f}",
+        Measurement.memory_ratio_above_start,
+    )
+    return table
+
+
+def verdicts_table(verdicts: list[Verdict], memory_format: str) -> Table:
+    """The goals of one memory format."""
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        title=f"{memory_format}: goals ({STEP})",
+        title_justify="left",
+    )
+    table.add_column("goal")
+    for column in ("limit", "measured", "worst"):
+        table.add_column(column, justify="right")
+    table.add_column("worst at", no_wrap=True)
+    table.add_column("")
+    for verdict in verdicts:
+        table.add_row(
+            verdict.goal.text,
+            f"{'<=' if verdict.goal.at_most else '>='} {verdict.goal.limit:.2f}",
+            f"{verdict.figure:.2f}",
+            f"{verdict.worst_figure:.2f}",
+            str(verdict.worst_shape),
+            Text("reached", "green") if verdict.reached else Text("missed", "bold red"),
+        )
+    return table
+
+
+def format_report(measurements: list[Measurement], verdicts: list[Verdict]) -> Group:
+    """Everything about one memory format."""
+    format_name = measurements[0].memory_format
+    return Group(results_table(measurements), verdicts_table(verdicts, format_name))
+
+
+def _add_section(
+    table: Table,
+    title: str,
+    measurements: list[Measurement],
+    names: list[str],
+    plain: Callable[[Measurement], str],
+    figure: Callable[[Measurement, str], float],
+) -> None:
+    table.add_row(Text(title, "bold"))
+    for measurement in measurements:
+        ratios = [f"{figure(measurement, name):.2f}" for name in names]
+        table.add_row(str(measurement.shape), plain(measurement), *ratios)
+    means = [statistics.geometric_mean(figure(m, name) for m in measurements) for name in names]
+    table.add_row("geometric mean", "", *(f"{mean:.2f}" for mean in means), style="bold")
+    table.add_section()
