@@ -61,40 +61,25 @@ class Spread:
         dilation: pixels between neighbouring taps.
         fade: pixels beyond the outermost taps over which the kernel falls to zero.
         growth: size the effective kernel is cropped to, ``None`` where it is not.
+        tent_shape: pixels the tent of a tap spans.
+        effective_size: size of the effective kernel.
+        plain: whether no tap reaches another pixel, which makes the convolution a plain one.
+        uniform: whether every tap has the same tent: none is stretched, none is cropped.
     """
 
     kernel_size: tuple[int, ...]
     dilation: tuple[int, ...]
     fade: tuple[float, ...]
     growth: tuple[int | None, ...]
+    tent_shape: tuple[int, ...]
+    effective_size: tuple[int, ...]
+    plain: bool
+    uniform: bool
 
     @property
     def dims(self) -> int:
+        """Number of axes."""
         return len(self.kernel_size)
-
-    @property
-    def tent_shape(self) -> tuple[int, ...]:
-        """Pixels the tent of a tap spans."""
-        return tuple(2 * d - 1 for d in self.dilation)
-
-    @property
-    def effective_size(self) -> tuple[int, ...]:
-        """Size of the effective kernel."""
-        axes = zip(self.kernel_size, self.dilation, self.fade, self.growth, strict=True)
-        return tuple(effective_size(k, d, f, growth) for k, d, f, growth in axes)
-
-    @property
-    def plain(self) -> bool:
-        """Whether no tap reaches another pixel, which makes the convolution a plain one."""
-        return self.effective_size == self.kernel_size
-
-    @property
-    def uniform(self) -> bool:
-        """Whether every tap has the same tent: none is stretched, none is cropped."""
-        return self.effective_size == tuple(
-            canonical_window(k, d) + 2 * (d - 1)
-            for k, d in zip(self.kernel_size, self.dilation, strict=True)
-        ) and all(f == d - 1 for f, d in zip(self.fade, self.dilation, strict=True))
 
 
 def make_spread(
@@ -104,7 +89,7 @@ def make_spread(
     growth: int | Sequence[int | None] | None,
     dims: int,
 ) -> Spread:
-    """Check what the taps' spread is given by, and fill in every axis.
+    """Check what the taps' spread is given by, and work out the rest.
 
     Raises:
         ValueError: if an argument breaks a rule of :func:`effective_size`, or is not given once
@@ -112,5 +97,22 @@ def make_spread(
     """
     kernel_sizes = ints(kernel_size, "kernel_size", dims, minimum=1)
     dilations = ints(dilation, "dilation", dims, minimum=1)
-    windows = tuple(canonical_window(k, d) for k, d in zip(kernel_sizes, dilations, strict=True))
-    return Spread(kernel_sizes, dilations, fades(fade, dilations), growths(growth, windows))
+    axes = tuple(zip(kernel_sizes, dilations, strict=True))
+    per_axis_fades = fades(fade, dilations)
+    per_axis_growths = growths(growth, tuple(canonical_window(k, d) for k, d in axes))
+    sizes = tuple(
+        effective_size(k, d, f, g)
+        for (k, d), f, g in zip(axes, per_axis_fades, per_axis_growths, strict=True)
+    )
+    whole = tuple(canonical_window(k, d) + 2 * (d - 1) for k, d in axes)
+    unstretched = all(f == d - 1 for f, d in zip(per_axis_fades, dilations, strict=True))
+    return Spread(
+        kernel_sizes,
+        dilations,
+        per_axis_fades,
+        per_axis_growths,
+        tent_shape=tuple(2 * d - 1 for d in dilations),
+        effective_size=sizes,
+        plain=sizes == kernel_sizes,
+        uniform=sizes == whole and unstretched,
+    )
