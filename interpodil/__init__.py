@@ -9,6 +9,7 @@ from interpodil.functional import (
     interpodil_conv3d,
 )
 from interpodil.init import expansion_gain
+from interpodil.lazy import LazyInterpodilConv1d, LazyInterpodilConv2d, LazyInterpodilConv3d
 from interpodil.spread import canonical_window, effective_size
 from interpodil.tent import profile_tent, tent
 
@@ -16,6 +17,9 @@ __all__ = [
     "InterpodilConv1d",
     "InterpodilConv2d",
     "InterpodilConv3d",
+    "LazyInterpodilConv1d",
+    "LazyInterpodilConv2d",
+    "LazyInterpodilConv3d",
     "canonical_window",
     "effective_kernel",
     "effective_size",

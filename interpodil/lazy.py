@@ -1,0 +1,92 @@
+"""Modules that learn the number of input channels from their first input."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import torch
+from torch import nn
+from torch.nn.modules.lazy import LazyModuleMixin
+from torch.nn.parameter import UninitializedParameter
+
+from interpodil.conv import InterpodilConv1d, InterpodilConv2d, InterpodilConv3d
+from interpodil.convolution import PaddingMode
+
+
+class _LazyInterpodilConvNd(nn.Module):
+    """What the lazy modules share; stands before `torch.nn.LazyConvNd` among their bases."""
+
+    def __init__(
+        self,
+        out_channels: int,
+        kernel_size: int | Sequence[int] = 3,
+        stride: int | Sequence[int] = 1,
+        padding: str | int | Sequence[int] = 0,
+        dilation: int | Sequence[int] = 2,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: PaddingMode = "zeros",
+        *,
+        device: torch.device | str | int | None = None,
+        dtype: torch.dtype | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if kwargs.get("learn_tent") == "channel":
+            raise ValueError(
+                "learn_tent='channel' needs to know the input's channels: "
+                "name them and use the module that is not lazy"
+            )
+        # Past the initialiser of `torch.nn.LazyConvNd`, which takes only what a plain one takes.
+        LazyModuleMixin.__init__(
+            cast(Any, self),
+            0,
+            0,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups,
+            False,
+            padding_mode,
+            device=device,
+            dtype=dtype,
+            **kwargs,
+        )
+        uninitialized: Any = UninitializedParameter
+        self.weight = uninitialized(device=device, dtype=dtype)
+        self.out_channels = out_channels
+        if bias:
+            self.bias = uninitialized(device=device, dtype=dtype)
+
+
+class LazyInterpodilConv1d(_LazyInterpodilConvNd, nn.LazyConv1d, InterpodilConv1d):
+    """An :class:`InterpodilConv1d` without ``in_channels``; see :class:`LazyInterpodilConv2d`."""
+
+    cls_to_become = InterpodilConv1d  # type: ignore[assignment]
+
+
+class LazyInterpodilConv2d(_LazyInterpodilConvNd, nn.LazyConv2d, InterpodilConv2d):
+    """An :class:`InterpodilConv2d` that takes ``in_channels`` from its first input.
+
+    Then it becomes one, and its parameters are drawn. See :class:`torch.nn.LazyConv2d`.
+
+    Args:
+        out_channels: channels of the output.
+        kernel_size, ...: all else as for :class:`InterpodilConv2d`.
+
+    Raises:
+        ValueError: as :class:`InterpodilConv2d` does, and for one learned tent per channel.
+
+    Example::
+
+        >>> layer = LazyInterpodilConv2d(16, 3, padding=1)
+        >>> layer(torch.randn(1, 5, 32, 32)).shape, layer.in_channels
+        (torch.Size([1, 16, 32, 32]), 5)
+    """
+
+    cls_to_become = InterpodilConv2d  # type: ignore[assignment]
+
+
+class LazyInterpodilConv3d(_LazyInterpodilConvNd, nn.LazyConv3d, InterpodilConv3d):
+    """An :class:`InterpodilConv3d` without ``in_channels``; see :class:`LazyInterpodilConv2d`."""
+
+    cls_to_become = InterpodilConv3d  # type: ignore[assignment]
