@@ -1,0 +1,44 @@
+"""Which parameters to keep from weight decay."""
+
+from torch import nn
+
+from interpodil.convertible import InterpodilConv
+
+
+def no_weight_decay(model: nn.Module) -> set[str]:
+    r"""Return the names of the learned tents' parameters, to be kept from weight decay.
+
+    Decay pulls a tent's samples, :math:`\tanh(\text{raw\_tent})`, towards 0, the plain dilated
+    convolution, whatever the data say. The name is timm's, whose optimiser factory asks models for
+    such a set. Names are as in ``model.named_parameters()``; of a layer that stands in the model
+    several times all are returned.
+
+    Args:
+        model: a model, or a layer.
+
+    Example::
+
+        >>> from torch import nn
+        >>> model = nn.Sequential(InterpodilConv2d(3, 8, learn_tent=True), nn.BatchNorm2d(8))
+        >>> undecayed = no_weight_decay(model)
+        >>> undecayed
+        {'0.raw_tent'}
+        >>> named = dict(model.named_parameters())
+        >>> optimizer = torch.optim.AdamW(
+        ...     [
+        ...         {"params": [p for n, p in named.items() if n not in undecayed]},
+        ...         {"params": [named[n] for n in sorted(undecayed)], "weight_decay": 0.0},
+        ...     ],
+        ...     weight_decay=0.05,
+        ... )
+        >>> [(len(group["params"]), group["weight_decay"]) for group in optimizer.param_groups]
+        [(4, 0.05), (1, 0.0)]
+    """
+    return {
+        f"{prefix}.{name}" if prefix else name
+        for prefix, module in model.named_modules(remove_duplicate=False)
+        if isinstance(module, InterpodilConv)
+        for name, _ in module.named_parameters()
+        # A parametrized one is called parametrizations.raw_tent.original.
+        if "raw_tent" in name.split(".")
+    }

@@ -1,0 +1,51 @@
+"""Finding and replacing modules inside a model."""
+
+from collections.abc import Mapping
+
+from torch import nn
+
+_FORWARD_HOOKS = (
+    "_forward_hooks",
+    "_forward_pre_hooks",
+    "_backward_hooks",
+    "_backward_pre_hooks",
+)
+_STATE_DICT_HOOKS = (
+    "_state_dict_hooks",
+    "_state_dict_pre_hooks",
+    "_load_state_dict_pre_hooks",
+    "_load_state_dict_post_hooks",
+)
+
+
+def names_of_modules(model: nn.Module) -> dict[nn.Module, list[str]]:
+    """Return every module with all its qualified names, in the order in which they stand."""
+    names: dict[nn.Module, list[str]] = {}
+    for name, module in model.named_modules(remove_duplicate=False):
+        names.setdefault(module, []).append(name)
+    return names
+
+
+def replace_modules(model: nn.Module, replacements: Mapping[nn.Module, nn.Module]) -> nn.Module:
+    """Put modules in the place of others, wherever in the model those stand.
+
+    Returns the model, or its replacement: nothing holds a model in which that could be put.
+    """
+    for parent in list(model.modules()):
+        for name, child in parent._modules.items():
+            if child is not None and child in replacements:
+                parent._modules[name] = replacements[child]
+    return replacements.get(model, model)
+
+
+def hooks_of(module: nn.Module, *, of_state_dict: bool = False) -> list[str]:
+    """Return the names of the hooks around a module's forward and backward pass.
+
+    Those around its state dict are among them if ``of_state_dict``.
+    """
+    registries = _FORWARD_HOOKS + (_STATE_DICT_HOOKS if of_state_dict else ())
+    return [
+        getattr(hook, "__name__", type(hook).__name__)
+        for registry in registries
+        for hook in getattr(module, registry).values()
+    ]

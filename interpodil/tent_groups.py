@@ -1,0 +1,69 @@
+"""Parameter groups of an optimiser for tents that are learned."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import LBFGS, Optimizer
+
+
+def check_optimizer(optimizer: Optimizer, *, new_groups: bool) -> None:
+    """Refuse what is no optimiser, and what cannot take ``new_groups`` where there will be some.
+
+    Raises:
+        ValueError: if it is no optimiser, or one that knows a single group of parameters.
+    """
+    if not isinstance(optimizer, Optimizer):
+        raise ValueError(f"optimizer must be a torch optimiser, got {type(optimizer).__name__}")
+    if new_groups and isinstance(optimizer, LBFGS):
+        raise ValueError("optimizer must take several groups to learn tents with, got LBFGS")
+
+
+def add_tents(optimizer: Optimizer, layers: Mapping[str, nn.Module]) -> list[str]:
+    """Give the layers' learned tents to the optimiser that holds their weights.
+
+    For every group that holds weights of such layers one group is added, with that group's
+    hyperparameters and no weight decay.
+
+    Returns:
+        the names of the layers whose weight is in none of the groups; their tents are in none.
+    """
+    group_of = {
+        id(parameter): index
+        for index, group in enumerate(optimizer.param_groups)
+        for parameter in group["params"]
+    }
+    tents: dict[int, list[tuple[str, Tensor]]] = {}
+    left_out = []
+    for name, layer in layers.items():
+        index = group_of.get(id(layer.weight))
+        if index is None:
+            left_out.append(name)
+        else:
+            tent_name = f"{name}.raw_tent" if name else "raw_tent"
+            assert isinstance(layer.raw_tent, nn.Parameter)
+            tents.setdefault(index, []).append((tent_name, layer.raw_tent))
+    before = len(optimizer.param_groups)
+    try:
+        for index, named in tents.items():
+            optimizer.add_param_group(_group_like(optimizer.param_groups[index], named))
+    except BaseException:
+        del optimizer.param_groups[before:]
+        raise
+    return left_out
+
+
+def _group_like(group: Mapping[str, Any], named: list[tuple[str, Tensor]]) -> dict[str, Any]:
+    # A learning rate that is a tensor is changed in place, so groups must not share it.
+    new = {
+        key: copy.deepcopy(value)
+        for key, value in group.items()
+        if key not in ("params", "param_names")
+    }
+    if "weight_decay" in new:
+        new["weight_decay"] = 0.0
+    # An optimiser made from named parameters wants names for all of them.
+    with_names = "param_names" in group
+    new["params"] = named if with_names else [parameter for _, parameter in named]
+    return new

@@ -1,0 +1,62 @@
+"""The names of learned tents, for groups of parameters without weight decay."""
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+from torch.nn.utils import parametrize
+
+from interpodil.conv import InterpodilConv1d, InterpodilConv2d, InterpodilConv3d
+from interpodil.conversion import convert
+from interpodil.decay import no_weight_decay
+from interpodil.where import stem, three_by_three
+
+
+def test_names_in_a_real_model():
+    model = torchvision.models.resnet18(weights=None)
+    assert no_weight_decay(model) == set()
+    convert(model, stem)
+    assert no_weight_decay(model) == set()
+    changed = convert(model, three_by_three, learn_tent=True).changed
+    names = no_weight_decay(model)
+    assert names == {f"{change.name}.raw_tent" for change in changed}
+    assert len(names) == 16
+    assert names <= dict(model.named_parameters()).keys()
+
+
+@pytest.mark.parametrize("kind", [InterpodilConv1d, InterpodilConv2d, InterpodilConv3d])
+@pytest.mark.parametrize("learn_tent", ["layer", "channel"])
+def test_a_layer_alone(kind, learn_tent):
+    assert no_weight_decay(kind(3, 4, learn_tent=learn_tent)) == {"raw_tent"}
+
+
+def test_a_layer_under_two_names():
+    layer = InterpodilConv2d(3, 3, learn_tent=True)
+    assert no_weight_decay(nn.Sequential(layer, layer)) == {"0.raw_tent", "1.raw_tent"}
+
+
+def test_a_parametrized_tent():
+    layer = InterpodilConv2d(3, 3, learn_tent=True)
+    parametrize.register_parametrization(layer, "raw_tent", nn.Identity())
+    names = no_weight_decay(nn.Sequential(layer))
+    assert names == {"0.parametrizations.raw_tent.original"}
+    assert names <= dict(nn.Sequential(layer).named_parameters()).keys()
+
+
+def test_tents_do_not_decay_in_such_a_group():
+    model = nn.Sequential(InterpodilConv2d(3, 4, learn_tent=True))
+    names = no_weight_decay(model)
+    named = dict(model.named_parameters())
+    optimizer = torch.optim.SGD(
+        [
+            {"params": [p for n, p in named.items() if n not in names]},
+            {"params": [named[n] for n in names], "weight_decay": 0.0},
+        ],
+        lr=0.1,
+        weight_decay=0.5,
+    )
+    before = {n: p.detach().clone() for n, p in named.items()}
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    assert {n for n, p in named.items() if torch.equal(p, before[n])} == {"0.raw_tent"}
