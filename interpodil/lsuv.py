@@ -1,0 +1,177 @@
+"""Scaling the weights of layers so that each layer's output is as loud as is wanted."""
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.lazy import LazyModuleMixin
+
+from interpodil.convertible import InterpodilConv, is_forward_convolution
+from interpodil.random_state import random_state_kept
+from interpodil.replacement import names_of_modules
+from interpodil.where import ConvNd, Where, check_where, chooses
+
+
+def lsuv_(
+    model: nn.Module,
+    batch: Tensor | tuple[Any, ...] | Mapping[str, Any],
+    *,
+    std: float = 1.0,
+    where: Where | None = None,
+) -> dict[str, float]:
+    r"""Scale layers' weights until their outputs for a batch have a given standard deviation.
+
+    The initialisation is made for white input. In pictures neighbouring pixels are alike, and the
+    placed tents add them up, so outputs are louder. One pass over a batch of real input fixes the
+    scales. Each layer's weights are multiplied, in the order of execution, by
+
+    .. math::
+        \text{std} \, / \, \sqrt{\operatorname{Var}(\text{output} - \text{bias})}
+
+    over all examples, channels and positions, and the layers after it see the output for the new
+    weights in the same pass. The scale part of Mishkin & Matas 2016, "All you need is a good init"
+    (layer-sequential unit-variance); theirs draws orthogonal weights first and iterates.
+
+    The pass runs without gradients and in the mode the model is in: in training mode batch
+    normalisation uses the batch and dropout drops. Afterwards buffers, such as running statistics,
+    and torch's default random generators are as before.
+
+    A layer that is called more than once is measured at the first call, a weight that several
+    layers share at the first of them, and what is not called is left alone.
+
+    Args:
+        model: a model, or a layer.
+        batch: its input: a tensor, a tuple of positional arguments or a mapping of keyword ones.
+        std: the standard deviation, in the units of the output. Default: 1.0
+        where: which convolutions, interpodilated or not, as in :func:`interpodil.convert`.
+            Default: all interpodilated ones
+
+    Returns:
+        the factors by the layers' names, in the order of execution.
+
+    Raises:
+        ValueError: if ``std`` is not finite and positive, the model has lazy modules, no layer is
+            chosen, a layer's weight is computed from others (parametrized), or its output has no
+            scale: it is constant, zero or not finite. All weights are then as before, as they are
+            after any other error.
+
+    Example::
+
+        >>> layer = InterpodilConv2d(3, 16, padding=1)
+        >>> pictures = torch.rand(8, 3, 32, 32).cumsum(-1)
+        >>> factors = lsuv_(layer, pictures)
+        >>> output = layer(pictures) - layer.bias.view(-1, 1, 1)
+        >>> round(output.std().item(), 3)
+        1.0
+    """
+    if not 0 < std < math.inf:
+        raise ValueError(f"std must be finite and > 0, got {std!r}")
+    layers = _chosen(model, where)
+    scaled: dict[nn.Parameter, Tensor] = {}
+    factors: dict[str, float] = {}
+
+    def scale(layer: ConvNd, inputs: object, output: Tensor) -> Tensor:
+        weight = layer.weight
+        assert isinstance(weight, nn.Parameter)
+        if weight in scaled:
+            return output
+        name = layers[layer]
+        bias = _channelwise(layer, output)
+        centred = output if bias is None else output - bias
+        factor = std / _standard_deviation(centred, name)
+        scaled[weight] = weight.detach().clone()
+        weight.mul_(factor)
+        factors[name] = factor
+        centred = centred * factor
+        return centred if bias is None else centred + bias
+
+    with ExitStack() as stack:
+        stack.enter_context(torch.no_grad())
+        stack.enter_context(_buffers_kept(model))
+        stack.enter_context(random_state_kept(chain(model.parameters(), model.buffers())))
+        for layer in layers:
+            # Before other hooks, which may turn the output into something else.
+            stack.callback(layer.register_forward_hook(scale, prepend=True).remove)
+        try:
+            _call(model, batch)
+        except BaseException:
+            for weight, before in scaled.items():
+                weight.copy_(before)
+            raise
+    return factors
+
+
+def _chosen(model: nn.Module, where: Where | None) -> dict[ConvNd, str]:
+    wanted = _is_interpodilated if where is None else check_where(where)
+    layers: dict[ConvNd, str] = {}
+    for module, names in names_of_modules(model).items():
+        if isinstance(module, LazyModuleMixin):
+            raise ValueError(
+                f"lsuv_ needs a model that has run once, got {names[0] or 'a layer'}, which is lazy"
+            )
+        if not is_forward_convolution(module) or not chooses(wanted, names, module):
+            continue
+        if not isinstance(module.weight, nn.Parameter):
+            raise ValueError(
+                f"lsuv_ needs weights that are parameters themselves, got {names[0] or 'a layer'} "
+                f"with computed ones"
+            )
+        layers[module] = names[0]
+    if not layers:
+        raise ValueError(
+            f"lsuv_ needs a layer to scale, got none in {type(model).__name__} for where={where!r}"
+        )
+    return layers
+
+
+def _is_interpodilated(name: str, conv: ConvNd) -> bool:
+    return isinstance(conv, InterpodilConv)
+
+
+def _channelwise(layer: ConvNd, output: Tensor) -> Tensor | None:
+    """The bias, shaped to be added to the output, in its dtype."""
+    if layer.bias is None:
+        return None
+    return layer.bias.to(output.dtype).view(-1, *[1] * (layer.weight.dim() - 2))
+
+
+def _standard_deviation(output: Tensor, name: str) -> float:
+    wide = output.to(torch.promote_types(output.dtype, torch.float32))
+    deviation = wide.std(correction=0).item() if wide.numel() else 0.0
+    # What rounding leaves of a constant is no scale.
+    noise = 16 * torch.finfo(output.dtype).eps * wide.abs().max().item() if wide.numel() else 0.0
+    if not noise < deviation < math.inf:
+        raise ValueError(
+            f"the output of {name or 'the layer'} must vary and be finite to have a scale, "
+            f"got a standard deviation of {deviation!r}"
+        )
+    return deviation
+
+
+@contextmanager
+def _buffers_kept(model: nn.Module) -> Iterator[None]:
+    held = [
+        (module, name, buffer, buffer.clone())
+        for module in model.modules()
+        for name, buffer in module._buffers.items()
+        if buffer is not None
+    ]
+    try:
+        yield
+    finally:
+        for module, name, buffer, values in held:
+            # Some modules change a buffer in place, others put a new tensor in its stead.
+            module._buffers[name] = buffer.copy_(values)
+
+
+def _call(model: nn.Module, batch: Tensor | tuple[Any, ...] | Mapping[str, Any]) -> None:
+    if isinstance(batch, Mapping):
+        model(**batch)
+    elif isinstance(batch, tuple):
+        model(*batch)
+    else:
+        model(batch)
