@@ -1,0 +1,170 @@
+"""Dirac initialisation: what can pass unchanged does, and what cannot is shown not to."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils import parametrizations
+
+from interpodil.conv import InterpodilConv1d, InterpodilConv2d, InterpodilConv3d
+from interpodil.dirac import dirac_
+
+EXACT = {"rtol": 1e-12, "atol": 1e-12}
+TENTS = [
+    {},
+    {"growth": 5},
+    {"fade": 2.5},
+    {"dilation": 3},
+    {"edge": 0.7, "corner": 0.1},
+    {"edge": -0.1, "corner": 0.05},
+    {"tent": "cosine"},
+    {"tent": "gaussian", "kernel_size": 5},
+    {"kernel_size": 1},
+]
+KINDS = {1: InterpodilConv1d, 2: InterpodilConv2d, 3: InterpodilConv3d}
+
+
+def layer_of(axes, channels=4, **arguments):
+    k = arguments.get("kernel_size", 3)
+    return KINDS[axes](channels, channels, padding=k // 2, dtype=torch.float64, **arguments)
+
+
+def inside(x, margin=8):
+    return x[(..., *[slice(margin, -margin)] * (x.dim() - 2))]
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+@pytest.mark.parametrize("groups", [1, 2, 4])
+@pytest.mark.parametrize("kernel_size", [3, 5])
+@pytest.mark.parametrize("padding_mode", ["zeros", "circular"])
+def test_exact_identity_where_the_tent_leaves_the_taps_alone(
+    axes, groups, kernel_size, padding_mode
+):
+    layer = dirac_(
+        layer_of(
+            axes,
+            kernel_size=kernel_size,
+            groups=groups,
+            padding_mode=padding_mode,
+            edge=0.0,
+            corner=0.0,
+        )
+    )
+    x = torch.randn(2, 4, *[9] * axes, dtype=torch.float64)
+    assert torch.equal(layer(x), x)
+
+
+def test_a_plain_convolution_is_as_torch_makes_it():
+    layer = dirac_(InterpodilConv2d(4, 6, dilation=1, fade=0, groups=2))
+    assert torch.equal(layer.weight, nn.init.dirac_(torch.empty(6, 2, 3, 3), 2))
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+@pytest.mark.parametrize("arguments", TENTS)
+def test_constants_and_ramps_pass(axes, arguments):
+    layer = dirac_(layer_of(axes, **arguments))
+    size = 25
+    ramp = torch.arange(size, dtype=torch.float64)
+    slopes = (2.0, -3.0, 0.5)
+    x = torch.full((1, 4, *[size] * axes), 7.0, dtype=torch.float64)
+    for axis in range(axes):
+        x += slopes[axis] * ramp.view(-1, *[1] * (axes - 1 - axis))
+    x[:, 1] *= -1
+    torch.testing.assert_close(inside(layer(x)), inside(x), **EXACT)
+
+
+@pytest.mark.parametrize("padding_mode", ["replicate", "reflect", "circular"])
+def test_constants_pass_at_borders_without_zeros(padding_mode):
+    layer = dirac_(layer_of(2, padding_mode=padding_mode))
+    x = torch.full((1, 4, 9, 9), 3.0, dtype=torch.float64)
+    torch.testing.assert_close(layer(x), x, **EXACT)
+
+
+def test_what_is_no_ramp_is_smoothed():
+    layer = dirac_(layer_of(2, channels=1))
+    x = torch.zeros(1, 1, 9, 9, dtype=torch.float64)
+    x[..., 4, 4] = 1
+    expected = torch.tensor([[1, 2, 1], [2, 4, 2], [1, 2, 1]], dtype=torch.float64) / 16
+    torch.testing.assert_close(layer(x)[0, 0, 3:6, 3:6], expected, **EXACT)
+    assert layer(x).sum().item() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "possible"),
+    [*[(a, False) for a in TENTS], ({"edge": 0.0, "corner": 0.0}, True), ({"dilation": 1}, True)],
+)
+@pytest.mark.parametrize("axes", [1, 2])
+def test_no_weights_make_an_identity_of_a_tent_that_reaches_between_the_taps(
+    axes, arguments, possible
+):
+    """The best combination of the placed tents, by least squares, misses the unit impulse."""
+    k = arguments.get("kernel_size", 3)
+    taps = k**axes
+    layer = KINDS[axes](1, taps, dtype=torch.float64, **arguments)
+    with torch.no_grad():
+        layer.weight.copy_(torch.eye(taps).view_as(layer.weight))
+        placed = layer.effective_kernel().flatten(1)
+    impulse = torch.zeros(layer.effective_size, dtype=torch.float64)
+    impulse[tuple(s // 2 for s in layer.effective_size)] = 1
+    impulse = impulse.flatten()
+    best = torch.linalg.lstsq(placed.T, impulse[:, None], driver="gelsd").solution
+    missed = (placed.T @ best - impulse[:, None]).norm().item()
+    assert (missed < 1e-12) == possible
+    if not possible:
+        assert missed > 0.05
+
+
+@pytest.mark.parametrize(("channels_in", "channels_out"), [(4, 6), (6, 4)])
+def test_unequal_channels_pass_what_fits(channels_in, channels_out):
+    layer = InterpodilConv2d(
+        channels_in, channels_out, padding=1, edge=0.0, corner=0.0, dtype=torch.float64
+    )
+    x = torch.randn(1, channels_in, 7, 7, dtype=torch.float64)
+    output = dirac_(layer)(x)
+    assert torch.equal(output[:, :4], x[:, :4])
+    assert not output[:, 4:].any()
+
+
+def test_a_stride_subsamples():
+    layer = dirac_(InterpodilConv2d(3, 3, stride=2, padding=1, edge=0.0, corner=0.0))
+    x = torch.randn(1, 3, 9, 9)
+    assert torch.equal(layer(x), x[..., ::2, ::2])
+
+
+def test_each_channel_is_divided_by_the_sum_of_its_own_tent():
+    layer = layer_of(2, learn_tent="channel", groups=2)
+    nn.init.normal_(layer.raw_tent, 0.2, 0.2)
+    tents = layer.raw_tent.detach().clone()
+    dirac_(layer)
+    assert torch.equal(layer.raw_tent, tents)
+    x = torch.ones(1, 4, 17, 17, dtype=torch.float64)
+    torch.testing.assert_close(inside(layer(x), 4), inside(x, 4), **EXACT)
+    assert len(layer.weight.unique()) == 5
+
+
+def test_the_layer_is_changed_in_place_and_returned():
+    layer = InterpodilConv2d(3, 3)
+    weight, bias = layer.weight, layer.bias
+    assert dirac_(layer) is layer
+    assert layer.weight is weight
+    assert layer.bias is bias
+    assert not bias.any()
+    assert weight.requires_grad
+    assert weight.grad is None
+    assert dirac_(InterpodilConv2d(3, 3, bias=False)).bias is None
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (InterpodilConv2d(3, 3, (3, 2)), r"odd kernel sizes, got \(3, 2\)"),
+        (InterpodilConv2d(3, 3, edge=-0.25, corner=0.0), "a tent with a sum other than 0"),
+        (parametrizations.weight_norm(InterpodilConv2d(3, 3)), "got a computed one"),
+    ],
+)
+def test_what_is_refused_is_not_changed(layer, message):
+    before = copy.deepcopy(layer.state_dict())
+    with pytest.raises(ValueError, match=f"^dirac_ needs .*{message}"):
+        dirac_(layer)
+    assert all(torch.equal(v, before[n]) for n, v in layer.state_dict().items())
