@@ -14,7 +14,7 @@ from interpodil.convertible import LAYERS, InterpodilConv, is_forward_convolutio
 from interpodil.init import expansion_gain
 from interpodil.random_state import random_state_kept
 from interpodil.replacement import names_of_modules, replace_modules
-from interpodil.tent_groups import add_tents, check_optimizer
+from interpodil.tent_groups import add_groups, check_optimizer, groups_for_tents
 from interpodil.where import Predicate, Where, check_where, chooses, spatial
 
 
@@ -80,7 +80,7 @@ def convert(
     Raises:
         ValueError: if ``where`` or ``optimizer`` is of no use, an argument does not fit one of the
             chosen convolutions (its name is given), or ``keep_variance`` would scale a weight that
-            others use: a layer that stays as it is, or one with another gain.
+            a module which stays uses too.
 
     Warns:
         UserWarning: if nothing was changed, a pattern matched no convolution, or a tent that is
@@ -120,17 +120,25 @@ def convert(
         for conv, names in chosen.items()
     ]
     factors = _variance_factors(model, changed, shape, init_scale) if keep_variance else {}
+    groups: list[dict[str, Any]] = []
     left_out: list[str] = []
     if optimizer is not None and learn_tent:
-        left_out = add_tents(optimizer, {change.name: change.after for change in changed})
-    with torch.no_grad():
-        for weight, factor in factors.items():
-            weight.mul_(factor)
-    converted = replace_modules(model, {change.before: change.after for change in changed})
-    conversion = Conversion(converted, tuple(changed), tuple(skipped), tuple(left_out))
+        layers = {change.name: change.after for change in changed}
+        groups, left_out = groups_for_tents(optimizer, layers)
+    replacements = {change.before: change.after for change in changed}
+    conversion = Conversion(
+        replacements.get(model, model), tuple(changed), tuple(skipped), tuple(left_out)
+    )
+    # Before any change, as a filter may turn a warning into an error.
     every_name = [name for names in convolutions.values() for name in names]
     for message in complaints(conversion, wanted, every_name):
         warnings.warn(message, stacklevel=2)
+    if optimizer is not None:
+        add_groups(optimizer, groups)
+    with torch.no_grad():
+        for weight, factor in factors.items():
+            weight.mul_(factor)
+    replace_modules(model, replacements)
     return conversion
 
 
@@ -184,12 +192,7 @@ def _variance_factors(
         gain = expansion_gain(
             layer.kernel_size, **shape, channels=layer.in_channels, dims=len(layer.kernel_size)
         )
-        factor = init_scale / gain
-        if factors.setdefault(layer.weight, factor) != factor:
-            raise ValueError(
-                f"keep_variance needs a weight to have one gain, got {change.name}, whose weight "
-                f"is that of another layer with another gain"
-            )
+        factors[layer.weight] = init_scale / gain
     swapped = {change.before for change in changed}
     for name, module in model.named_modules():
         held = module.parameters(recurse=False)

@@ -20,14 +20,14 @@ def check_optimizer(optimizer: Optimizer, *, new_groups: bool) -> None:
         raise ValueError("optimizer must take several groups to learn tents with, got LBFGS")
 
 
-def add_tents(optimizer: Optimizer, layers: Mapping[str, nn.Module]) -> list[str]:
-    """Give the layers' learned tents to the optimiser that holds their weights.
+def groups_for_tents(
+    optimizer: Optimizer, layers: Mapping[str, nn.Module]
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return groups for the learned tents of layers whose weights the optimiser holds.
 
-    For every group that holds weights of such layers one group is added, with that group's
-    hyperparameters and no weight decay.
-
-    Returns:
-        the names of the layers whose weight is in none of the groups; their tents are in none.
+    There is one for every group that holds such weights, with that group's hyperparameters and no
+    weight decay. Beside them are the names of layers whose weight is in none of the groups; their
+    tents are in none of the new ones.
     """
     group_of = {
         id(parameter): index
@@ -44,14 +44,19 @@ def add_tents(optimizer: Optimizer, layers: Mapping[str, nn.Module]) -> list[str
             tent_name = f"{name}.raw_tent" if name else "raw_tent"
             assert isinstance(layer.raw_tent, nn.Parameter)
             tents.setdefault(index, []).append((tent_name, layer.raw_tent))
+    groups = [_group_like(optimizer.param_groups[index], named) for index, named in tents.items()]
+    return groups, left_out
+
+
+def add_groups(optimizer: Optimizer, groups: list[dict[str, Any]]) -> None:
+    """Add parameter groups to an optimiser, all of them or, on an error, none."""
     before = len(optimizer.param_groups)
     try:
-        for index, named in tents.items():
-            optimizer.add_param_group(_group_like(optimizer.param_groups[index], named))
+        for group in groups:
+            optimizer.add_param_group(group)
     except BaseException:
         del optimizer.param_groups[before:]
         raise
-    return left_out
 
 
 def _group_like(group: Mapping[str, Any], named: list[tuple[str, Tensor]]) -> dict[str, Any]:
