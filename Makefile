@@ -38,6 +38,10 @@ test-slow: $(READY)  ## Run the long tests too
 bench-layer: $(READY)  ## Compare the layer's speed and memory with a plain convolution's
 	@$(BIN)/python -m benchmarks.layer $(ARGS)
 
+.PHONY: figures
+figures: $(READY)  ## Draw the pictures of the layer's page
+	@$(BIN)/python -m docs.figures $(ARGS)
+
 .PHONY: lint
 lint: $(READY)  ## Lint and check types
 	$(BIN)/ruff check .
@@ -49,11 +53,11 @@ format: $(READY)  ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# One environment serves every target, so the bench extra is locked as well: one small wheel that needs nothing.
+# One environment serves every target, so the small bench and docs extras are locked as well.
 .PHONY: lock
 lock: $(READY)  ## Write requirements.lock anew from pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --extra bench --generate-hashes \
-	  --no-header --no-annotate --no-emit-index-url pyproject.toml --output-file requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --extra bench --extra docs \
+	  --generate-hashes --no-header --no-annotate --no-emit-index-url pyproject.toml --output-file requirements.lock
 
 .PHONY: setup
 setup: $(READY)  ## Only set up the virtual environment
