@@ -1,9 +1,25 @@
-"""The layer and the function in one graph under `torch.compile`."""
+"""The layer and the functions under `torch.compile`, `torch.export` and in ONNX."""
 
 import pytest
 import torch
+from torch import nn
 
-from interpodil import InterpodilConv2d, interpodil_conv2d
+from interpodil import (
+    InterpodilConv1d,
+    InterpodilConv2d,
+    InterpodilConv3d,
+    interpodil_conv2d,
+)
+
+LAYERS = {1: InterpodilConv1d, 2: InterpodilConv2d, 3: InterpodilConv3d}
+SETTINGS = {
+    "default": {},
+    "expanded": {"fade": 1.7, "growth": 7, "algorithm": "expanded"},
+    "tent_first": {"stride": 2, "padding_mode": "reflect", "algorithm": "tent_first"},
+    "separable_tent": {"tent": "cosine", "kernel_size": 2, "algorithm": "separable_tent"},
+    "axis_first": {"tent": "gaussian", "fade": 2.5, "algorithm": "axis_first"},
+    "learned": {"learn_tent": "channel"},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -13,27 +29,53 @@ def fresh_compiler():
     torch.compiler.reset()
 
 
+@pytest.fixture(params=SETTINGS)
+def layer(request):
+    torch.manual_seed(0)
+    return InterpodilConv2d(2, 3, padding=1, **SETTINGS[request.param])
+
+
+def assert_trains_alike(compiled, layer, x):
+    """Outputs and the gradients of input and parameters."""
+    results = []
+    for function in (layer, compiled):
+        layer.zero_grad()
+        leaf = x.clone().requires_grad_()
+        output = function(leaf)
+        output.square().sum().backward()
+        results.append([output, leaf.grad, *(p.grad.clone() for p in layer.parameters())])
+    for actual, expected in zip(results[1], results[0], strict=True):
+        torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("error:.*lru_cache.*")
+def test_module(layer):
+    compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    for batch, size in ((2, 9), (3, 12)):
+        assert_trains_alike(compiled, layer, torch.randn(batch, 2, size, size))
+    with torch.no_grad():
+        x = torch.randn(2, 2, 9, 9)
+        torch.testing.assert_close(compiled(x), layer(x), rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.filterwarnings("error:.*lru_cache.*")
 def test_function():
-    def convolution(x, weight):
-        return interpodil_conv2d(x, weight, padding=1, stride=2, fade=1.5, growth=7)
+    def convolution(x, weight, edge):
+        return interpodil_conv2d(x, weight, padding=1, stride=2, edge=edge, corner=edge**2)
 
-    x, weight = torch.randn(2, 3, 9, 9), torch.randn(4, 3, 3, 3, requires_grad=True)
+    inputs = [
+        torch.randn(2, 3, 9, 9),
+        torch.randn(4, 3, 3, 3, requires_grad=True),
+        torch.tensor(0.3, requires_grad=True),
+    ]
     compiled = torch.compile(convolution, fullgraph=True, backend="aot_eager")
-    torch.testing.assert_close(compiled(x, weight), convolution(x, weight))
-    compiled(x, weight).sum().backward()
-    assert weight.grad.any()
-
-
-@pytest.mark.parametrize(
-    "arguments", [{"padding": 1}, {"kernel_size": 2, "padding_mode": "circular"}]
-)
-def test_module(arguments):
-    layer = InterpodilConv2d(3, 4, **arguments)
-    compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
-    for size in (9, 12):
-        x = torch.randn(2, 3, size, size)
-        torch.testing.assert_close(compiled(x), layer(x))
+    torch.testing.assert_close(compiled(*inputs), convolution(*inputs))
+    for function in (compiled, convolution):
+        grads = torch.autograd.grad(function(*inputs).square().sum(), inputs[1:])
+        if function is compiled:
+            expected = grads
+    for grad, other in zip(grads, expected, strict=True):
+        torch.testing.assert_close(grad, other, rtol=1e-4, atol=1e-4)
 
 
 def test_module_under_autocast():
@@ -43,20 +85,78 @@ def test_module_under_autocast():
     with torch.autocast("cpu", torch.bfloat16):
         output, expected = compiled(x), layer(x)
     assert output.dtype == torch.bfloat16
-    torch.testing.assert_close(output, expected)
+    torch.testing.assert_close(output, expected, rtol=0.05, atol=0.05)
 
 
-def test_inductor():
-    layer = InterpodilConv2d(2, 2, padding=1)
-    x = torch.randn(1, 2, 6, 6)
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_inductor(dims):
+    layer = LAYERS[dims](2, 2, padding=1)
     compiled = torch.compile(layer, fullgraph=True)
-    with torch.no_grad():
-        output = compiled(x)
-    torch.testing.assert_close(output, layer(x), rtol=1e-4, atol=1e-4)
+    assert_trains_alike(compiled, layer, torch.randn(1, 2, *(6, 7, 5)[:dims]))
 
 
-def test_export():
+@pytest.mark.parametrize("strict", [False, True])
+def test_export(layer, strict):
+    x = torch.randn(2, 2, 9, 8)
+    batch = torch.export.Dim("batch", min=1, max=64)
+    program = torch.export.export(layer, (x,), dynamic_shapes=({0: batch},), strict=strict)
+    exported = program.module()
+    for size in (1, 2, 5):
+        x = torch.randn(size, 2, 9, 8)
+        torch.testing.assert_close(exported(x), layer(x), rtol=1e-4, atol=1e-5)
+
+
+def test_export_with_dynamic_sizes():
     layer = InterpodilConv2d(2, 3, padding=1)
-    x = torch.randn(1, 2, 6, 6)
+    auto = torch.export.Dim.AUTO
+    shapes = ({0: auto, 2: auto, 3: auto},)
+    program = torch.export.export(layer, (torch.randn(2, 2, 9, 8),), dynamic_shapes=shapes)
+    for size in ((1, 2, 9, 8), (3, 2, 12, 31)):
+        x = torch.randn(size)
+        torch.testing.assert_close(program.module()(x), layer(x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dims", [1, 3])
+def test_export_in_one_and_three_dimensions(dims):
+    layer = LAYERS[dims](2, 3, padding=1)
+    x = torch.randn(2, 2, *(9, 8, 7)[:dims])
     exported = torch.export.export(layer, (x,)).module()
-    torch.testing.assert_close(exported(x), layer(x))
+    torch.testing.assert_close(exported(x), layer(x), rtol=1e-4, atol=1e-5)
+
+
+def run_onnx(model, *inputs, **options):
+    """What onnxruntime makes of a model's export."""
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxscript")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    program = torch.onnx.export(
+        model.eval(), (inputs[0],), dynamo=True, verbose=False, input_names=["x"], **options
+    )
+    session = onnxruntime.InferenceSession(
+        program.model_proto.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    return [torch.from_numpy(session.run(None, {"x": x.numpy()})[0]) for x in inputs]
+
+
+def test_onnx(layer):
+    x = torch.randn(2, 2, 9, 8)
+    (output,) = run_onnx(layer, x)
+    torch.testing.assert_close(output, layer(x).detach(), rtol=1e-4, atol=1e-4)
+
+
+def test_onnx_of_a_model_with_a_dynamic_batch():
+    model = nn.Sequential(
+        InterpodilConv2d(3, 4, stride=2, padding=1), nn.ReLU(), InterpodilConv2d(4, 2, fade=0)
+    )
+    inputs = [torch.randn(batch, 3, 16, 16) for batch in (2, 5)]
+    outputs = run_onnx(model, *inputs, dynamic_shapes=({0: torch.export.Dim("batch")},))
+    for x, output in zip(inputs, outputs, strict=True):
+        torch.testing.assert_close(output, model(x).detach(), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("dims", [1, 3])
+def test_onnx_in_one_and_three_dimensions(dims):
+    layer = LAYERS[dims](2, 3, padding=1)
+    x = torch.randn(2, 2, *(9, 8, 7)[:dims])
+    (output,) = run_onnx(layer, x)
+    torch.testing.assert_close(output, layer(x).detach(), rtol=1e-4, atol=1e-4)

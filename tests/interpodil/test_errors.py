@@ -6,44 +6,73 @@ import pytest
 import torch
 
 from interpodil import (
+    InterpodilConv1d,
     InterpodilConv2d,
+    InterpodilConv3d,
     effective_kernel,
-    effective_size,
     expansion_gain,
+    interpodil_conv1d,
     interpodil_conv2d,
+    interpodil_conv3d,
 )
 
-SHARED = [
+LAYERS = {1: InterpodilConv1d, 2: InterpodilConv2d, 3: InterpodilConv3d}
+CONVOLUTIONS = {1: interpodil_conv1d, 2: interpodil_conv2d, 3: interpodil_conv3d}
+CENTRED = torch.tensor([[0.1, 0.4, 0.2], [0.5, 1.0, 0.3], [0.0, 0.6, 0.7]])
+EXPANSION = [
     ({"fade": -0.1}, "fade must be finite and >= 0, got -0.1"),
     ({"fade": math.inf}, "fade must be finite and >= 0, got inf"),
     ({"fade": math.nan}, "fade must be finite and >= 0, got nan"),
+    ({"fade": (1, -2)}, r"fade .*>= 0, got .*-2"),
+    ({"fade": (1, 1, 1)}, r"fade .* got \(1, 1, 1\)"),
     ({"growth": 3}, "growth must be 5 .* got 3"),
     ({"growth": 6}, "growth must be 5 .* got 6"),
     ({"growth": 6.5}, "growth must be 5 .* got 6.5"),
+    ({"growth": (None, 6)}, "growth must be 5 .* got .*6"),
+    ({"growth": (5,)}, r"growth .* got \(5,\)"),
     ({"dilation": 1, "fade": 0, "growth": 4}, "growth must be 3 .* got 4"),
+    ({"dilation": (2, 3), "growth": 5}, "growth must be 7 .* got 5"),
     ({"dilation": 0}, "dilation must be one or two ints >= 1, got 0"),
+    ({"dilation": 1.5}, "dilation must be one or two ints >= 1, got 1.5"),
     ({"dilation": (2, 2, 2)}, r"dilation must be one or two ints >= 1, got \(2, 2, 2\)"),
     ({"edge": math.nan}, "edge must be finite, got nan"),
     ({"corner": -math.inf}, "corner must be finite, got -inf"),
     ({"dilation": 1, "fade": 0, "edge": math.nan}, "edge must be finite, got nan"),
+    ({"tent": "triangle"}, "tent must be .*linear, cosine, gaussian.* got 'triangle'"),
+    ({"tent": "cosine", "edge": 0.4}, "tent .*edge and corner.*edge=0.4"),
+    ({"tent": CENTRED, "corner": 0.1}, "tent .*edge and corner.*corner=0.1"),
+    ({"tent": torch.ones(3)}, r"tent must have shape .*\(3, 3\).* got \(3,\)"),
+    ({"tent": torch.ones(5, 5)}, r"tent must have shape .*\(3, 3\).* got \(5, 5\)"),
+    ({"tent": CENTRED, "dilation": 3}, r"tent must have shape .*\(5, 5\).* got \(3, 3\)"),
+]
+CHANNELS = [
+    ({"tent": torch.ones(3, 3, 3)}, r"tent must have shape .*\(2, 3, 3\).* got \(3, 3, 3\)"),
+    ({"tent": torch.ones(1, 2, 3, 3)}, r"tent must have shape .*\(3, 3\).* got \(1, 2, 3, 3\)"),
 ]
 CONVOLUTION = [
     ({"stride": 0}, "stride must be one or two ints >= 1, got 0"),
     ({"stride": 1.5}, "stride must be one or two ints >= 1, got 1.5"),
+    ({"stride": (1, 2, 1)}, r"stride must be one or two ints >= 1, got \(1, 2, 1\)"),
     ({"padding": -1}, "padding must be one or two ints >= 0, got -1"),
     ({"padding": (1,)}, r"padding must be one or two ints >= 0, got \(1,\)"),
     ({"padding": "full"}, "padding must be ints, 'same' or 'valid', got 'full'"),
     ({"padding": "same", "stride": 2}, "padding='same' needs stride 1, got stride 2"),
     ({"padding_mode": "mirror"}, "padding_mode must be one of zeros, .* got 'mirror'"),
+    ({"algorithm": "fastest"}, "algorithm must be one of auto, .* got 'fastest'"),
 ]
 MODULE = [
     ({"kernel_size": 0}, "kernel_size must be one or two ints >= 1, got 0"),
     ({"kernel_size": (3, -1)}, r"kernel_size must be one or two ints >= 1, got \(3, -1\)"),
+    ({"kernel_size": (3, 3, 3)}, r"kernel_size .* got \(3, 3, 3\)"),
     ({"kernel_size": (3, 5), "growth": 7}, "growth must be 9 .* got 7"),
     ({"init_scale": 0}, "init_scale must be finite and > 0, got 0"),
     ({"init_scale": -1.0}, "init_scale must be finite and > 0, got -1.0"),
     ({"init_scale": math.nan}, "init_scale must be finite and > 0, got nan"),
     ({"groups": 3}, "divisible by groups"),
+    ({"tent": 2 * CENTRED}, "tent must be 1 at its centre, got 2.0"),
+    ({"tent": CENTRED * torch.nan}, "tent must be finite"),
+    ({"tent": torch.stack((CENTRED, 3 * CENTRED))}, "tent must be 1 at its centre, got 3.0"),
+    ({"learn_tent": "always"}, "learn_tent must be .* got 'always'"),
 ]
 
 
@@ -52,37 +81,69 @@ def refuses(message):
     return pytest.raises(ValueError, match=rf"^.*{message}.*\Z")
 
 
-@pytest.mark.parametrize(("arguments", "message"), SHARED + CONVOLUTION + MODULE)
+@pytest.mark.parametrize(("arguments", "message"), EXPANSION + CHANNELS + CONVOLUTION + MODULE)
 def test_module(arguments, message):
     with refuses(message):
         InterpodilConv2d(2, 4, **arguments)
 
 
-@pytest.mark.parametrize(("arguments", "message"), SHARED + CONVOLUTION)
+@pytest.mark.parametrize(("arguments", "message"), EXPANSION + CHANNELS + CONVOLUTION)
 def test_function(arguments, message):
     with refuses(message):
         interpodil_conv2d(torch.zeros(1, 2, 9, 9), torch.zeros(4, 2, 3, 3), **arguments)
 
 
-@pytest.mark.parametrize(("arguments", "message"), SHARED)
+@pytest.mark.parametrize(("arguments", "message"), EXPANSION + CHANNELS)
 def test_effective_kernel(arguments, message):
     with refuses(message):
         effective_kernel(torch.zeros(4, 2, 3, 3), **arguments)
 
 
-@pytest.mark.parametrize(("arguments", "message"), SHARED)
+@pytest.mark.parametrize(("arguments", "message"), EXPANSION)
 def test_gain(arguments, message):
     with refuses(message):
         expansion_gain(3, **arguments)
 
 
-def test_effective_size():
-    with refuses("kernel_size must be >= 1, got 0"):
-        effective_size(0)
-    with refuses("dilation must be >= 1, got 0"):
-        effective_size(3, 0)
-    with refuses("fade must be finite and >= 0, got -1"):
-        effective_size(3, fade=-1)
+@pytest.mark.parametrize("dims", [1, 3])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("kernel_size", (3, 3)),
+        ("stride", (1, 1)),
+        ("padding", (1, 1)),
+        ("dilation", (2, 2)),
+        ("fade", (1, 1)),
+        ("growth", (5, 5)),
+    ],
+)
+def test_two_axes_in_one_and_three_dimensions(dims, name, value):
+    number = "number" if name == "fade" else "int"
+    with refuses(rf"{name} must be .*{number}.*, got \({value[0]}, {value[1]}\)"):
+        LAYERS[dims](2, 4, **{name: value})
+    if name != "kernel_size":
+        x, weight = torch.zeros(1, 2, *(9,) * dims), torch.zeros(4, 2, *(3,) * dims)
+        with refuses(rf"{name} .* got \({value[0]}, {value[1]}\)"):
+            CONVOLUTIONS[dims](x, weight, **{name: value})
+
+
+@pytest.mark.parametrize("name", ["edge", "corner"])
+def test_coefficients_with_axes(name):
+    x, weight = torch.zeros(1, 2, 9, 9), torch.zeros(4, 2, 3, 3)
+    with refuses(rf"{name} .* \(1,\)"):
+        interpodil_conv2d(x, weight, **{name: torch.zeros(1)})
+    with refuses(rf"{name} .* \(2, 3\)"):
+        effective_kernel(weight, **{name: torch.zeros(2, 3)})
+
+
+def test_groups_that_do_not_divide():
+    x = torch.zeros(1, 4, 9, 9)
+    with refuses("groups must be >= 1 .* got 0"):
+        interpodil_conv2d(x, torch.zeros(3, 2, 3, 3), groups=0)
+    with refuses("groups .* divide the 3 output channels, got 2"):
+        interpodil_conv2d(x, torch.zeros(3, 2, 3, 3), groups=2)
+    with refuses("input must have 6 channels, got 4"):
+        interpodil_conv2d(x, torch.zeros(6, 2, 3, 3), groups=3)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +157,17 @@ def test_effective_size():
         ((1, 4, 9, 0), "input must span the 3 taps of each axis, got 0 pixels"),
     ],
 )
-@pytest.mark.parametrize("arguments", [{}, {"dilation": 1, "growth": 3}])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"algorithm": "expanded"},
+        {"algorithm": "tent_first"},
+        {"algorithm": "separable_tent"},
+        {"algorithm": "axis_first"},
+        {"dilation": 1, "growth": 3},
+    ],
+)
 def test_inputs(shape, message, arguments):
     layer = InterpodilConv2d(4, 4, groups=2, **arguments)
     with refuses(message):
@@ -105,15 +176,36 @@ def test_inputs(shape, message, arguments):
         interpodil_conv2d(torch.zeros(shape), layer.weight, groups=2, **arguments)
 
 
+@pytest.mark.parametrize("dims", [1, 3])
+def test_inputs_in_one_and_three_dimensions(dims):
+    layer = LAYERS[dims](4, 4)
+    axes = {1: "length", 3: "depth, height, width"}[dims]
+    with refuses(rf"input must be \(batch, channels, {axes}\) or .* got \(9, 9, 9, 9, 9, 9\)"):
+        layer(torch.zeros((9,) * 6))
+    with refuses("input must have 4 channels, got 3"):
+        layer(torch.zeros(1, 3, *(9,) * dims))
+    with refuses("input must span the 3 taps of each axis, got 2 pixels"):
+        layer(torch.zeros(1, 4, *(9,) * (dims - 1), 2))
+
+
 @pytest.mark.parametrize(("padding_mode", "needed"), [("reflect", 4), ("circular", 3)])
-def test_inputs_too_small_to_reflect_or_wrap(padding_mode, needed):
-    layer = InterpodilConv2d(1, 1, padding=1, padding_mode=padding_mode)
+@pytest.mark.parametrize("algorithm", ["auto", "expanded", "tent_first", "axis_first"])
+def test_inputs_too_small_to_reflect_or_wrap(padding_mode, needed, algorithm):
+    layer = InterpodilConv2d(1, 1, padding=1, padding_mode=padding_mode, algorithm=algorithm)
     assert layer(torch.zeros(1, 1, needed, 9)).shape == (1, 1, needed, 9)
     small = torch.zeros(1, 1, 9, needed - 1)
     with refuses(f"padding_mode='{padding_mode}' needs an axis of {needed} pixels to pad 3"):
         layer(small)
 
 
-def test_weight_axes():
-    with refuses(r"weight must have 4 axes .* got \(3, 3\)"):
-        effective_kernel(torch.zeros(3, 3))
+@pytest.mark.parametrize("weight", [torch.zeros(3, 3), torch.zeros(1, 1, 1, 3, 3, 3)])
+def test_weight_axes(weight):
+    with refuses(rf"weight must have .* axes .* got \({weight.shape[0]}, .*\)"):
+        effective_kernel(weight)
+
+
+@pytest.mark.parametrize(("dims", "axes"), [(1, 3), (2, 4), (3, 5)])
+def test_weight_axes_of_a_convolution(dims, axes):
+    weight = torch.zeros(1, 1, *(3,) * (dims % 3 + 1))
+    with refuses(rf"weight must have {axes} axes .* got \(1, 1, .*\)"):
+        CONVOLUTIONS[dims](torch.zeros(1, 1, *(9,) * dims), weight)

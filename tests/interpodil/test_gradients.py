@@ -1,51 +1,120 @@
 """Gradients, checked numerically in double precision."""
 
+import functools
+
 import pytest
 import torch
+from torch.autograd import gradcheck, gradgradcheck
 
-from interpodil import InterpodilConv2d, effective_kernel, interpodil_conv2d
+from interpodil import (
+    InterpodilConv2d,
+    effective_kernel,
+    interpodil_conv1d,
+    interpodil_conv2d,
+    interpodil_conv3d,
+)
+
+PATHS = ["expanded", "tent_first", "separable_tent", "axis_first"]
+ANY_TENT = ["expanded", "tent_first"]
+PADDING_MODES = ["zeros", "reflect", "replicate", "circular"]
+
+
+def leaves(random_tensor, *shapes):
+    return tuple(random_tensor(*shape).requires_grad_() for shape in shapes)
+
+
+@pytest.mark.parametrize("padding_mode", PADDING_MODES)
+@pytest.mark.parametrize("path", PATHS)
+def test_first_and_second_order(random_tensor, path, padding_mode):
+    inputs = leaves(random_tensor, (1, 2, 4, 5), (2, 1, 2, 3), (2,))
+
+    def convolution(x, weight, bias):
+        return interpodil_conv2d(
+            x, weight, bias, (2, 1), 1, groups=2, padding_mode=padding_mode, algorithm=path
+        )
+
+    assert gradcheck(convolution, inputs)
+    assert gradgradcheck(convolution, inputs, fast_mode=True)
 
 
 @pytest.mark.parametrize(
     "arguments",
     [
-        {},
-        {"padding": 1, "stride": 2},
         {"fade": 1.7, "padding": "same"},
-        {"groups": 2, "growth": 5, "edge": 0.3, "corner": 0.4},
-        {"padding": 1, "padding_mode": "reflect"},
+        {"fade": (0, 2.5), "growth": (3, 7), "edge": 0.3, "corner": 0.4},
         {"dilation": (1, 3), "fade": 0},
         {"dilation": 1, "fade": 0},
+        {"tent": "cosine", "dilation": 3, "padding": 1, "stride": 2},
     ],
 )
-def test_convolution(random_tensor, arguments):
-    groups = arguments.get("groups", 1)
-    x = random_tensor(1, 2, 5, 6).requires_grad_()
-    weight = random_tensor(2, 2 // groups, 3, 3).requires_grad_()
-    bias = random_tensor(2).requires_grad_()
-
-    def convolution(x, weight, bias):
-        return interpodil_conv2d(x, weight, bias, **arguments)
-
-    assert torch.autograd.gradcheck(convolution, (x, weight, bias))
+def test_settings(random_tensor, arguments):
+    inputs = leaves(random_tensor, (1, 2, 5, 6), (2, 2, 2, 3), (2,))
+    assert gradcheck(functools.partial(interpodil_conv2d, **arguments), inputs)
 
 
-def test_second_order(random_tensor):
-    x, weight = random_tensor(1, 1, 3, 3), random_tensor(1, 1, 2, 2)
-    inputs = (x.requires_grad_(), weight.requires_grad_())
-    assert torch.autograd.gradgradcheck(interpodil_conv2d, inputs)
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("convolution", [interpodil_conv1d, interpodil_conv3d])
+def test_one_and_three_dimensions(random_tensor, convolution, path):
+    dims = 1 if convolution is interpodil_conv1d else 3
+    inputs = leaves(random_tensor, (1, 1, *(4,) * dims), (2, 1, *(2,) * dims), (2,))
+    layer = functools.partial(convolution, padding=1, algorithm=path)
+    assert gradcheck(layer, inputs, fast_mode=True)
+    assert gradgradcheck(layer, inputs, fast_mode=True)
+
+
+@pytest.mark.parametrize("padding_mode", PADDING_MODES)
+@pytest.mark.parametrize("path", ANY_TENT)
+def test_edge_and_corner(random_tensor, path, padding_mode):
+    inputs = leaves(random_tensor, (1, 1, 4, 5), (1, 1, 2, 2), (), ())
+
+    def convolution(x, weight, edge, corner):
+        settings = {"padding": 1, "padding_mode": padding_mode, "algorithm": path}
+        return interpodil_conv2d(x, weight, edge=edge, corner=corner, **settings)
+
+    assert gradcheck(convolution, inputs)
+    assert gradgradcheck(convolution, inputs, fast_mode=True)
+
+
+@pytest.mark.parametrize("fade", [None, 0.5, 2.5])
+@pytest.mark.parametrize("channels", [(), (2,)])
+def test_tent(random_tensor, fade, channels):
+    inputs = leaves(random_tensor, (1, 2, 4, 5), (2, 2, 2, 2), (*channels, 3, 5))
+    for path in ANY_TENT if fade is None else ["expanded", "auto"]:
+
+        def convolution(x, weight, tent, path=path):
+            settings = {"dilation": (2, 3), "fade": fade, "algorithm": path}
+            return interpodil_conv2d(x, weight, tent=tent, padding=1, **settings)
+
+        assert gradcheck(convolution, inputs, fast_mode=True)
+        assert gradgradcheck(convolution, inputs, fast_mode=True)
 
 
 def test_effective_kernel(random_tensor):
-    weight = random_tensor(1, 2, 2, 3).requires_grad_()
-    assert torch.autograd.gradcheck(lambda w: effective_kernel(w, 3, fade=1.2), weight)
+    inputs = leaves(random_tensor, (1, 2, 2, 3), (5, 5))
+    assert gradcheck(lambda weight, tent: effective_kernel(weight, 3, fade=1.2, tent=tent), inputs)
+
+
+@pytest.mark.parametrize("learn_tent", ["layer", "channel"])
+@pytest.mark.parametrize("path", ANY_TENT)
+def test_learned_tent(random_tensor, path, learn_tent):
+    layer = InterpodilConv2d(
+        2, 2, 2, padding=1, groups=2, learn_tent=learn_tent, algorithm=path, dtype=torch.float64
+    )
+    names, values = zip(*layer.named_parameters(), strict=True)
+    assert set(names) == {"weight", "bias", "raw_tent"}
+    x = random_tensor(1, 2, 4, 5).requires_grad_()
+
+    def convolution(x, *values):
+        return torch.func.functional_call(layer, dict(zip(names, values, strict=True)), (x,))
+
+    assert gradcheck(convolution, (x, *values))
+    assert gradgradcheck(convolution, (x, *values), fast_mode=True)
 
 
 def test_only_the_parameters_are_learnt():
     layer = InterpodilConv2d(2, 3)
     assert [name for name, _ in layer.named_parameters()] == ["weight", "bias"]
-    assert not layer.expansion.requires_grad
+    assert not any(buffer.requires_grad for buffer in layer.buffers())
     layer(torch.randn(1, 2, 6, 6)).sum().backward()
     assert layer.weight.grad.shape == layer.weight.shape
     assert layer.weight.grad.abs().min() > 0
-    layer.effective_kernel().sum().backward()

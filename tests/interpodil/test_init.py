@@ -1,4 +1,4 @@
-"""The initial weights are Conv2d's, scaled so that the output is as loud."""
+"""The initial weights are the plain convolution's, scaled so that the output is as loud."""
 
 import math
 
@@ -6,56 +6,77 @@ import pytest
 import torch
 from torch import nn
 
-from interpodil import InterpodilConv2d, expansion_gain
+from interpodil import InterpodilConv1d, InterpodilConv2d, InterpodilConv3d, expansion_gain
 
-SHAPES = [
-    {},
-    {"growth": 5},
-    {"fade": 0},
-    {"fade": 2.5},
-    {"kernel_size": 2, "dilation": 3, "fade": 2, "edge": 0.7, "corner": 0.6},
-    {"kernel_size": (3, 5), "dilation": (2, 1)},
-    {"edge": 0, "corner": 0},
-    {"dilation": 1, "fade": 0},
+PLAIN = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+LAYERS = {1: InterpodilConv1d, 2: InterpodilConv2d, 3: InterpodilConv3d}
+SKEW = torch.tensor([[0.1, 0.4, 0.2], [0.5, 1.0, 0.3], [-0.5, 0.6, 0.7]], dtype=torch.float64)
+# Settings of the expansion by the number of dimensions.
+SETTINGS = [
+    (2, {}),
+    (2, {"growth": 5}),
+    (2, {"fade": 0}),
+    (2, {"fade": 2.5}),
+    (2, {"fade": (0.5, 4), "growth": (None, 9)}),
+    (2, {"kernel_size": 2, "dilation": 3, "fade": 2, "edge": 0.7, "corner": 0.6}),
+    (2, {"kernel_size": (3, 5), "dilation": (2, 1)}),
+    (2, {"edge": 0, "corner": 0}),
+    (2, {"dilation": 1, "fade": 0}),
+    (2, {"dilation": 3, "tent": "gaussian"}),
+    (2, {"tent": "cosine", "fade": 1.7}),
+    (2, {"tent": SKEW}),
+    (1, {}),
+    (1, {"dilation": 4, "fade": 6.0}),
+    (3, {}),
+    (3, {"fade": 0, "edge": 0.6, "corner": 0.1}),
+]
+LEARNED = [
+    (2, {"learn_tent": True}),
+    (2, {"learn_tent": "channel", "tent": "cosine", "fade": 2.5}),
+    (1, {"learn_tent": "layer", "edge": 0.2}),
 ]
 
 
 def test_known_gains():
-    assert expansion_gain(3, 2, 1.0) == 1.5
+    assert expansion_gain(3, 2) == pytest.approx(1.5, rel=1e-15)
     assert expansion_gain(3, 2, 0) == pytest.approx(4 / 3, rel=1e-15)
     assert expansion_gain(3, 2, 5, growth=5) == pytest.approx(4 / 3, rel=1e-15)
-    assert expansion_gain(3, 2, 1.0, edge=0, corner=0) == pytest.approx(1.0)
+    assert expansion_gain(3, 2, edge=0, corner=0) == pytest.approx(1.0)
     assert expansion_gain(3, 1, 0) == 1.0
-    assert expansion_gain(1, 2, 1.0) == 1.5
+    assert expansion_gain(1, 2) == pytest.approx(1.5)
+    # A linear tent is separable, and so is its gain.
+    for dims in (1, 2, 3):
+        assert expansion_gain(3, 2, dims=dims) == pytest.approx(1.5 ** (dims / 2))
+        assert expansion_gain(3, 2, growth=5, dims=dims) == pytest.approx((4 / 3) ** (dims / 2))
 
 
-@pytest.mark.parametrize("arguments", SHAPES)
-def test_gain_is_the_loudness_for_white_input(reference, random_tensor, arguments):
+def gain_of(dims, arguments):
+    return expansion_gain(**{k: v for k, v in arguments.items() if k != "learn_tent"}, dims=dims)
+
+
+@pytest.mark.parametrize(("dims", "arguments"), SETTINGS)
+def test_gain_is_the_loudness_for_white_input(reference, dims, arguments):
     """For white input the output's variance is the sum of the squared effective kernel."""
-    size = arguments.get("kernel_size", 3)
-    k0, k1 = size if isinstance(size, tuple) else (size, size)
-    dilation = arguments.get("dilation", 2)
-    shape = {k: v for k, v in arguments.items() if k not in ("kernel_size", "dilation")}
-    pairs = dilation if isinstance(dilation, tuple) else (dilation, dilation)
-    one_hot = torch.eye(k0 * k1, dtype=torch.float64).reshape(-1, 1, k0, k1)
-    placed = reference.effective_kernel(one_hot, pairs, **shape)
-    expected = math.sqrt(placed.square().sum().item() / (k0 * k1))
-    assert expansion_gain(size, dilation, **shape) == pytest.approx(expected, rel=1e-12)
+    kernel_size = reference.per_axis(arguments.get("kernel_size", 3), dims)
+    taps = math.prod(kernel_size)
+    one_hot = torch.eye(taps, dtype=torch.float64).reshape(-1, 1, *kernel_size)
+    shape = {k: v for k, v in arguments.items() if k != "kernel_size"}
+    placed = reference.effective_kernel(one_hot, **shape)
+    expected = math.sqrt(placed.square().sum().item() / taps)
+    assert gain_of(dims, arguments) == pytest.approx(expected, rel=1e-12)
 
 
-@pytest.mark.parametrize("arguments", SHAPES)
+@pytest.mark.parametrize(("dims", "arguments"), SETTINGS + LEARNED)
 @pytest.mark.parametrize("init_scale", [1.0, 1.5, 0.3])
-def test_draws_are_those_of_conv2d(arguments, init_scale):
+def test_draws_are_those_of_a_plain_convolution(dims, arguments, init_scale):
     torch.manual_seed(7)
     kernel_size = arguments.get("kernel_size", 3)
-    plain = nn.Conv2d(4, 6, kernel_size, groups=2, dtype=torch.float64)
+    plain = PLAIN[dims](4, 6, kernel_size, groups=2, dtype=torch.float64)
     after = torch.rand(())
     torch.manual_seed(7)
-    layer = InterpodilConv2d(
-        4, 6, **arguments, groups=2, init_scale=init_scale, dtype=torch.float64
-    )
+    layer = LAYERS[dims](4, 6, **arguments, groups=2, init_scale=init_scale, dtype=torch.float64)
     assert torch.equal(torch.rand(()), after)
-    gain = expansion_gain(**{k: v for k, v in arguments.items() if k != "init_scale"})
+    gain = gain_of(dims, arguments)
     torch.testing.assert_close(layer.weight * gain / init_scale, plain.weight)
     assert torch.equal(layer.bias, plain.bias)
     torch.manual_seed(7)
@@ -64,15 +85,34 @@ def test_draws_are_those_of_conv2d(arguments, init_scale):
     assert torch.equal(layer.weight, before)
 
 
-@pytest.mark.parametrize("arguments", SHAPES[:5])
-def test_output_variance_is_that_of_conv2d(arguments):
+@pytest.mark.parametrize(("dims", "arguments"), SETTINGS + LEARNED)
+@pytest.mark.parametrize("groups", [1, 4])
+def test_output_variance_is_that_of_a_plain_convolution(dims, arguments, groups):
     torch.manual_seed(0)
-    x = torch.randn(4, 32, 40, 40)
-    kernel_size = arguments.get("kernel_size", 3)
-    plain = nn.Conv2d(32, 96, kernel_size, bias=False)
-    layer = InterpodilConv2d(32, 96, bias=False, **arguments)
-    # Away from the border, which padding makes quieter.
-    inside = layer(x)[..., 6:-6, 6:-6]
-    assert inside.var().item() == pytest.approx(plain(x).var().item(), rel=0.05)
+    x = torch.randn(4, 32, *{1: (1600,), 2: (40, 40), 3: (14, 14, 14)}[dims])
+    layer = LAYERS[dims](32, 96, bias=False, groups=groups, **arguments)
+    # Unpadded, since padding makes the border quieter.
+    sides = [slice(8, -8) if dims == 1 else slice(4, -4)] * dims
+    inside = layer(x)[(..., *sides)]
     # Uniform weights within 1 / sqrt(fan in) have a variance of 1 / (3 fan in).
     assert inside.var().item() == pytest.approx(1 / 3, rel=0.05)
+
+
+def test_output_variance_with_a_tent_per_channel():
+    torch.manual_seed(0)
+    tents = torch.cat((torch.ones(16, 1, 3, 3), SKEW.float().expand(16, 1, 3, 3))).flatten(0, 1)
+    layer = InterpodilConv2d(32, 256, bias=False, tent=tents)
+    inside = layer(torch.randn(8, 32, 40, 40))[..., 6:-6, 6:-6]
+    assert inside.var().item() == pytest.approx(1 / 3, rel=0.05)
+
+
+@pytest.mark.parametrize("kaiming", [nn.init.kaiming_normal_, nn.init.xavier_uniform_])
+def test_other_initialisations_can_be_scaled_by_the_gain(kaiming):
+    torch.manual_seed(0)
+    layer, plain = InterpodilConv2d(32, 96, bias=False), nn.Conv2d(32, 96, 3, bias=False)
+    kaiming(plain.weight)
+    with torch.no_grad():
+        layer.weight.copy_(plain.weight / expansion_gain(3, 2))
+    x = torch.randn(4, 32, 40, 40)
+    expected = plain(x).var().item()
+    assert layer(x)[..., 6:-6, 6:-6].var().item() == pytest.approx(expected, rel=0.1)

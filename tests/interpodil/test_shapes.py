@@ -1,72 +1,137 @@
 """Outputs are as large as the plain convolution's, effective kernels as large as defined."""
 
+import itertools
 import math
 
 import pytest
 import torch
 from torch import nn
 
-from interpodil import InterpodilConv2d, canonical_window, effective_size, interpodil_conv2d
+from interpodil import (
+    InterpodilConv1d,
+    InterpodilConv2d,
+    InterpodilConv3d,
+    effective_kernel,
+    interpodil_conv2d,
+)
+
+PLAIN = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+LAYERS = {1: InterpodilConv1d, 2: InterpodilConv2d, 3: InterpodilConv3d}
+PADDING_MODES = ["zeros", "reflect", "replicate", "circular"]
 
 
 @pytest.mark.parametrize("size", [(9, 9), (8, 11), (16, 5)])
-@pytest.mark.parametrize("stride", [1, 2, 3, 4, 5, (2, 3)])
-@pytest.mark.parametrize("padding", [0, 1, 2, (0, 3), "valid"])
-@pytest.mark.parametrize("kernel_size", [1, 2, 3, 4, 5, (3, 2)])
-def test_output_size_is_the_plain_convolutions(kernel_size, padding, stride, size):
-    x = torch.zeros(2, 1, *size)
-    plain = nn.Conv2d(1, 1, kernel_size, stride, padding)
-    for dilation, fade in [(1, 0), (2, 1), (3, 1.7), ((2, 3), 0)]:
-        layer = InterpodilConv2d(1, 1, kernel_size, stride, padding, dilation, fade=fade)
-        assert layer(x).shape == plain(x).shape
+@pytest.mark.parametrize("stride", [1, 2, 3, (4, 5)])
+def test_output_size_is_the_plain_convolutions(stride, size):
+    x = torch.zeros(1, 1, *size)
+    for kernel_size, padding in itertools.product(
+        [1, 2, 3, 4, 5, (3, 2)], [0, 1, 2, (0, 3), "valid"]
+    ):
+        expected = nn.Conv2d(1, 1, kernel_size, stride, padding)(x).shape
+        for dilation, fade in [(2, None), (3, 1.7), ((1, 3), (0, 2.5))]:
+            layer = InterpodilConv2d(1, 1, kernel_size, stride, padding, dilation, fade=fade)
+            assert layer(x).shape == expected, (kernel_size, padding, dilation, fade)
 
 
-@pytest.mark.parametrize("padding_mode", ["zeros", "reflect", "replicate", "circular"])
+@pytest.mark.parametrize("dims", [1, 3])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_output_size_in_one_and_three_dimensions(dims, stride):
+    x = torch.zeros(2, 1, *(9, 8, 7)[:dims])
+    for kernel_size, padding in itertools.product([1, 2, 3, 4], [0, 1, 2, "valid"]):
+        expected = PLAIN[dims](1, 1, kernel_size, stride, padding)(x).shape
+        for dilation, fade in [(1, 0), (2, None), (3, 1.7)]:
+            layer = LAYERS[dims](1, 1, kernel_size, stride, padding, dilation, fade=fade)
+            assert layer(x).shape == expected, (kernel_size, padding, dilation, fade)
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same':UserWarning")
+@pytest.mark.parametrize("padding_mode", PADDING_MODES)
 @pytest.mark.parametrize("padding", [0, 1, "same", "valid"])
-@pytest.mark.parametrize("kernel_size", [2, 3, (3, 4)])
-def test_output_size_in_every_padding_mode(kernel_size, padding, padding_mode):
-    x = torch.zeros(2, 3, 11, 12)
-    plain = nn.Conv2d(3, 2, kernel_size, padding=padding, padding_mode=padding_mode)
-    layer = InterpodilConv2d(3, 2, kernel_size, padding=padding, padding_mode=padding_mode)
-    assert layer(x).shape == plain(x).shape
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_output_size_in_every_padding_mode(dims, padding, padding_mode):
+    x = torch.zeros(2, 3, *(11, 12, 9)[:dims])
+    for kernel_size in (2, 3, (3, 4, 2)[:dims]):
+        options = {"padding": padding, "padding_mode": padding_mode}
+        expected = PLAIN[dims](3, 2, kernel_size, **options)(x).shape
+        assert LAYERS[dims](3, 2, kernel_size, **options)(x).shape == expected
 
 
 @pytest.mark.parametrize("dilation", [1, 2, 3, 4])
 @pytest.mark.parametrize("kernel_size", [1, 2, 3, 4, 5])
 def test_effective_size(kernel_size, dilation):
     window = (kernel_size - 1) * dilation + 1
-    assert canonical_window(kernel_size, dilation) == window
     for fade in (0, 0.5, 1, 1.7, 2, 3.3):
         support = window + 2 * math.ceil(fade)
-        assert effective_size(kernel_size, dilation, fade) == support
-        for growth in range(window, support + 5, 2):
-            size = effective_size(kernel_size, dilation, fade, growth)
-            layer = InterpodilConv2d(1, 1, kernel_size, dilation=dilation, fade=fade, growth=growth)
-            assert size == min(growth, support)
-            assert layer.effective_size == (size, size)
-            assert layer.effective_kernel().shape == (1, 1, size, size)
+        for growth in (None, *range(window, support + 5, 2)):
+            layer = InterpodilConv1d(1, 1, kernel_size, dilation=dilation, fade=fade, growth=growth)
+            size = min(growth or math.inf, support)
+            assert layer.effective_size == (size,)
+            assert layer.effective_kernel().shape == (1, 1, size)
 
 
-def test_effective_size_per_axis():
-    layer = InterpodilConv2d(2, 4, (3, 5), dilation=(2, 1), groups=2, fade=1.5)
-    assert layer.effective_size == (9, 9)
-    assert layer.effective_kernel().shape == (4, 1, 9, 9)
-    layer = InterpodilConv2d(2, 4, (1, 3), dilation=(1, 3), fade=0)
-    assert layer.effective_size == (1, 7)
+def test_every_option_per_axis():
+    layer = InterpodilConv3d(
+        4,
+        6,
+        (3, 5, 2),
+        stride=(1, 2, 3),
+        padding=(1, 0, 2),
+        dilation=(2, 1, 4),
+        groups=2,
+        fade=(1.5, 0, 3),
+        growth=(7, None, 9),
+    )
+    assert layer.effective_size == (7, 5, 9)
+    assert layer.effective_kernel().shape == (6, 2, 7, 5, 9)
+    assert layer.fade == (1.5, 0, 3)
+    assert layer.growth == (7, None, 9)
+    x = torch.zeros(2, 4, 9, 8, 7)
+    plain = nn.Conv3d(4, 6, (3, 5, 2), (1, 2, 3), (1, 0, 2), groups=2)
+    assert layer(x).shape == plain(x).shape
 
 
-@pytest.mark.parametrize("padding_mode", ["zeros", "reflect", "replicate", "circular"])
-def test_one_image_without_a_batch_axis(padding_mode):
-    layer = InterpodilConv2d(3, 4, padding=1, padding_mode=padding_mode)
-    x = torch.randn(3, 10, 9)
-    assert layer(x).shape == (4, 10, 9)
+def test_single_settings_are_spread_over_the_axes():
+    layer = InterpodilConv3d(2, 2, 3, dilation=3, fade=1.5, growth=9)
+    assert layer.fade == (1.5, 1.5, 1.5)
+    assert layer.growth == (9, 9, 9)
+    assert layer.effective_size == (9, 9, 9)
+
+
+def test_the_tent_is_unstretched_unless_told():
+    assert InterpodilConv2d(1, 1, dilation=(2, 4)).fade == (1, 3)
+    assert InterpodilConv2d(1, 1, dilation=(2, 4)).effective_size == (7, 15)
+    assert InterpodilConv1d(1, 1, dilation=1).fade == (0,)
+    assert effective_kernel(torch.zeros(1, 1, 3), 3).shape == (1, 1, 11)
+
+
+@pytest.mark.parametrize("padding_mode", PADDING_MODES)
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_one_input_without_a_batch_axis(dims, padding_mode):
+    size = (10, 9, 8)[:dims]
+    layer = LAYERS[dims](3, 4, padding=1, padding_mode=padding_mode)
+    x = torch.randn(3, *size)
+    assert layer(x).shape == (4, *size)
     torch.testing.assert_close(layer(x), layer(x[None])[0])
 
 
-def test_empty_batch():
-    assert InterpodilConv2d(3, 4, padding=1)(torch.zeros(0, 3, 8, 8)).shape == (0, 4, 8, 8)
+@pytest.mark.parametrize("groups", [1, 2, 4])
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_groups_and_depthwise(dims, groups):
+    layer = LAYERS[dims](4, 8, 3, padding=1, groups=groups)
+    assert layer.weight.shape == (8, 4 // groups, *(3,) * dims)
+    size = (6, 7, 5)[:dims]
+    assert layer(torch.zeros(1, 4, *size)).shape == (1, 8, *size)
 
 
-def test_lists_are_pairs():
+@pytest.mark.parametrize("dims", [1, 2, 3])
+@pytest.mark.parametrize("algorithm", ["expanded", "tent_first", "separable_tent", "auto"])
+def test_empty_batch(algorithm, dims):
+    size = (8, 7, 6)[:dims]
+    layer = LAYERS[dims](3, 4, padding=1, algorithm=algorithm)
+    assert layer(torch.zeros(0, 3, *size)).shape == (0, 4, *size)
+
+
+def test_lists_are_tuples():
     x, weight = torch.randn(1, 2, 9, 9), torch.randn(2, 2, 3, 3)
-    assert interpodil_conv2d(x, weight, None, [1, 2], [1, 0], [2, 3]).shape == (1, 2, 9, 4)
+    output = interpodil_conv2d(x, weight, None, [1, 2], [1, 0], [2, 3], fade=[1, 0.5])
+    assert output.shape == (1, 2, 9, 4)

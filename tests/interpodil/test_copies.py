@@ -1,0 +1,105 @@
+"""Layers that are copied, stored, shared and replicated."""
+
+import copy
+import io
+import pickle
+
+import pytest
+import torch
+
+from interpodil import InterpodilConv1d, InterpodilConv2d, InterpodilConv3d
+
+SETTINGS = [
+    {"fade": 1.7, "edge": 0.3, "corner": 0.1},
+    {"growth": 5, "algorithm": "expanded"},
+    {"tent": "gaussian", "algorithm": "separable_tent"},
+    {"tent": torch.tensor([[0.1, 0.4, 0.2], [0.5, 1.0, 0.3], [0.0, 0.6, 0.7]])},
+    {"learn_tent": "channel", "algorithm": "tent_first"},
+    {"dilation": 1, "fade": 0},
+]
+
+
+def stored(layer):
+    file = io.BytesIO()
+    torch.save(layer, file)
+    file.seek(0)
+    return torch.load(file, weights_only=False)
+
+
+def trained(settings):
+    """A layer whose numbers are no fresh layer's."""
+    layer = InterpodilConv2d(2, 3, padding=1, **settings)
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.add_(0.1)
+    return layer
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+@pytest.mark.parametrize(
+    "double", [copy.deepcopy, stored, lambda layer: pickle.loads(pickle.dumps(layer))]
+)
+def test_copies_and_pickles(settings, double):
+    layer = trained(settings)
+    x = torch.randn(1, 2, 6, 6)
+    twin = double(layer)
+    torch.testing.assert_close(twin(x), layer(x), rtol=0, atol=0)
+    assert repr(twin) == repr(layer)
+    before = layer(x)
+    with torch.no_grad():
+        twin.weight.add_(1)
+    assert torch.equal(layer(x), before)
+    assert not torch.equal(twin(x), before)
+    torch.testing.assert_close(twin.double()(x.double()).float(), twin.float()(x))
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_state_dicts_load_as_weights_only(settings):
+    layer, file = trained(settings), io.BytesIO()
+    torch.save(layer.state_dict(), file)
+    file.seek(0)
+    again = InterpodilConv2d(2, 3, padding=1, **settings)
+    again.load_state_dict(torch.load(file, weights_only=True), strict=True)
+    x = torch.randn(1, 2, 6, 6)
+    torch.testing.assert_close(again(x), layer(x), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_shared_memory_is_kept(settings):
+    layer = InterpodilConv2d(2, 3, **settings).share_memory()
+    assert all(tensor.is_shared() for tensor in (*layer.parameters(), *layer.buffers()))
+    x = torch.randn(1, 2, 9, 9)
+    torch.testing.assert_close(layer(x), copy.deepcopy(layer)(x), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+@pytest.mark.parametrize("kind", [InterpodilConv1d, InterpodilConv2d, InterpodilConv3d])
+def test_replicas_share_buffers(kind, settings):
+    """As `nn.DataParallel` makes them: parameters become plain tensors."""
+    dims = 2 if kind is InterpodilConv2d else 1 if kind is InterpodilConv1d else 3
+    if isinstance(settings.get("tent"), torch.Tensor) and dims != 2:
+        settings = {"fade": 0.5}
+    layer = kind(2, 3, padding=1, **settings)
+    replica = layer._replicate_for_data_parallel()
+    for name, parameter in layer._parameters.items():
+        if parameter is None:
+            replica._parameters[name] = None
+        else:
+            setattr(replica, name, parameter.clone())
+    for name, buffer in layer.named_buffers():
+        assert replica.get_buffer(name) is buffer
+    x = torch.randn(1, 2, *(8, 7, 6)[:dims])
+    output = replica(x)
+    torch.testing.assert_close(output, layer(x), rtol=0, atol=0)
+    output.square().sum().backward()
+    assert all(parameter.grad.any() for parameter in layer.parameters())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_replicate_on_gpus(settings):
+    layer = InterpodilConv2d(2, 3, padding=1, **settings).cuda()
+    devices = list(range(torch.cuda.device_count()))
+    x = torch.randn(1, 2, 6, 6, device="cuda")
+    for device, replica in zip(devices, torch.nn.parallel.replicate(layer, devices), strict=True):
+        torch.testing.assert_close(replica(x.to(device)).to(x.device), layer(x))

@@ -1,0 +1,145 @@
+"""The layer under `torch.func`: batches of inputs and models, both modes of differentiation."""
+
+import pytest
+import torch
+from torch.func import (
+    functional_call,
+    grad,
+    hessian,
+    jacfwd,
+    jacrev,
+    jvp,
+    stack_module_state,
+    vjp,
+    vmap,
+)
+
+from interpodil import InterpodilConv1d, InterpodilConv2d, InterpodilConv3d
+
+LAYERS = {1: InterpodilConv1d, 2: InterpodilConv2d, 3: InterpodilConv3d}
+PATHS = ["expanded", "tent_first", "separable_tent", "axis_first", "auto"]
+SETTINGS = [
+    *({"algorithm": path} for path in PATHS),
+    *({"algorithm": path, "stride": 2, "padding_mode": "reflect"} for path in PATHS),
+    {"fade": 1.7, "growth": 9, "groups": 2},
+    {"learn_tent": "layer"},
+    {"learn_tent": "channel", "algorithm": "tent_first"},
+]
+
+
+@pytest.fixture(params=SETTINGS, ids=str)
+def layer(request):
+    torch.manual_seed(0)
+    return InterpodilConv2d(2, 4, padding=1, dtype=torch.float64, **request.param)
+
+
+def parameters_of(layer):
+    return {name: p.detach() for name, p in layer.named_parameters()}
+
+
+def test_gradients_of_a_functional_call(layer, random_tensor, assert_near):
+    x, parameters = random_tensor(2, 2, 7, 8), parameters_of(layer)
+
+    def loss(parameters, x):
+        return functional_call(layer, parameters, (x,)).square().sum()
+
+    grads, input_grad = grad(loss, argnums=(0, 1))(parameters, x)
+    leaf = x.clone().requires_grad_()
+    layer(leaf).square().sum().backward()
+    assert_near(input_grad, leaf.grad)
+    for name, parameter in layer.named_parameters():
+        assert_near(grads[name], parameter.grad, message=name)
+
+
+def test_gradients_per_example(layer, random_tensor, assert_near):
+    x, parameters = random_tensor(3, 2, 7, 8), parameters_of(layer)
+
+    def loss(parameters, one):
+        return functional_call(layer, parameters, (one,)).square().sum()
+
+    grads = vmap(grad(loss), in_dims=(None, 0))(parameters, x)
+    for i, one in enumerate(x):
+        for name, expected in grad(loss)(parameters, one).items():
+            assert_near(grads[name][i], expected, message=name)
+
+
+@pytest.mark.parametrize("in_dim", [0, 1])
+def test_batches_of_batches(layer, random_tensor, assert_near, in_dim):
+    x = random_tensor(2, 3, 2, 7, 8)
+    batched = vmap(layer, in_dims=in_dim, out_dims=in_dim)(x)
+    assert_near(batched, torch.stack([layer(part) for part in x.unbind(in_dim)], in_dim))
+
+
+def test_an_ensemble_of_layers(layer, random_tensor, assert_near):
+    others = [parameters_of(layer)]
+    others += [{name: p + 0.1 * i for name, p in others[0].items()} for i in (1, 2)]
+    stacked = {name: torch.stack([other[name] for other in others]) for name in others[0]}
+    x = random_tensor(2, 2, 7, 8)
+    outputs = vmap(lambda p: functional_call(layer, p, (x,)))(stacked)
+    assert_near(outputs, torch.stack([functional_call(layer, p, (x,)) for p in others]))
+
+
+def test_an_ensemble_of_modules(random_tensor, assert_near):
+    layers = [InterpodilConv2d(2, 3, padding=1, dtype=torch.float64) for _ in range(3)]
+    parameters, buffers = stack_module_state(layers)
+    x = random_tensor(2, 2, 7, 8)
+    outputs = vmap(lambda p, b: functional_call(layers[0], (p, b), (x,)))(parameters, buffers)
+    assert_near(outputs, torch.stack([layer(x) for layer in layers]))
+
+
+def test_forward_mode(layer, random_tensor, assert_near):
+    """A directional derivative both ways round."""
+    x, tangent = random_tensor(2, 2, 7, 8), random_tensor(2, 2, 7, 8)
+    parameters = parameters_of(layer)
+    tangents = {name: random_tensor(*p.shape) for name, p in parameters.items()}
+
+    def convolution(parameters, x):
+        return functional_call(layer, parameters, (x,))
+
+    output, derivative = jvp(convolution, (parameters, x), (tangents, tangent))
+    assert_near(output, layer(x))
+    cotangent = random_tensor(*output.shape)
+    grads, input_grad = vjp(convolution, parameters, x)[1](cotangent)
+    backward = (input_grad * tangent).sum()
+    backward = backward + sum((grads[name] * tangents[name]).sum() for name in grads)
+    assert_near((derivative * cotangent).sum(), backward)
+
+
+def test_jacobians(layer, random_tensor, assert_near):
+    x = random_tensor(1, 2, 4, 5)
+    weight = layer.weight.detach()
+
+    def convolution(weight):
+        return functional_call(layer, {"weight": weight}, (x,))
+
+    backward, forward = jacrev(convolution)(weight), jacfwd(convolution)(weight)
+    assert_near(backward, forward)
+    # The output is linear in the weights, but for the bias.
+    linear = (backward * weight).flatten(4).sum(-1) + layer.bias.detach()[:, None, None]
+    assert_near(linear, layer(x))
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_second_derivatives(path, random_tensor, assert_near):
+    x, layer = (
+        random_tensor(1, 1, 4, 4),
+        InterpodilConv2d(1, 1, 2, padding=1, algorithm=path, dtype=torch.float64),
+    )
+
+    def loss(weight):
+        return functional_call(layer, {"weight": weight}, (x,)).pow(3).sum()
+
+    expected = torch.autograd.functional.hessian(loss, layer.weight.detach())
+    assert_near(hessian(loss)(layer.weight.detach()), expected)
+    assert_near(jacrev(jacrev(loss))(layer.weight.detach()), expected)
+
+
+@pytest.mark.parametrize("dims", [1, 3])
+@pytest.mark.parametrize("path", PATHS)
+def test_one_and_three_dimensions(path, dims, random_tensor, assert_near):
+    layer = LAYERS[dims](2, 3, padding=1, algorithm=path, dtype=torch.float64)
+    x = random_tensor(3, 2, *(6, 5, 4)[:dims])
+    assert_near(vmap(layer)(x), layer(x))
+    tangent = random_tensor(*x.shape)
+    derivative = jvp(layer, (x,), (tangent,))[1]
+    assert_near(derivative, layer(x + tangent) - layer(x))

@@ -1,0 +1,182 @@
+"""Tents that are trained with the weights."""
+
+import pytest
+import torch
+from torch import nn
+
+from interpodil import (
+    InterpodilConv1d,
+    InterpodilConv2d,
+    InterpodilConv3d,
+    interpodil_conv2d,
+)
+
+PLAIN = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+LAYERS = {1: InterpodilConv1d, 2: InterpodilConv2d, 3: InterpodilConv3d}
+SIZE = (8, 7, 6)
+MODES = {True: 1, "layer": 1, "channel": 4}
+ANY_TENT = ["expanded", "tent_first", "auto"]
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+@pytest.mark.parametrize("learn_tent", MODES)
+@pytest.mark.parametrize("start", [{}, {"edge": 0.3, "corner": -0.2}, {"tent": "cosine"}])
+def test_starts_as_the_fixed_tent(assert_near, start, learn_tent, dims):
+    settings = {"padding": 1, "groups": 2, "dilation": (2, 3, 2)[:dims], **start}
+    torch.manual_seed(3)
+    fixed = LAYERS[dims](4, 6, **settings, dtype=torch.float64)
+    torch.manual_seed(3)
+    layer = LAYERS[dims](4, 6, **settings, learn_tent=learn_tent, dtype=torch.float64)
+    assert torch.equal(layer.weight, fixed.weight)
+    assert torch.equal(layer.bias, fixed.bias)
+    samples = fixed.tent.numel()
+    assert layer.raw_tent.shape == (MODES[learn_tent], samples - 1)
+    assert fixed.raw_tent is None
+    tents = layer.tent.reshape(-1, *fixed.tent.shape)
+    assert layer.tent.shape[:-dims] == ((4,) if learn_tent == "channel" else ())
+    for tent in tents:
+        assert_near(tent, fixed.tent)
+    x = torch.randn(2, 4, *SIZE[:dims], dtype=torch.float64)
+    assert_near(layer(x), fixed(x))
+
+
+def test_starts_at_tents_per_channel():
+    tents = torch.tensor([[0.1, 1.0, 0.2], [-0.3, 1.0, 0.4]], dtype=torch.float64)
+    layer = InterpodilConv1d(2, 2, tent=tents, learn_tent="channel", dtype=torch.float64)
+    torch.testing.assert_close(layer.tent, tents)
+
+
+@pytest.mark.parametrize("learn_tent", MODES)
+def test_tanh_of_the_raw_numbers_are_the_samples(learn_tent):
+    layer = InterpodilConv2d(4, 2, learn_tent=learn_tent, dtype=torch.float64)
+    with torch.no_grad():
+        layer.raw_tent.copy_(torch.randn_like(layer.raw_tent))
+    raw = layer.raw_tent.tanh()
+    flat = layer.tent.reshape(-1, 9)
+    torch.testing.assert_close(flat[:, [0, 1, 2, 3, 5, 6, 7, 8]], raw)
+    assert flat[:, 4].eq(1).all()
+
+
+@pytest.mark.parametrize("learn_tent", ["layer", "channel"])
+@pytest.mark.parametrize("path", ANY_TENT)
+@pytest.mark.parametrize("optimiser", [torch.optim.SGD, torch.optim.Adam])
+def test_stays_a_tent_whatever_the_learning_rate(optimiser, path, learn_tent):
+    torch.manual_seed(0)
+    layer = InterpodilConv2d(3, 4, padding=1, learn_tent=learn_tent, algorithm=path)
+    steps = optimiser([layer.raw_tent], lr=1e3)
+    x = torch.randn(2, 3, 8, 8)
+    start = layer.tent.detach().clone()
+    for _ in range(3):
+        steps.zero_grad()
+        layer(x).square().sum().backward()
+        assert layer.raw_tent.grad.isfinite().all()
+        steps.step()
+    tent = layer.tent.detach().reshape(-1, 9)
+    assert tent[:, 4].eq(1).all()
+    assert tent.abs().max() <= 1
+    assert not torch.allclose(tent, start.reshape(-1, 9))
+    assert layer(x).isfinite().all()
+
+
+@pytest.mark.parametrize("learn_tent", ["layer", "channel"])
+@pytest.mark.parametrize("fade", [None, 0, 2.5])
+def test_gradient_is_that_of_the_tent(random_tensor, assert_near, fade, learn_tent):
+    layer = InterpodilConv2d(
+        4, 6, padding=1, groups=2, fade=fade, learn_tent=learn_tent, dtype=torch.float64
+    )
+    x = random_tensor(2, 4, 8, 9)
+    layer(x).square().sum().backward()
+    raw = layer.raw_tent.detach()
+    tent = layer.tent.detach().clone().requires_grad_()
+    output = interpodil_conv2d(
+        x, layer.weight, layer.bias, padding=1, groups=2, fade=fade, tent=tent
+    )
+    output.square().sum().backward()
+    slope = tent.grad.reshape(-1, 9)[:, [0, 1, 2, 3, 5, 6, 7, 8]] * (1 - raw.tanh() ** 2)
+    assert layer.raw_tent.grad.any()
+    assert_near(layer.raw_tent.grad, slope)
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+@pytest.mark.parametrize("learn_tent", ["layer", "channel"])
+def test_state_dicts(learn_tent, dims):
+    layer = LAYERS[dims](4, 6, learn_tent=learn_tent)
+    assert list(layer.state_dict()) == ["weight", "bias", "raw_tent"]
+    with torch.no_grad():
+        layer.raw_tent.add_(0.1)
+    raw = layer.raw_tent.detach().clone()
+    plain = PLAIN[dims](4, 6, 3)
+    result = layer.load_state_dict(plain.state_dict(), strict=True)
+    assert not result.missing_keys
+    assert not result.unexpected_keys
+    assert torch.equal(layer.weight, plain.weight)
+    assert torch.equal(layer.raw_tent, raw)
+    again = LAYERS[dims](4, 6, learn_tent=learn_tent)
+    again.load_state_dict(layer.state_dict(), strict=True)
+    for name, value in layer.state_dict().items():
+        assert torch.equal(again.state_dict()[name], value)
+
+
+def test_a_plain_checkpoint_loads_inside_a_model():
+    plain = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    model = nn.Sequential(InterpodilConv2d(3, 4, 3, learn_tent=True), nn.BatchNorm2d(4))
+    model.load_state_dict(plain.state_dict(), strict=True)
+    assert torch.equal(model[0].weight, plain[0].weight)
+    state = {k: v for k, v in plain.state_dict().items() if k != "0.weight"}
+    with pytest.raises(RuntimeError, match=r"0\.weight"):
+        model.load_state_dict(state, strict=True)
+
+
+def test_a_fixed_layer_refuses_a_learned_tent():
+    state = InterpodilConv2d(3, 4, learn_tent=True).state_dict()
+    with pytest.raises(RuntimeError, match="raw_tent"):
+        InterpodilConv2d(3, 4).load_state_dict(state, strict=True)
+
+
+def test_reset_parameters_starts_the_tent_anew():
+    layer = InterpodilConv2d(3, 4, learn_tent=True)
+    start = layer.tent.detach().clone()
+    with torch.no_grad():
+        layer.raw_tent.fill_(2.0)
+    layer.reset_parameters()
+    torch.testing.assert_close(layer.tent, start, rtol=0, atol=0)
+
+
+def test_trains_towards_another_tent():
+    torch.manual_seed(0)
+    target = InterpodilConv2d(2, 3, padding=1, edge=0.8, corner=0.6)
+    layer = InterpodilConv2d(2, 3, padding=1, learn_tent=True)
+    layer.load_state_dict(target.state_dict())
+    steps = torch.optim.Adam([layer.raw_tent], lr=0.1)
+    x = torch.randn(8, 2, 10, 10)
+    expected = target(x).detach()
+    for _ in range(150):
+        steps.zero_grad()
+        nn.functional.mse_loss(layer(x), expected).backward()
+        steps.step()
+    torch.testing.assert_close(layer.tent, target.tent.to(layer.tent.dtype), rtol=0.02, atol=0.02)
+
+
+def test_an_empty_tent_starts_at_zero_and_gets_a_gradient():
+    layer = InterpodilConv2d(2, 2, edge=0, corner=0, learn_tent=True)
+    assert not layer.raw_tent.any()
+    layer(torch.randn(1, 2, 8, 8)).square().sum().backward()
+    assert layer.raw_tent.grad.abs().min() > 0
+
+
+@pytest.mark.parametrize("value", [1.0, -1.0, 1.5])
+def test_refuses_a_start_it_cannot_reach(value):
+    with pytest.raises(ValueError, match=rf"^.*{value}.*\Z"):
+        InterpodilConv2d(2, 2, edge=value, learn_tent=True)
+
+
+@pytest.mark.parametrize("learn_tent", ["each", 2])
+def test_refuses_unknown_ways_to_learn(learn_tent):
+    with pytest.raises(ValueError, match=rf"^.*learn_tent.*{learn_tent!r}.*\Z"):
+        InterpodilConv2d(2, 2, learn_tent=learn_tent)
+
+
+def test_refuses_one_tent_from_many():
+    tents = torch.tensor([[0.5, 1.0, 0.5], [0.2, 1.0, 0.1]])
+    with pytest.raises(ValueError, match=r"^.*tent.*channel.*\Z"):
+        InterpodilConv1d(2, 2, tent=tents, learn_tent="layer")

@@ -1,0 +1,164 @@
+"""Tents by number, by name, as a tensor, per channel, and batches of tents."""
+
+import math
+
+import pytest
+import torch
+from torch.func import grad, vmap
+
+from interpodil import (
+    InterpodilConv1d,
+    InterpodilConv2d,
+    InterpodilConv3d,
+    effective_kernel,
+    interpodil_conv1d,
+    interpodil_conv2d,
+    interpodil_conv3d,
+)
+
+LAYERS = {1: InterpodilConv1d, 2: InterpodilConv2d, 3: InterpodilConv3d}
+CONVOLUTIONS = {1: interpodil_conv1d, 2: interpodil_conv2d, 3: interpodil_conv3d}
+SIZE = (8, 7, 6)
+EXACT = {"rtol": 1e-12, "atol": 1e-12}
+PROFILES = {
+    "linear": lambda t, d: 1 - abs(t) / d,
+    "cosine": lambda t, d: math.cos(math.pi * t / (2 * d)) ** 2,
+    "gaussian": lambda t, d: math.exp(-(t**2) / (2 * (d / 3) ** 2)),
+}
+
+
+def tent_of(random_tensor, *shape, dims):
+    tent = random_tensor(*shape).tanh()
+    flat = tent.flatten(-dims)
+    flat[..., flat.shape[-1] // 2] = 1
+    return flat.reshape(shape)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("dilation", [(1,), (2,), (5,), (2, 3), (4, 4), (2, 1, 3)])
+def test_profiles_follow_their_formulas(profile, dilation):
+    expected = torch.ones((), dtype=torch.float64)
+    for d in dilation:
+        line = [PROFILES[profile](t, d) for t in range(1 - d, d)]
+        expected = expected[..., None] * torch.tensor(line, dtype=torch.float64)
+    one_tap = torch.ones(1, 1, *(1,) * len(dilation), dtype=torch.float64)
+    kernel = effective_kernel(one_tap, dilation, tent=profile)
+    torch.testing.assert_close(kernel[0, 0], expected, **EXACT)
+    layer = LAYERS[len(dilation)](1, 1, dilation=dilation, tent=profile, dtype=torch.float64)
+    torch.testing.assert_close(layer.tent.double(), expected, **EXACT)
+
+
+def test_linear_is_the_default():
+    weight = torch.randn(2, 2, 3, 3, dtype=torch.float64)
+    for dilation in (1, 2, 3, 4):
+        expected = effective_kernel(weight, dilation, fade=1.7)
+        named = effective_kernel(weight, dilation, fade=1.7, tent="linear")
+        torch.testing.assert_close(named, expected, **EXACT)
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+@pytest.mark.parametrize("per_channel", [False, True])
+@pytest.mark.parametrize("fade", [None, 1.7])
+def test_a_tensor_as_tent(reference, random_tensor, assert_near, dims, per_channel, fade):
+    shape = (3, 5, 3)[:dims]
+    tent = tent_of(random_tensor, *((4,) if per_channel else ()), *shape, dims=dims)
+    settings = {"dilation": (2, 3, 2)[:dims], "groups": 2, "fade": fade, "tent": tent}
+    layer = LAYERS[dims](4, 6, padding=1, dtype=torch.float64, **settings)
+    torch.testing.assert_close(layer.tent, tent, rtol=0, atol=0)
+    x = random_tensor(2, 4, *SIZE[:dims])
+    expected = reference.convolution(x, layer.weight, layer.bias, padding=1, **settings)
+    assert_near(layer(x), expected)
+    actual = CONVOLUTIONS[dims](x, layer.weight, layer.bias, padding=1, **settings)
+    assert_near(actual, expected)
+    assert_near(layer.effective_kernel(), reference.effective_kernel(layer.weight, **settings))
+
+
+def test_a_tent_per_channel_goes_with_the_input_channel(random_tensor, assert_near):
+    tent = tent_of(random_tensor, 4, 3, 3, dims=2)
+    weight, x = random_tensor(6, 2, 3, 3), random_tensor(1, 4, 8, 8)
+    for path in ("expanded", "tent_first"):
+        output = interpodil_conv2d(x, weight, groups=2, tent=tent, algorithm=path)
+        parts = []
+        for o in range(6):
+            channels = [2 * (o // 3), 2 * (o // 3) + 1]
+            parts.append(
+                sum(
+                    interpodil_conv2d(x[:, [c]], weight[o, i][None, None], tent=tent[c])
+                    for i, c in enumerate(channels)
+                )
+            )
+        assert_near(output, torch.cat(parts, 1))
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_per_channel_tents_that_are_alike_are_one_tent(random_tensor, assert_near, dims):
+    tent = tent_of(random_tensor, *(3,) * dims, dims=dims)
+    x, weight = random_tensor(2, 4, *SIZE[:dims]), random_tensor(2, 4, *(3,) * dims)
+    for fade in (None, 0.5):
+        one = CONVOLUTIONS[dims](x, weight, fade=fade, tent=tent)
+        each = CONVOLUTIONS[dims](x, weight, fade=fade, tent=tent.expand(4, *tent.shape))
+        assert_near(each, one)
+
+
+def test_the_modules_tent_is_not_the_callers_tensor():
+    tent = torch.tensor([0.25, 1.0, 0.25])
+    layer = InterpodilConv1d(1, 1, tent=tent)
+    tent.fill_(1)
+    assert layer.tent.tolist() == [0.25, 1.0, 0.25]
+
+
+VMAP_SETTINGS = [
+    {},
+    {"algorithm": "expanded"},
+    {"algorithm": "tent_first"},
+    {"fade": 2.0},
+    {"growth": 5},
+    {"stride": 2, "padding_mode": "reflect"},
+]
+
+
+@pytest.mark.parametrize("settings", VMAP_SETTINGS)
+def test_vmap_over_edge_and_corner(random_tensor, assert_near, settings):
+    x, weight = random_tensor(2, 3, 8, 9), random_tensor(4, 3, 3, 3)
+    edges, corners = random_tensor(5), random_tensor(5)
+
+    def convolution(edge, corner):
+        return interpodil_conv2d(x, weight, padding=1, edge=edge, corner=corner, **settings)
+
+    def loss(edge, corner):
+        return convolution(edge, corner).square().sum()
+
+    pairs = list(zip(edges, corners, strict=True))
+    assert_near(vmap(convolution)(edges, corners), torch.stack([convolution(*p) for p in pairs]))
+    slopes = vmap(grad(loss, argnums=(0, 1)))(edges, corners)
+    looped = [grad(loss, argnums=(0, 1))(*pair) for pair in pairs]
+    for slope, parts in zip(slopes, zip(*looped, strict=True), strict=True):
+        assert_near(slope, torch.stack(parts))
+
+
+@pytest.mark.parametrize("settings", VMAP_SETTINGS)
+@pytest.mark.parametrize("per_channel", [False, True])
+def test_vmap_over_tents(random_tensor, assert_near, per_channel, settings):
+    x, weight = random_tensor(2, 3, 8, 9), random_tensor(4, 3, 3, 3)
+    shape = (5, 3, 3, 3) if per_channel else (5, 3, 3)
+    tents = tent_of(random_tensor, *shape, dims=2)
+
+    def convolution(tent):
+        return interpodil_conv2d(x, weight, padding=1, tent=tent, **settings)
+
+    def loss(tent):
+        return convolution(tent).square().sum()
+
+    assert_near(vmap(convolution)(tents), torch.stack([convolution(t) for t in tents]))
+    assert_near(vmap(grad(loss))(tents), torch.stack([grad(loss)(t) for t in tents]))
+
+
+@pytest.mark.parametrize("dims", [1, 3])
+def test_vmap_in_one_and_three_dimensions(random_tensor, assert_near, dims):
+    x, weight = random_tensor(1, 2, *SIZE[:dims]), random_tensor(2, 2, *(3,) * dims)
+    edges = random_tensor(3)
+
+    def convolution(edge):
+        return CONVOLUTIONS[dims](x, weight, padding=1, edge=edge)
+
+    assert_near(vmap(convolution)(edges), torch.stack([convolution(edge) for edge in edges]))
