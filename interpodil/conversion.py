@@ -57,8 +57,10 @@ def convert(
         momentum buffers are left alone.
 
     Note:
-        Learning rate schedulers made before know the optimiser's old groups alone, and most raise
-        an error once there are more. With ``learn_tent`` make schedulers after the conversion.
+        With ``learn_tent``, make learning rate schedulers after the conversion. Those made before
+        may hold a list with an entry for each of the old groups: some go on with the new groups
+        too (``StepLR``), others raise an error at their next step (``LambdaLR``, ``CyclicLR``,
+        ``CosineAnnealingWarmRestarts``).
 
     Args:
         model: the model, or a single convolution; :attr:`Conversion.model` is what it becomes.
