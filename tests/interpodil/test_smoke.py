@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import interpodil
-from interpodil import InterpodilConv2d
+from interpodil import InterpodilConv1d, InterpodilConv2d, InterpodilConv3d
 
 
 def test_everything_public_is_there():
@@ -37,13 +37,31 @@ def test_repr_names_what_conv2d_does_not_have():
     plain = repr(InterpodilConv2d(3, 4))
     assert plain == (
         "InterpodilConv2d(3, 4, kernel_size=(3, 3), stride=(1, 1), dilation=(2, 2), "
-        "fade=1.0, edge=0.5, corner=0.25)"
+        "fade=1, edge=0.5, corner=0.25)"
     )
     full = repr(InterpodilConv2d(3, 4, fade=2, growth=5, edge=0.4, corner=0.1, init_scale=1.5))
     assert "fade=2, growth=5, edge=0.4, corner=0.1, init_scale=1.5" in full
+    per_axis = repr(InterpodilConv3d(3, 4, fade=(0, 1, 2), growth=(None, 7, None)))
+    assert "fade=(0, 1, 2), growth=(None, 7, None)" in per_axis
+    named = repr(InterpodilConv1d(3, 4, tent="cosine", learn_tent=True, algorithm="tent_first"))
+    assert "tent='cosine', learn_tent='layer', algorithm='tent_first'" in named
 
 
-@pytest.mark.parametrize("name", ["conv", "expansion", "functional", "init", "tent"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "conv",
+        "conversion",
+        "decay",
+        "dirac",
+        "expansion",
+        "folding",
+        "functional",
+        "init",
+        "lsuv",
+        "tent",
+    ],
+)
 def test_docstring_examples(name):
     module = importlib.import_module(f"interpodil.{name}")
     names = {"torch": torch, **{n: getattr(interpodil, n) for n in interpodil.__all__}}
