@@ -1,6 +1,8 @@
 """Interpodilated convolutions: dilated convolutions with the space between the taps filled in."""
 
 from interpodil.conv import InterpodilConv1d, InterpodilConv2d, InterpodilConv3d
+from interpodil.conversion import Conversion, convert, fold, spatial, stem, three_by_three
+from interpodil.decay import no_weight_decay
 from interpodil.expansion import expansion_tensor
 from interpodil.functional import (
     effective_kernel,
@@ -8,12 +10,14 @@ from interpodil.functional import (
     interpodil_conv2d,
     interpodil_conv3d,
 )
-from interpodil.init import expansion_gain
+from interpodil.gain import expansion_gain
+from interpodil.init import dirac_, lsuv_
 from interpodil.lazy import LazyInterpodilConv1d, LazyInterpodilConv2d, LazyInterpodilConv3d
 from interpodil.spread import canonical_window, effective_size
 from interpodil.tent import profile_tent, tent
 
 __all__ = [
+    "Conversion",
     "InterpodilConv1d",
     "InterpodilConv2d",
     "InterpodilConv3d",
@@ -21,13 +25,21 @@ __all__ = [
     "LazyInterpodilConv2d",
     "LazyInterpodilConv3d",
     "canonical_window",
+    "convert",
+    "dirac_",
     "effective_kernel",
     "effective_size",
     "expansion_gain",
     "expansion_tensor",
+    "fold",
     "interpodil_conv1d",
     "interpodil_conv2d",
     "interpodil_conv3d",
+    "lsuv_",
+    "no_weight_decay",
     "profile_tent",
+    "spatial",
+    "stem",
     "tent",
+    "three_by_three",
 ]

@@ -12,7 +12,7 @@ from interpodil.convolution import Convolution, PaddingMode, check_stride_and_pa
 from interpodil.expansion import expand, place
 from interpodil.filters import Filters
 from interpodil.functional import compute
-from interpodil.init import gain_of
+from interpodil.gain import gain_of
 from interpodil.learned_tent import raw_from_tent, tent_from_raw
 from interpodil.spread import Spread, make_spread
 from interpodil.tent import check_tent, is_separable, make_tent
@@ -137,7 +137,7 @@ class _InterpodilConvNd(nn.Module):
 
         See :func:`interpodil.fold`.
         """
-        from interpodil.folding import fold
+        from interpodil.conversion import fold
 
         return fold(self)
 

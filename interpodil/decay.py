@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from interpodil.convertible import InterpodilConv
+from interpodil.conversion.convertible import InterpodilConv
 
 
 def no_weight_decay(model: nn.Module) -> set[str]:

@@ -9,9 +9,15 @@ import torch.nn.functional as F
 import torchvision
 from torch import nn
 
-from interpodil.conv import InterpodilConv1d, InterpodilConv2d, InterpodilConv3d
-from interpodil.conversion import convert
-from interpodil.where import spatial, stem, three_by_three
+from interpodil import (
+    InterpodilConv1d,
+    InterpodilConv2d,
+    InterpodilConv3d,
+    convert,
+    spatial,
+    stem,
+    three_by_three,
+)
 
 NAMES = ["resnet18", "mobilenet_v3_small"]
 INTERPODIL = (InterpodilConv1d, InterpodilConv2d, InterpodilConv3d)

@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from interpodil.conv import InterpodilConv2d
-from interpodil.conversion import convert
+from interpodil import InterpodilConv2d, convert
 
 OPTIMIZERS = {
     "sgd": lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, weight_decay=0.1, nesterov=True),

@@ -9,9 +9,7 @@ import torchvision
 from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
-from interpodil.conv import InterpodilConv2d
-from interpodil.conversion import convert
-from interpodil.where import spatial
+from interpodil import InterpodilConv2d, convert, spatial
 
 
 def toy():

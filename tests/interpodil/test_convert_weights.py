@@ -8,9 +8,7 @@ import torch
 import torchvision
 from torch import nn
 
-from interpodil.conversion import convert
-from interpodil.init import expansion_gain
-from interpodil.where import stem, three_by_three
+from interpodil import convert, expansion_gain, stem, three_by_three
 
 
 def toy():

@@ -6,10 +6,15 @@ import torchvision
 from torch import nn
 from torch.nn.utils import parametrize
 
-from interpodil.conv import InterpodilConv1d, InterpodilConv2d, InterpodilConv3d
-from interpodil.conversion import convert
-from interpodil.decay import no_weight_decay
-from interpodil.where import stem, three_by_three
+from interpodil import (
+    InterpodilConv1d,
+    InterpodilConv2d,
+    InterpodilConv3d,
+    convert,
+    no_weight_decay,
+    stem,
+    three_by_three,
+)
 
 
 def test_names_in_a_real_model():

@@ -7,8 +7,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrizations
 
-from interpodil.conv import InterpodilConv1d, InterpodilConv2d, InterpodilConv3d
-from interpodil.dirac import dirac_
+from interpodil import InterpodilConv1d, InterpodilConv2d, InterpodilConv3d, dirac_
 
 EXACT = {"rtol": 1e-12, "atol": 1e-12}
 TENTS = [

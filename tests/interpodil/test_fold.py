@@ -9,11 +9,16 @@ import torchvision
 from torch import nn
 from torch.nn.utils import parametrizations
 
-from interpodil.conv import InterpodilConv1d, InterpodilConv2d, InterpodilConv3d
-from interpodil.conversion import convert
-from interpodil.folding import fold
-from interpodil.lazy import LazyInterpodilConv2d
-from interpodil.where import stem, three_by_three
+from interpodil import (
+    InterpodilConv1d,
+    InterpodilConv2d,
+    InterpodilConv3d,
+    LazyInterpodilConv2d,
+    convert,
+    fold,
+    stem,
+    three_by_three,
+)
 
 EXACT = {"rtol": 1e-10, "atol": 1e-12}
 CASES = [

@@ -8,11 +8,15 @@ import torchvision
 from torch import nn
 from torch.nn.utils import parametrizations
 
-from interpodil.conv import InterpodilConv1d, InterpodilConv2d, InterpodilConv3d
-from interpodil.conversion import convert
-from interpodil.lazy import LazyInterpodilConv2d
-from interpodil.lsuv import lsuv_
-from interpodil.where import spatial
+from interpodil import (
+    InterpodilConv1d,
+    InterpodilConv2d,
+    InterpodilConv3d,
+    LazyInterpodilConv2d,
+    convert,
+    lsuv_,
+    spatial,
+)
 
 
 def pictures(count=4, size=64):

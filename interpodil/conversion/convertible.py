@@ -8,8 +8,8 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils.parametrize import is_parametrized
 
 from interpodil.conv import InterpodilConv1d, InterpodilConv2d, InterpodilConv3d
-from interpodil.replacement import hooks_of
-from interpodil.where import ConvNd
+from interpodil.conversion.replacement import hooks_of
+from interpodil.conversion.where import ConvNd
 
 InterpodilConv = InterpodilConv1d | InterpodilConv2d | InterpodilConv3d
 

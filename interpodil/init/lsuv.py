@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
-from interpodil.convertible import InterpodilConv, is_forward_convolution
+from interpodil.conversion.convertible import InterpodilConv, is_forward_convolution
+from interpodil.conversion.replacement import names_of_modules
+from interpodil.conversion.where import ConvNd, Where, check_where, chooses
 from interpodil.random_state import random_state_kept
-from interpodil.replacement import names_of_modules
-from interpodil.where import ConvNd, Where, check_where, chooses
 
 
 def lsuv_(

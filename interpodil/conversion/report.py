@@ -6,8 +6,8 @@ from fnmatch import fnmatchcase
 
 from torch import nn
 
-from interpodil.convertible import InterpodilConv
-from interpodil.where import Predicate
+from interpodil.conversion.convertible import InterpodilConv
+from interpodil.conversion.where import Predicate
 
 NOT_CHOSEN = "not chosen"
 

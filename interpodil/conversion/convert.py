@@ -9,13 +9,18 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 from torch.optim import Optimizer
 
-from interpodil.conversion_report import NOT_CHOSEN, Change, Conversion, Skip, complaints
-from interpodil.convertible import LAYERS, InterpodilConv, is_forward_convolution, obstacle
-from interpodil.init import expansion_gain
+from interpodil.conversion.convertible import (
+    LAYERS,
+    InterpodilConv,
+    is_forward_convolution,
+    obstacle,
+)
+from interpodil.conversion.replacement import names_of_modules, replace_modules
+from interpodil.conversion.report import NOT_CHOSEN, Change, Conversion, Skip, complaints
+from interpodil.conversion.tent_groups import add_groups, check_optimizer, groups_for_tents
+from interpodil.conversion.where import Predicate, Where, check_where, chooses, spatial
+from interpodil.gain import expansion_gain
 from interpodil.random_state import random_state_kept
-from interpodil.replacement import names_of_modules, replace_modules
-from interpodil.tent_groups import add_groups, check_optimizer, groups_for_tents
-from interpodil.where import Predicate, Where, check_where, chooses, spatial
 
 
 def convert(

@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
-from interpodil.convertible import InterpodilConv
+from interpodil.conversion.convertible import InterpodilConv
+from interpodil.conversion.replacement import hooks_of, names_of_modules, replace_modules
+from interpodil.conversion.where import ConvNd
 from interpodil.padding import padding_sides
-from interpodil.replacement import hooks_of, names_of_modules, replace_modules
-from interpodil.where import ConvNd
 
 PLAIN: Mapping[int, Callable[..., ConvNd]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from interpodil.convertible import InterpodilConv
+from interpodil.conversion.convertible import InterpodilConv
 
 
 def dirac_(layer: InterpodilConv) -> InterpodilConv:
