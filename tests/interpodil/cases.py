@@ -63,7 +63,9 @@ def drawn(path, dims, count):
 def draw(seed, path, dims):
     small = dims == 3
     dilation = axes(seed, dims, lambda _: seed.randint(1, 3 if small else 4))
-    kernel_size = axes(seed, dims, lambda _: seed.randint(1, 3) if small else seed.randint(2, 5))
+    kernel_size = axes(
+        seed, dims, lambda _: seed.randint(1, 3) if small else seed.choice([1, 2, 3, 3, 4, 5])
+    )
     window = [d * (k - 1) + 1 for k, d in zip(kernel_size, dilation, strict=True)]
     unstretched = path in UNSTRETCHED or (path == "auto" and seed.random() < 0.6)
     fade = draw_fade(seed, dims, dilation, unstretched, small)
@@ -77,7 +79,7 @@ def draw(seed, path, dims):
     mode = seed.choice(PADDING_MODES)
     padding = seed.choice(["same", "valid", None, None, None, None])
     stride = (1,) * dims if padding == "same" else axes(seed, dims, lambda _: seed.randint(1, 5))
-    plain = axes(seed, dims, lambda i: seed.randint(0, kernel_size[i] // 2 + 1))
+    plain = axes(seed, dims, lambda i: seed.choice([0, 0, 1, 2, 3, kernel_size[i] + 2]))
     if padding is not None:
         plain = (0,) * dims
     size = [

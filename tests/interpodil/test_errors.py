@@ -41,6 +41,7 @@ EXPANSION = [
     ({"tent": "triangle"}, "tent must be .*linear, cosine, gaussian.* got 'triangle'"),
     ({"tent": "cosine", "edge": 0.4}, "tent .*edge and corner.*edge=0.4"),
     ({"tent": CENTRED, "corner": 0.1}, "tent .*edge and corner.*corner=0.1"),
+    ({"tent": [0.5, 1.0, 0.5]}, r"tent must be .*tensor, got \[0.5, 1.0, 0.5\]"),
     ({"tent": torch.ones(3)}, r"tent must have shape .*\(3, 3\).* got \(3,\)"),
     ({"tent": torch.ones(5, 5)}, r"tent must have shape .*\(3, 3\).* got \(5, 5\)"),
     ({"tent": CENTRED, "dilation": 3}, r"tent must have shape .*\(5, 5\).* got \(3, 3\)"),
@@ -72,6 +73,8 @@ MODULE = [
     ({"tent": 2 * CENTRED}, "tent must be 1 at its centre, got 2.0"),
     ({"tent": CENTRED * torch.nan}, "tent must be finite"),
     ({"tent": torch.stack((CENTRED, 3 * CENTRED))}, "tent must be 1 at its centre, got 3.0"),
+    ({"edge": torch.tensor(0.3)}, "edge must be a number, got a tensor"),
+    ({"learn_tent": True, "dilation": 1}, r"learn_tent=True needs pixels .* got dilation=\(1, 1\)"),
     ({"learn_tent": "always"}, "learn_tent must be .* got 'always'"),
 ]
 

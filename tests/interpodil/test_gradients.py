@@ -33,8 +33,26 @@ def test_first_and_second_order(random_tensor, path, padding_mode):
             x, weight, bias, (2, 1), 1, groups=2, padding_mode=padding_mode, algorithm=path
         )
 
-    assert gradcheck(convolution, inputs)
+    assert gradcheck(convolution, inputs, check_forward_ad=True)
     assert gradgradcheck(convolution, inputs, fast_mode=True)
+
+
+@pytest.mark.parametrize("settings", [{}, {"dilation": 3, "tent": "gaussian"}, {"groups": 2}])
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_stride_one(random_tensor, path, settings, channels_last):
+    """Forward, backward, backward of the backward, and directions of all of them."""
+    groups = settings.get("groups", 1)
+    x, weight, bias = leaves(random_tensor, (1, 2, 4, 5), (2, 2 // groups, 2, 2), (2,))
+    if channels_last:
+        x = x.detach().contiguous(memory_format=torch.channels_last).requires_grad_()
+
+    def convolution(x, weight, bias):
+        return interpodil_conv2d(x, weight, bias, padding=1, algorithm=path, **settings)
+
+    checks = {"fast_mode": True, "check_forward_ad": True}
+    assert gradcheck(convolution, (x, weight, bias), **checks, check_batched_grad=True)
+    assert gradgradcheck(convolution, (x, weight, bias), fast_mode=True, check_fwd_over_rev=True)
 
 
 @pytest.mark.parametrize(

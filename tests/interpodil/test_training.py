@@ -1,0 +1,134 @@
+"""What is trained gets its gradient, whatever the algorithm, and nothing else is touched."""
+
+import itertools
+
+import pytest
+import torch
+import torch.utils.checkpoint
+
+from interpodil import InterpodilConv2d, interpodil_conv2d
+
+PATHS = ["expanded", "tent_first", "separable_tent", "axis_first", "auto"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("padding_mode", ["zeros", "circular"])
+@pytest.mark.parametrize(
+    "trained", list(itertools.product([False, True], repeat=3)), ids=lambda t: str(t)
+)
+def test_only_what_is_trained_gets_a_gradient(
+    random_tensor, assert_near, path, padding_mode, trained
+):
+    """Input, weight and bias, each frozen or not."""
+    tensors = [random_tensor(2, 4, 7, 8), random_tensor(3, 4, 3, 3), random_tensor(3)]
+    for tensor in tensors:
+        tensor.requires_grad_()
+    settings = {"padding": 1, "padding_mode": padding_mode}
+    expected = interpodil_conv2d(*tensors, algorithm="expanded", **settings)
+    grads = torch.autograd.grad(expected.square().sum(), tensors)
+    leaves = [t.detach().requires_grad_(on) for t, on in zip(tensors, trained, strict=True)]
+    output = interpodil_conv2d(*leaves, algorithm=path, **settings)
+    assert_near(output, expected)
+    assert output.requires_grad == any(trained)
+    if any(trained):
+        output.square().sum().backward()
+    for leaf, grad, on in zip(leaves, grads, trained, strict=True):
+        assert (leaf.grad is not None) == on
+        if on:
+            assert_near(leaf.grad, grad)
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
+def test_without_gradients(path, context):
+    layer = InterpodilConv2d(3, 4, padding=1, algorithm=path)
+    x = torch.randn(2, 3, 8, 9)
+    with context():
+        output = layer(x)
+    assert not output.requires_grad
+    torch.testing.assert_close(output, layer(x), rtol=1e-5, atol=1e-5)
+    # What was computed without gradients is not taken for what is trained.
+    layer(x).sum().backward()
+    assert layer.weight.grad.any()
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_step_of_training_changes_the_output(path):
+    """Nothing computed from the weights outlives them."""
+    layer = InterpodilConv2d(3, 4, padding=1, bias=False, algorithm=path)
+    x = torch.randn(2, 3, 8, 9)
+    before = layer(x).detach()
+    with torch.no_grad():
+        layer.weight.mul_(2)
+    torch.testing.assert_close(layer(x), 2 * before)
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("changed", ["input", "weight"])
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_what_changes_before_the_backward_pass_does_no_silent_harm(path, changed, channels_last):
+    """Gradients are those of the forward pass, or autograd refuses."""
+    layer = InterpodilConv2d(3, 4, padding=1, algorithm=path)
+    x = torch.randn(2, 3, 8, 9)
+    if channels_last:
+        x = x.contiguous(memory_format=torch.channels_last)
+    frozen = x.clone().requires_grad_()
+    layer(frozen).square().sum().backward()
+    expected = frozen.grad, layer.weight.grad.clone()
+    layer.zero_grad()
+    loss = layer(leaf := x.clone().requires_grad_()).square().sum()
+    with torch.no_grad():
+        (leaf if changed == "input" else layer.weight).mul_(3)
+    refusal = None
+    try:
+        loss.backward()
+    except RuntimeError as error:
+        refusal = str(error)
+    if refusal is None:
+        torch.testing.assert_close((leaf.grad, layer.weight.grad), expected)
+    else:
+        assert "modified by an inplace operation" in refusal
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_weights_may_be_parametrised(path):
+    layer = InterpodilConv2d(3, 4, padding=1, algorithm=path)
+    x = torch.randn(2, 3, 8, 9)
+    expected = layer(x)
+    torch.nn.utils.parametrizations.weight_norm(layer)
+    torch.testing.assert_close(layer(x), expected, rtol=1e-4, atol=1e-5)
+    layer(x).sum().backward()
+    assert all(p.grad.any() for p in layer.parameters())
+    layer.double()
+    torch.testing.assert_close(layer(x.double()).float(), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_empty_batches_train(path):
+    layer = InterpodilConv2d(3, 4, padding=1, algorithm=path)
+    x = torch.zeros(0, 3, 8, 9, requires_grad=True)
+    layer(x).sum().backward()
+    assert x.grad.shape == x.shape
+    assert not layer.weight.grad.any()
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_checkpointing(path):
+    layer = InterpodilConv2d(3, 4, padding=1, algorithm=path)
+    x = torch.randn(2, 3, 8, 9, requires_grad=True)
+    layer(x).square().sum().backward()
+    expected = x.grad.clone(), layer.weight.grad.clone()
+    x.grad = layer.weight.grad = None
+    output = torch.utils.checkpoint.checkpoint(layer, x, use_reentrant=False)
+    output.square().sum().backward()
+    torch.testing.assert_close((x.grad, layer.weight.grad), expected)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_arguments_are_left_alone(random_tensor, path):
+    tensors = [random_tensor(2, 4, 7, 8), random_tensor(3, 4, 3, 3), random_tensor(3)]
+    copies = [t.clone() for t in tensors]
+    output = interpodil_conv2d(*(t.requires_grad_() for t in tensors), padding=1, algorithm=path)
+    output.sum().backward()
+    for tensor, copy in zip(tensors, copies, strict=True):
+        assert torch.equal(tensor, copy)
