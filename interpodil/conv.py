@@ -77,15 +77,14 @@ class _InterpodilConvNd(nn.Module):
         raw = None
         if self.learn_tent:
             raw = raw_from_tent(surface, self.dims, in_channels, self.learn_tent)
+        _check_groups(groups, in_channels, out_channels)
         # The base class draws the initial weights, which takes these.
-        self.fade = spread.fade
-        self.growth = spread.growth
-        self.edge = edge
-        self.corner = corner
+        self._edge = edge
+        self._corner = corner
         self.profile = tent if isinstance(tent, str) else None
         self._given_tent = isinstance(tent, Tensor)
         self.init_scale = init_scale
-        self.algorithm = algorithm
+        self._algorithm = algorithm
         self._spread = spread
         # Numbers, which survive any cast of the module.
         self._samples = surface.tolist()
@@ -108,6 +107,42 @@ class _InterpodilConvNd(nn.Module):
         fixed = self._fixed_buffers(self.weight)
         for name in ("expansion", "fixed_tent"):
             self.register_buffer(name, fixed.get(name), persistent=False)
+
+    @property
+    def fade(self) -> tuple[float, ...]:
+        """Pixels beyond the outermost taps over which the kernel falls to zero, per axis."""
+        return self._spread.fade
+
+    @property
+    def growth(self) -> tuple[int | None, ...]:
+        """Size the effective kernel is cropped to, per axis."""
+        return self._spread.growth
+
+    @property
+    def edge(self) -> float:
+        """The edge coefficient that was given."""
+        return self._edge
+
+    @property
+    def corner(self) -> float:
+        """The corner coefficient that was given."""
+        return self._corner
+
+    @property
+    def algorithm(self) -> Algorithm:
+        """How the layer is computed; may be set.
+
+        Raises:
+            ValueError: on setting one that cannot compute this layer.
+        """
+        return self._algorithm
+
+    @algorithm.setter
+    def algorithm(self, algorithm: Algorithm) -> None:
+        check_algorithm(
+            algorithm, self._spread, separable=self.separable, learned=self.learn_tent is not None
+        )
+        self._algorithm = algorithm
 
     @property
     def effective_size(self) -> tuple[int, ...]:
@@ -151,9 +186,7 @@ class _InterpodilConvNd(nn.Module):
             self.weight.mul_(self.init_scale / self._gain)
             raw_tent = self._parameters.get("raw_tent")
             if raw_tent is not None:
-                assert isinstance(self.learn_tent, str)
-                surface = torch.tensor(self._samples, dtype=torch.float64, device="cpu")
-                raw_tent.copy_(raw_from_tent(surface, self.dims, self.in_channels, self.learn_tent))
+                raw_tent.copy_(self._initial_raw_tent())
 
     def extra_repr(self) -> str:
         parts = [super().extra_repr(), f"fade={_brief(self.fade)}"]
@@ -174,17 +207,32 @@ class _InterpodilConvNd(nn.Module):
         return ", ".join(parts)
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        spread = self._spread
+        if self.kernel_size != spread.kernel_size or self.dilation != spread.dilation:
+            raise ValueError(
+                f"kernel_size and dilation are settled when a layer is built, as "
+                f"{spread.kernel_size} and {spread.dilation}, got {self.kernel_size} and "
+                f"{self.dilation}"
+            )
         # From the attributes, which people set anew on convolutions they have.
-        convolution = Convolution(
-            self.stride, self.padding, self.groups, self.padding_mode, self._spread
+        stride, padding = check_stride_and_padding(
+            self.stride, self.padding, self.padding_mode, self.dims
         )
-        return compute(input, weight, bias, convolution, self._filters(weight), self.algorithm)
+        convolution = Convolution(stride, padding, self.groups, self.padding_mode, spread)
+        return compute(input, weight, bias, convolution, self._filters(weight), self._algorithm)
+
+    def _initial_raw_tent(self) -> Tensor:
+        assert self.learn_tent is not None
+        surface = torch.tensor(self._samples, dtype=torch.float64, device="cpu")
+        return raw_from_tent(surface, self.dims, self.in_channels, self.learn_tent)
 
     def _filters(self, weight: Tensor) -> Filters:
         """The filters for weights that may be others than the layer's own."""
         placed = self.expansion
         if placed is not None and not _alike(placed, weight):
             placed = self._fixed_buffers(weight)["expansion"]
+        if placed is not None:
+            placed = placed.unflatten(-1, self._spread.effective_size)
         return Filters(
             self._spread,
             self._tent_for(weight),
@@ -198,15 +246,21 @@ class _InterpodilConvNd(nn.Module):
             return tent_from_raw(self.raw_tent, self._spread.tent_shape)
         fixed = self.fixed_tent
         if fixed is None or not _alike(fixed, weight):
-            return self._fixed_buffers(weight)["fixed_tent"]
-        return fixed
+            fixed = self._fixed_buffers(weight)["fixed_tent"]
+        return fixed.unflatten(-1, self._spread.tent_shape)
 
     def _fixed_buffers(self, like: Tensor) -> dict[str, Tensor]:
-        """What a fixed tent comes to, each number rounded once to the dtype of ``like``."""
+        """What a fixed tent comes to, each number rounded once to the dtype of ``like``.
+
+        The pixels lie on one axis, or a cast to a memory format would take them for pictures.
+        """
         if self.learn_tent:
             return {}
         surface = torch.tensor(self._samples, dtype=torch.float64, device="cpu")
-        exact = {"fixed_tent": surface, "expansion": place(surface, self._spread)}
+        exact = {
+            "fixed_tent": surface.flatten(-self.dims),
+            "expansion": place(surface, self._spread).flatten(-self.dims),
+        }
         return {
             name: value.to(device=like.device, dtype=like.dtype) for name, value in exact.items()
         }
@@ -227,8 +281,12 @@ class _InterpodilConvNd(nn.Module):
         raw_tent = self._parameters.get("raw_tent")
         key = prefix + "raw_tent"
         if raw_tent is not None and key not in state_dict and prefix + "weight" in state_dict:
-            # A plain convolution's checkpoint has no tent: the layer keeps its own.
-            state_dict = {**state_dict, key: raw_tent.detach()}
+            # A plain convolution's checkpoint has no tent: the layer keeps its own, or takes its
+            # initial one where it has no values yet.
+            kept = raw_tent.detach()
+            if kept.is_meta:
+                kept = self._initial_raw_tent().to(state_dict[prefix + "weight"])
+            state_dict = {**state_dict, key: kept}
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
         # Loading with `assign=True` can bring weights of another device or dtype.
         weight = self._parameters.get("weight")
@@ -252,7 +310,7 @@ def _initial_tent(
 
 def _check_learn_tent(learn: bool | LearnTent, spread: Spread) -> LearnTent | None:
     names = get_args(LearnTent)
-    if learn is False or learn is None:
+    if learn is False:
         return None
     if learn is not True and learn not in names:
         raise ValueError(f"learn_tent must be a bool, {' or '.join(names)}, got {learn!r}")
@@ -262,6 +320,14 @@ def _check_learn_tent(learn: bool | LearnTent, spread: Spread) -> LearnTent | No
             f"dilation={spread.dilation}, fade={spread.fade}, growth={spread.growth}"
         )
     return "layer" if learn is True else learn
+
+
+def _check_groups(groups: int, in_channels: int, out_channels: int) -> None:
+    if groups < 1 or in_channels % groups or out_channels % groups:
+        raise ValueError(
+            f"groups must be >= 1 and divide the channels, got {groups!r} for {in_channels} in "
+            f"and {out_channels} out"
+        )
 
 
 def _alike(tensor: Tensor, other: Tensor) -> bool:

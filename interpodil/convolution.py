@@ -51,7 +51,13 @@ def convolve(
     groups: int = 1,
 ) -> Tensor:
     """PyTorch's convolution for as many axes as the weight has."""
-    return _CONV[weight.dim() - 2](input, weight, bias, stride, padding, dilation, groups)
+    dims = weight.dim() - 2
+    if dims == 3 and input.device.type == "cpu" and not (padding == 0 or stride == 1):
+        # Given both, oneDNN's weight gradients are wrong where a kernel is nearly as deep as the
+        # input, or the process crashes (seen with torch 2.15).
+        pads = (padding,) * dims if isinstance(padding, int) else padding
+        input, padding = F.pad(input, [p for pad in reversed(pads) for p in (pad, pad)]), 0
+    return _CONV[dims](input, weight, bias, stride, padding, dilation, groups)
 
 
 def check_stride_and_padding(

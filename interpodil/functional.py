@@ -290,7 +290,7 @@ def compute(
         output = convolve(padded, weight, bias, convolution.stride, padding, 1, convolution.groups)
         return output[0] if single else output
     if algorithm == "auto":
-        algorithm = choose(convolution, filters, batch, weight)
+        algorithm = choose(convolution, filters, batch)
     if algorithm == "expanded":
         output = expanded(batch, weight, bias, convolution, filters)
     elif algorithm == "axis_first":

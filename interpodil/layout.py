@@ -12,7 +12,16 @@ def is_channels_last(tensor: Tensor) -> bool:
 
     Unlike ``is_contiguous(memory_format=...)`` it may be asked inside :func:`torch.func.vmap`.
     """
-    return tensor.shape[1] > 1 and tensor.stride(1) == 1 and not tensor.is_contiguous()
+    if tensor.stride(1) != 1:
+        return False
+    # One channel has a stride of 1 only if somebody asked for it, unless there is one pixel too.
+    return tensor[0, 0].numel() > 1 if tensor.shape[1] == 1 else not tensor.is_contiguous()
+
+
+def laid_out_like(tensor: Tensor, other: Tensor) -> Tensor:
+    """A tensor with the channels innermost if another has them so, which convolutions look at."""
+    move = is_channels_last(other) and not is_channels_last(tensor)
+    return to_channels_last(tensor) if move else tensor
 
 
 def to_channels_last(tensor: Tensor) -> Tensor:

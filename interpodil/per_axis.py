@@ -1,7 +1,9 @@
 """Arguments given once for all spatial axes, or once per axis."""
 
 import math
+import operator
 from collections.abc import Sequence
+from typing import SupportsIndex
 
 COUNT_WORDS = {1: "one int", 2: "one or two ints", 3: "one or three ints"}
 
@@ -13,9 +15,11 @@ def ints(value: int | Sequence[int], name: str, dims: int, minimum: int) -> tupl
         ValueError: if ``value`` is neither an int nor ``dims`` ints, or one is below ``minimum``.
     """
     values = _spread(value, dims)
-    if len(values) != dims or not all(isinstance(v, int) and v >= minimum for v in values):
+    if len(values) != dims or not all(
+        isinstance(v, SupportsIndex) and operator.index(v) >= minimum for v in values
+    ):
         raise ValueError(f"{name} must be {COUNT_WORDS[dims]} >= {minimum}, got {value!r}")
-    return values
+    return tuple(operator.index(v) for v in values)
 
 
 def fades(value: float | Sequence[float] | None, dilation: tuple[int, ...]) -> tuple[float, ...]:
@@ -50,12 +54,13 @@ def growths(
     for growth, window in zip(values, windows, strict=True):
         if growth is None:
             continue
-        if not isinstance(growth, int) or growth < window or (growth - window) % 2:
+        fits = isinstance(growth, SupportsIndex) and operator.index(growth) >= window
+        if not fits or (growth - window) % 2:
             raise ValueError(
                 f"growth must be {window} (the canonical window) or that plus an even number, "
                 f"got {value!r}"
             )
-    return values
+    return tuple(None if growth is None else operator.index(growth) for growth in values)
 
 
 def _spread(value, dims):  # type: ignore[no-untyped-def]

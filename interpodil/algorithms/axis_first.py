@@ -18,7 +18,7 @@ from torch import Tensor
 from interpodil.convolution import Convolution, convolve
 from interpodil.expansion import expand
 from interpodil.filters import Filters
-from interpodil.layout import FEW_CHANNELS, relayout, to_channels_last
+from interpodil.layout import FEW_CHANNELS, laid_out_like, relayout, to_channels_last
 from interpodil.padding import pad_ahead
 
 
@@ -38,18 +38,13 @@ def axis_first(
     flat = (1,) * (convolution.spread.dims - 1)
     still = (0,) * len(flat)
     bank, groups = _bank(first, padded.shape[1], len(flat))
-    filtered = convolve(
-        padded,
-        bank,
-        None,
-        (convolution.stride[0], *flat),
-        (padding[0], *still),
-        groups=groups,
-    )
+    stride = (convolution.stride[0], *flat)
+    filtered = convolve(padded, bank, None, stride, (padding[0], *still), groups=groups)
+    filtered = laid_out_like(filtered, padded)
     if relay and padded.shape[1] < FEW_CHANNELS:
         filtered, relay = filtered.contiguous(), False
     rows = weight.flatten(1, 2)[:, :, None]
-    kernel = expand(rows, others[:, None])
+    kernel = laid_out_like(expand(rows, others[:, None]), weight)
     output = convolve(
         filtered,
         kernel,

@@ -6,26 +6,30 @@ from torch import Tensor
 
 from interpodil.convolution import Convolution
 from interpodil.filters import Filters
+from interpodil.layout import FEW_CHANNELS
 from interpodil.spread import Spread
 
 Algorithm = Literal["auto", "expanded", "tent_first", "separable_tent", "axis_first"]
 
-# The measurements behind these are in docs/speed.md.
+# The measurements behind these are in docs/layer.md.
 # From this dilation on, one pass per axis beats one pass with the whole tent.
 SEPARATE_FROM_DILATION = 4
-# Multiply-adds of `axis_first`, as a part of those of `expanded`, from which on it pays.
-AXIS_FIRST_BELOW = 0.6
+# The part of the expanded kernel's multiply-adds that `axis_first` may have at most to pay: its
+# filtered copies of the input cost time and memory, the less the fewer channels there are.
+AXIS_FIRST_BELOW = 0.45
+AXIS_FIRST_BELOW_WITH_FEW_CHANNELS = 0.6
 
 
-def choose(convolution: Convolution, filters: Filters, input: Tensor, weight: Tensor) -> Algorithm:
+def choose(convolution: Convolution, filters: Filters, input: Tensor) -> Algorithm:
     """Choose the fastest algorithm for what is to be convolved, from measurements."""
     spread = convolution.spread
     if spread.uniform:
         far = max(spread.dilation) >= SEPARATE_FROM_DILATION
         return "separable_tent" if far and filters.separable else "tent_first"
-    if filters.separable and spread.kernel_size[0] <= (AXIS_FIRST_BELOW * spread.effective_size[0]):
-        return "axis_first"
-    return "expanded"
+    few = input.shape[1] < FEW_CHANNELS
+    below = AXIS_FIRST_BELOW_WITH_FEW_CHANNELS if few else AXIS_FIRST_BELOW
+    cheaper = spread.kernel_size[0] <= below * spread.effective_size[0]
+    return "axis_first" if filters.separable and cheaper else "expanded"
 
 
 def check_algorithm(

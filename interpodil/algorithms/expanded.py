@@ -5,6 +5,7 @@ from torch import Tensor
 from interpodil.convolution import Convolution, convolve
 from interpodil.expansion import expand
 from interpodil.filters import Filters
+from interpodil.layout import laid_out_like
 from interpodil.padding import pad_ahead
 
 
@@ -16,6 +17,6 @@ def expanded(
     filters: Filters,
 ) -> Tensor:
     r"""Convolve with the effective kernel, at :math:`S_0 S_1` multiply-adds per channel pair."""
-    kernel = expand(weight, filters.expansion(weight), convolution.groups)
+    kernel = laid_out_like(expand(weight, filters.expansion(weight), convolution.groups), weight)
     padded, padding = pad_ahead(input, convolution.sides, convolution.padding_mode)
     return convolve(padded, kernel, bias, convolution.stride, padding, groups=convolution.groups)

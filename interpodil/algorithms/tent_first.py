@@ -23,7 +23,7 @@ from torch import Tensor
 from interpodil.algorithms.commuted import Commuted
 from interpodil.convolution import Convolution, convolve
 from interpodil.filters import Filters
-from interpodil.layout import FEW_CHANNELS, relayout, to_channels_last
+from interpodil.layout import FEW_CHANNELS, laid_out_like, relayout, to_channels_last
 from interpodil.padding import pad_ahead, split_padding
 from interpodil.tent_filter import tent_filter
 
@@ -48,7 +48,7 @@ def tent_first(
     outer, inner = split_padding(padding, spread.dilation, steps)
     if relay:
         padded = to_channels_last(padded)
-    filtered = tent_filter(padded, tents, steps, outer)
+    filtered = laid_out_like(tent_filter(padded, tents, steps, outer), padded)
     if relay and padded.shape[1] < FEW_CHANNELS:
         filtered, relay = filtered.contiguous(), False
     output = convolve(

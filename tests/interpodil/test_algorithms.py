@@ -90,3 +90,23 @@ def test_growth_that_crops_nothing_and_a_written_out_fade_are_no_obstacle(random
         output = interpodil_conv2d(x, weight, algorithm=path)
         again = interpodil_conv2d(x, weight, algorithm=path, growth=(7, 9), fade=(1.0, 1))
         torch.testing.assert_close(again, output, rtol=0, atol=0)
+
+
+def test_stride_and_padding_may_be_set_anew():
+    layer = InterpodilConv2d(2, 3, stride=2, padding=1)
+    x = torch.randn(1, 2, 9, 9)
+    twin = InterpodilConv2d(2, 3, padding=0)
+    twin.load_state_dict(layer.state_dict())
+
+    layer.stride, layer.padding = (1, 1), 0
+
+    torch.testing.assert_close(layer(x), twin(x))
+
+
+def test_the_taps_are_settled_when_a_layer_is_built():
+    layer = InterpodilConv2d(2, 3)
+    with pytest.raises(AttributeError):
+        layer.fade = 2.0
+    layer.dilation = (1, 1)
+    with pytest.raises(ValueError, match=r"are settled when a layer is built, as \(3, 3\) and"):
+        layer(torch.randn(1, 2, 9, 9))

@@ -69,7 +69,7 @@ MODULE = [
     ({"init_scale": 0}, "init_scale must be finite and > 0, got 0"),
     ({"init_scale": -1.0}, "init_scale must be finite and > 0, got -1.0"),
     ({"init_scale": math.nan}, "init_scale must be finite and > 0, got nan"),
-    ({"groups": 3}, "divisible by groups"),
+    ({"groups": 3}, "groups must be >= 1 and divide the channels, got 3 for 2 in and 4 out"),
     ({"tent": 2 * CENTRED}, "tent must be 1 at its centre, got 2.0"),
     ({"tent": CENTRED * torch.nan}, "tent must be finite"),
     ({"tent": torch.stack((CENTRED, 3 * CENTRED))}, "tent must be 1 at its centre, got 3.0"),

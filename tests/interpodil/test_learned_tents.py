@@ -9,6 +9,7 @@ from interpodil import (
     InterpodilConv2d,
     InterpodilConv3d,
     interpodil_conv2d,
+    profile_tent,
 )
 
 PLAIN = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
@@ -180,3 +181,12 @@ def test_refuses_one_tent_from_many():
     tents = torch.tensor([[0.5, 1.0, 0.5], [0.2, 1.0, 0.1]])
     with pytest.raises(ValueError, match=r"^.*tent.*channel.*\Z"):
         InterpodilConv1d(2, 2, tent=tents, learn_tent="layer")
+
+
+def test_a_plain_checkpoint_fills_a_layer_on_the_meta_device():
+    with torch.device("meta"):
+        layer = InterpodilConv2d(2, 3, tent="gaussian", learn_tent=True)
+    layer.load_state_dict(torch.nn.Conv2d(2, 3, 3).state_dict(), assign=True)
+
+    expected = profile_tent((2, 2), "gaussian").float()
+    torch.testing.assert_close(layer.tent.detach(), expected)

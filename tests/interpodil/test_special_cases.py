@@ -1,5 +1,7 @@
 """Settings for which another known operation gives the same numbers."""
 
+import copy
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -164,3 +166,15 @@ def test_axes_that_stay_alone_are_a_convolution_of_fewer_dimensions(random_tenso
     slices.load_state_dict({"weight": weight})
     expected = torch.stack([slices(part) for part in x.unbind(2)], 2)
     torch.testing.assert_close(layer(x), expected, **EXACT)
+
+
+def test_a_padded_kernel_nearly_as_deep_as_its_input():
+    """PyTorch's own weight gradients are wrong there, in 3-D, in single precision, on CPUs."""
+    x = torch.randn(1, 2, 6, 9, 9)
+    layer = InterpodilConv3d(2, 2, 3, stride=2, padding=1, fade=2.0, corner=0.1)
+    twin = copy.deepcopy(layer).double()
+
+    layer(x).square().sum().backward()
+    twin(x.double()).square().sum().backward()
+
+    torch.testing.assert_close(layer.weight.grad.double(), twin.weight.grad, rtol=1e-4, atol=1e-3)
