@@ -38,6 +38,10 @@ test-slow: $(READY)  ## Run the long tests too
 bench-layer: $(READY)  ## Compare the layer's speed and memory with a plain convolution's
 	@$(BIN)/python -m benchmarks.layer $(ARGS)
 
+.PHONY: bench-choice
+bench-choice: $(READY)  ## Measure what the layer's choice of algorithms rests on
+	@$(BIN)/python -m benchmarks.choice $(ARGS)
+
 .PHONY: figures
 figures: $(READY)  ## Draw the pictures of the layer's page
 	@$(BIN)/python -m docs.figures $(ARGS)

@@ -3,6 +3,7 @@
 import importlib.util
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,11 +32,13 @@ class Candidate:
         name: what tables and files call it.
         build: makes the layer for a shape, on the CPU in float32.
         every: it is measured in every so many-th round.
+        setting: makes the context that it runs in, outside the clock.
     """
 
     name: str
-    build: Callable[[Shape], nn.Module]
+    build: Callable[[Any], nn.Module]
     every: int = 1
+    setting: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 def choose_candidates(

@@ -35,6 +35,16 @@ def describe_environment(device: torch.device) -> dict[str, Any]:
     return described
 
 
+def format_environment(environment: dict[str, Any], dtype: str) -> str:
+    """What was measured on, in a line."""
+    where = f"{environment['cpu']}, {environment['threads']} threads"
+    if "gpu" in environment:
+        tf32 = "allowed" if environment["cudnn_allow_tf32"] else "not allowed"
+        where = f"{environment['gpu']}, TF32 in cuDNN {tf32}"
+    onednn = "on" if environment["onednn"] else "off"
+    return f"{where}; torch {environment['torch']}, oneDNN {onednn}; {dtype}, no bias"
+
+
 def _cpu_model() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from benchmarks.candidates import DCLS, PLAIN
-from benchmarks.measurement import Measurement
-from benchmarks.shapes import Shape
+from benchmarks.measurement import Measurement, Subject
 from benchmarks.timing import STEP
 
 LAYER = "7x7 auto"
@@ -41,7 +40,7 @@ class Verdict:
 
     goal: Goal
     figure: float
-    worst_shape: Shape
+    worst_shape: Subject
     worst_figure: float
 
     @property

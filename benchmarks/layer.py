@@ -16,53 +16,30 @@ import click
 import torch
 
 from benchmarks.candidates import DCLS_VERSIONS, Candidate, choose_candidates
-from benchmarks.environment import describe_environment
+from benchmarks.environment import describe_environment, format_environment
 from benchmarks.goals import judge
 from benchmarks.measurement import MEMORY_FORMATS, Measurement, measure
+from benchmarks.options import (
+    DTYPES,
+    QUICK_BATCH,
+    Indices,
+    device_option,
+    dtype_option,
+    json_option,
+    quick_option,
+)
 from benchmarks.results import describe_measurement, summarise, write_results
 from benchmarks.shapes import SHAPES, Shape
 from benchmarks.tables import format_report, make_console, print_plain
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 SLOW_EVERY = 3
-QUICK_BATCH = 2
-
-
-class ShapeIndices(click.ParamType):
-    """Indices into the list of shapes, with commas between them."""
-
-    name = "indices"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[Shape, ...]:
-        """Return the chosen shapes, in the order given."""
-        if isinstance(value, tuple):
-            return value
-        try:
-            indices = [int(index) for index in value.split(",")]
-        except ValueError:
-            indices = [-1]
-        if not all(0 <= index < len(SHAPES) for index in indices):
-            rule = f"expected indices from 0 to {len(SHAPES) - 1} with commas between them"
-            self.fail(f"{rule}, got {value!r}", param, ctx)
-        return tuple(SHAPES[index] for index in dict.fromkeys(indices))
-
-
-def _refuse_missing_folder(
-    ctx: click.Context, param: click.Parameter, value: Path | None
-) -> Path | None:
-    if value is not None and not value.absolute().parent.is_dir():
-        raise click.BadParameter(f"no folder {str(value.parent)!r}", ctx, param)
-    return value
-
 
 SHAPES_HELP = "Shapes to measure, by index: " + ", ".join(f"{i}: {s}" for i, s in enumerate(SHAPES))
 
 
 @click.command()
-@click.option("--device", type=click.Choice(("cpu", "cuda")), default="cpu", show_default=True)
-@click.option("--dtype", type=click.Choice(list(DTYPES)), default="float32", show_default=True)
+@device_option
+@dtype_option
 @click.option(
     "--memory-format",
     "memory_formats",
@@ -71,7 +48,7 @@ SHAPES_HELP = "Shapes to measure, by index: " + ", ".join(f"{i}: {s}" for i, s i
     default=tuple(MEMORY_FORMATS),
     help="Give it twice for both, as is the default.",
 )
-@click.option("--shapes", type=ShapeIndices(), default=SHAPES, help=SHAPES_HELP)
+@click.option("--shapes", type=Indices(SHAPES), default=SHAPES, help=SHAPES_HELP)
 @click.option(
     "--rounds",
     type=click.IntRange(min=1),
@@ -87,19 +64,8 @@ SHAPES_HELP = "Shapes to measure, by index: " + ", ".join(f"{i}: {s}" for i, s i
     show_default=True,
     help="Interpolation of DCLS; the default is the package's own.",
 )
-@click.option(
-    "--json",
-    "json_path",
-    type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    callback=_refuse_missing_folder,
-    metavar="FILE",
-    help="Write everything, each round's times too.",
-)
-@click.option(
-    "--quick",
-    is_flag=True,
-    help=f"See whether it runs: {QUICK_BATCH} pictures, one round of single calls.",
-)
+@json_option
+@quick_option
 def main(
     device: str,
     dtype: str,
@@ -116,8 +82,6 @@ def main(
     All candidates of a shape are measured in turn, round after round. A ratio is the median over
     the rounds of a candidate's time over the plain convolution's in the same round.
     """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise click.UsageError("--device cuda: torch sees no GPU")
     if quick:
         rounds = 1
         shapes = tuple(replace(shape, batch=QUICK_BATCH) for shape in shapes)
@@ -168,13 +132,7 @@ def _measure_all(
 
 def _notes(header: dict[str, Any], candidates: list[Candidate]) -> Iterator[str]:
     """What a reader of the tables must know."""
-    environment = header["environment"]
-    where = f"{environment['cpu']}, {environment['threads']} threads"
-    if "gpu" in environment:
-        tf32 = "allowed" if environment["cudnn_allow_tf32"] else "not allowed"
-        where = f"{environment['gpu']}, TF32 in cuDNN {tf32}"
-    onednn = "on" if environment["onednn"] else "off"
-    yield f"{where}; torch {environment['torch']}, oneDNN {onednn}; {header['dtype']}, no bias"
+    yield format_environment(header["environment"], header["dtype"])
     if header["quick"]:
         yield "A quick run: one sample each on two pictures. Its figures say nothing."
     slow = [candidate.name for candidate in candidates if candidate.every > 1]

@@ -34,7 +34,8 @@ def measure_peak(workload: Workload, device: torch.device) -> Peak:
     torch's caching allocator hands out, workspaces of cuDNN included.
     """
     measure = _above_start_on_cuda if device.type == "cuda" else _above_start_on_cpu
-    peak = Peak(workload.bytes_at_start, measure(workload))
+    with workload.setting():
+        peak = Peak(workload.bytes_at_start, measure(workload))
     workload.clear()
     return peak
 

@@ -14,6 +14,11 @@ class Shape:
     stride: int
 
     @property
+    def input_size(self) -> tuple[int, ...]:
+        """Size of the input's every axis."""
+        return (self.batch, self.in_channels, self.size, self.size)
+
+    @property
     def is_first_layer(self) -> bool:
         """Whether the input is a picture, which needs no gradient."""
         return self.in_channels == 3

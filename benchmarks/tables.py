@@ -33,18 +33,31 @@ def print_plain(console: Console, content: RenderableType) -> None:
         console.print(line.rstrip(), markup=False, soft_wrap=True)
 
 
-def results_table(measurements: list[Measurement]) -> Table:
-    """One memory format: a section each for forward, step and peak memory, a line a shape."""
-    names = list(measurements[0].peaks)
+def make_table(title: str) -> Table:
+    """An empty table in the style of all."""
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
+
+
+def results_table(
+    measurements: list[Measurement],
+    title: str,
+    plain_header: str = f"{PLAIN}\n3x3",
+    with_means: bool = True,
+) -> Table:
+    """A section each for forward, step and peak memory, a line a shape.
+
+    Args:
+        measurements: what was measured; not every candidate needs to be in each.
+        title: stands above the table.
+        plain_header: stands above the plain convolution's figures.
+        with_means: whether each section ends in geometric means, for which every candidate must
+            be in each measurement.
+    """
+    names = dict.fromkeys(name for measurement in measurements for name in measurement.peaks)
     others = [name for name in names if name != PLAIN]
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        title=f"{measurements[0].memory_format}: times and memory over plain's",
-        title_justify="left",
-    )
+    table = make_table(title)
     table.add_column("input -> out channels /stride", no_wrap=True)
-    table.add_column(f"{PLAIN}\n3x3", justify="right", no_wrap=True)
+    table.add_column(plain_header, justify="right", no_wrap=True)
     for name in others:
         table.add_column(name.replace(" ", "\n"), justify="right")
     for mode in (FORWARD, STEP):
@@ -55,6 +68,7 @@ def results_table(measurements: list[Measurement]) -> Table:
             others,
             lambda measurement, mode=mode: f"{measurement.median_ms(mode, PLAIN):.2f}",
             lambda measurement, name, mode=mode: measurement.time_ratio(mode, name),
+            with_means,
         )
     _add_section(
         table,
@@ -63,6 +77,7 @@ def results_table(measurements: list[Measurement]) -> Table:
         others,
         lambda measurement: f"{measurement.peaks[PLAIN].total / 2**20:.1f}",
         Measurement.memory_ratio,
+        with_means,
     )
     _add_section(
         table,
@@ -71,18 +86,14 @@ def results_table(measurements: list[Measurement]) -> Table:
         others,
         lambda measurement: f"{measurement.peaks[PLAIN].above_start / 2**20:.1f}",
         Measurement.memory_ratio_above_start,
+        with_means,
     )
     return table
 
 
 def verdicts_table(verdicts: list[Verdict], memory_format: str) -> Table:
     """The goals of one memory format."""
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        title=f"{memory_format}: goals ({STEP})",
-        title_justify="left",
-    )
+    table = make_table(f"{memory_format}: goals ({STEP})")
     table.add_column("goal")
     for column in ("limit", "measured", "worst"):
         table.add_column(column, justify="right")
@@ -103,7 +114,10 @@ def verdicts_table(verdicts: list[Verdict], memory_format: str) -> Table:
 def format_report(measurements: list[Measurement], verdicts: list[Verdict]) -> Group:
     """Everything about one memory format."""
     format_name = measurements[0].memory_format
-    return Group(results_table(measurements), verdicts_table(verdicts, format_name))
+    return Group(
+        results_table(measurements, f"{format_name}: times and memory over plain's"),
+        verdicts_table(verdicts, format_name),
+    )
 
 
 def _add_section(
@@ -113,11 +127,16 @@ def _add_section(
     names: list[str],
     plain: Callable[[Measurement], str],
     figure: Callable[[Measurement, str], float],
+    with_means: bool,
 ) -> None:
     table.add_row(Text(title, "bold"))
     for measurement in measurements:
-        ratios = [f"{figure(measurement, name):.2f}" for name in names]
+        ratios = [
+            f"{figure(measurement, name):.2f}" if name in measurement.peaks else "-"
+            for name in names
+        ]
         table.add_row(str(measurement.shape), plain(measurement), *ratios)
-    means = [statistics.geometric_mean(figure(m, name) for m in measurements) for name in names]
-    table.add_row("geometric mean", "", *(f"{mean:.2f}" for mean in means), style="bold")
+    if with_means:
+        means = [statistics.geometric_mean(figure(m, name) for m in measurements) for name in names]
+        table.add_row("geometric mean", "", *(f"{mean:.2f}" for mean in means), style="bold")
     table.add_section()

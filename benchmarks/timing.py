@@ -86,7 +86,8 @@ def _sample(workload: Workload, mode: str, calls: int, device: torch.device) -> 
     """Return the mean milliseconds of some calls; gradients are cleared outside the clock."""
     run = workload.forward if mode == FORWARD else workload.step
     timed = _timed_on_cuda if device.type == "cuda" else _timed_on_cpu
-    return timed(run, workload.clear, calls)
+    with workload.setting():
+        return timed(run, workload.clear, calls)
 
 
 def _timed_on_cpu(run: Callable[[], None], clear: Callable[[], None], calls: int) -> float:

@@ -1,5 +1,7 @@
 """One layer with what its training step needs."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -14,11 +16,13 @@ class Workload:
         layer: the layer, with its parameters on the device.
         input: the input, shared by all candidates of a shape.
         output_gradient: a gradient of the output's shape, shared likewise.
+        setting: makes the context that forward pass and step belong into.
     """
 
     layer: nn.Module
     input: Tensor
     output_gradient: Tensor
+    setting: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def forward(self) -> None:
         """The forward pass as at inference: nothing is kept for a backward pass."""
