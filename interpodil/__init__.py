@@ -14,7 +14,7 @@ from interpodil.gain import expansion_gain
 from interpodil.init import dirac_, lsuv_
 from interpodil.lazy import LazyInterpodilConv1d, LazyInterpodilConv2d, LazyInterpodilConv3d
 from interpodil.spread import canonical_window, effective_size
-from interpodil.tent import profile_tent, tent
+from interpodil.tents import profile_tent, tent
 
 __all__ = [
     "Conversion",

@@ -6,16 +6,23 @@ from typing import Any, Literal, Self, get_args
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import _disable_current_modes
 
 from interpodil.algorithms import Algorithm, check_algorithm
-from interpodil.convolution import Convolution, PaddingMode, check_stride_and_padding
-from interpodil.expansion import expand, place
+from interpodil.convolution import (
+    Convolution,
+    PaddingMode,
+    check_groups,
+    check_stride_and_padding,
+)
+from interpodil.expansion import expand, place, placements
 from interpodil.filters import Filters
 from interpodil.functional import compute
 from interpodil.gain import gain_of
 from interpodil.learned_tent import raw_from_tent, tent_from_raw
+from interpodil.per_axis import ints, number
 from interpodil.spread import Spread, make_spread
-from interpodil.tent import check_tent, is_separable, make_tent
+from interpodil.tents import check_tent, is_separable, make_tent
 
 LearnTent = Literal["layer", "channel"]
 
@@ -68,27 +75,30 @@ class _InterpodilConvNd(nn.Module):
     ) -> None:
         spread = make_spread(kernel_size, dilation, fade, growth, self.dims)
         strides, paddings = check_stride_and_padding(stride, padding, padding_mode, self.dims)
-        if not 0 < init_scale < math.inf:
+        ints(in_channels, "in_channels", 1, minimum=0)
+        ints(out_channels, "out_channels", 1, minimum=0)
+        check_groups(groups, in_channels, out_channels)
+        if number(init_scale, "init_scale") <= 0:
             raise ValueError(f"init_scale must be finite and > 0, got {init_scale!r}")
-        surface = _initial_tent(spread, edge, corner, tent, in_channels)
-        self.learn_tent = _check_learn_tent(learn_tent, spread)
-        self.separable = not self.learn_tent and is_separable(surface, self.dims)
-        check_algorithm(algorithm, spread, separable=self.separable, learned=bool(self.learn_tent))
-        raw = None
-        if self.learn_tent:
-            raw = raw_from_tent(surface, self.dims, in_channels, self.learn_tent)
-        _check_groups(groups, in_channels, out_channels)
+        # Numbers that are read now, even where tensors stand for tensors to come.
+        with _disable_current_modes():
+            surface = _initial_tent(spread, edge, corner, tent, in_channels)
+            rounding = torch.finfo(tent.dtype).eps if isinstance(tent, Tensor) else 0.0
+            separable = is_separable(surface, self.dims, rounding)
+            self._samples = surface.tolist()
+            self._gain = gain_of(place(surface, spread), self.dims)
+        learned = _check_learn_tent(learn_tent, spread)
         # The base class draws the initial weights, which takes these.
+        self._spread = spread
         self._edge = edge
         self._corner = corner
-        self.profile = tent if isinstance(tent, str) else None
+        self._tent_name = tent if isinstance(tent, str) else None
         self._given_tent = isinstance(tent, Tensor)
-        self.init_scale = init_scale
+        self._separable = separable and not learned
         self._algorithm = algorithm
-        self._spread = spread
-        # Numbers, which survive any cast of the module.
-        self._samples = surface.tolist()
-        self._gain = gain_of(place(surface, spread), self.dims)
+        self.learn_tent = learned
+        self.init_scale = init_scale
+        check_algorithm(algorithm, spread, separable=self._separable, learned=bool(learned))
         super().__init__(
             in_channels,
             out_channels,
@@ -102,11 +112,9 @@ class _InterpodilConvNd(nn.Module):
             device=device,
             dtype=dtype,
         )
-        raw = None if raw is None else nn.Parameter(raw.to(self.weight))
+        raw = nn.Parameter(self._initial_raw_tent(self.weight)) if learned else None
         self.register_parameter("raw_tent", raw)
-        fixed = self._fixed_buffers(self.weight)
-        for name in ("expansion", "fixed_tent"):
-            self.register_buffer(name, fixed.get(name), persistent=False)
+        self._hold_constants(self.weight)
 
     @property
     def fade(self) -> tuple[float, ...]:
@@ -140,9 +148,10 @@ class _InterpodilConvNd(nn.Module):
     @algorithm.setter
     def algorithm(self, algorithm: Algorithm) -> None:
         check_algorithm(
-            algorithm, self._spread, separable=self.separable, learned=self.learn_tent is not None
+            algorithm, self._spread, separable=self._separable, learned=bool(self.learn_tent)
         )
         self._algorithm = algorithm
+        self._hold_constants(self.weight)
 
     @property
     def effective_size(self) -> tuple[int, ...]:
@@ -155,7 +164,10 @@ class _InterpodilConvNd(nn.Module):
 
         It is differentiable where it is learned.
         """
-        return self._tent_for(self.weight)
+        held = self.fixed_tent if self.raw_tent is None else self.raw_tent
+        assert held is not None
+        # Not the weight, which parametrizations may compute.
+        return self._tent_for(held)
 
     def effective_kernel(self) -> Tensor:
         r"""Return the kernel the layer convolves with, :math:`(C_{out}, C_{in} / g, S_0, \ldots)`.
@@ -186,14 +198,14 @@ class _InterpodilConvNd(nn.Module):
             self.weight.mul_(self.init_scale / self._gain)
             raw_tent = self._parameters.get("raw_tent")
             if raw_tent is not None:
-                raw_tent.copy_(self._initial_raw_tent())
+                raw_tent.copy_(self._initial_raw_tent(raw_tent))
 
     def extra_repr(self) -> str:
         parts = [super().extra_repr(), f"fade={_brief(self.fade)}"]
         if any(growth is not None for growth in self.growth):
             parts.append(f"growth={_brief(self.growth)}")
-        if self.profile is not None:
-            parts.append(f"tent={self.profile!r}")
+        if self._tent_name is not None:
+            parts.append(f"tent={self._tent_name!r}")
         elif self._given_tent:
             parts.append("tent=given")
         else:
@@ -215,64 +227,96 @@ class _InterpodilConvNd(nn.Module):
                 f"{self.dilation}"
             )
         # From the attributes, which people set anew on convolutions they have.
-        stride, padding = check_stride_and_padding(
-            self.stride, self.padding, self.padding_mode, self.dims
-        )
+        stride, padding = self.stride, self.padding
+        if not isinstance(stride, tuple) or not isinstance(padding, tuple | str):
+            stride, padding = check_stride_and_padding(
+                stride, padding, self.padding_mode, self.dims
+            )
         convolution = Convolution(stride, padding, self.groups, self.padding_mode, spread)
         return compute(input, weight, bias, convolution, self._filters(weight), self._algorithm)
 
-    def _initial_raw_tent(self) -> Tensor:
-        assert self.learn_tent is not None
-        surface = torch.tensor(self._samples, dtype=torch.float64, device="cpu")
-        return raw_from_tent(surface, self.dims, self.in_channels, self.learn_tent)
+    def _initial_raw_tent(self, like: Tensor) -> Tensor:
+        assert self.learn_tent
+        with _disable_current_modes():
+            exact = torch.tensor(self._samples, dtype=torch.float64, device="cpu")
+            samples = raw_from_tent(exact, self.dims, self.in_channels, self.learn_tent).tolist()
+        return torch.tensor(samples, device=like.device, dtype=like.dtype)
 
     def _filters(self, weight: Tensor) -> Filters:
         """The filters for weights that may be others than the layer's own."""
-        placed = self.expansion
-        if placed is not None and not _alike(placed, weight):
-            placed = self._fixed_buffers(weight)["expansion"]
-        if placed is not None:
-            placed = placed.unflatten(-1, self._spread.effective_size)
+        placed = self._constant("expansion", weight)
+        names = self._placement_names()
         return Filters(
             self._spread,
             self._tent_for(weight),
-            self.separable,
+            self._separable,
             differentiable=self.raw_tent is not None,
-            placed=placed,
+            placed=None if placed is None else placed.unflatten(-1, self._spread.effective_size),
+            axis_weights=tuple(getattr(self, name) for name in names) if names else None,
         )
 
     def _tent_for(self, weight: Tensor) -> Tensor:
         if self.raw_tent is not None:
-            return tent_from_raw(self.raw_tent, self._spread.tent_shape)
-        fixed = self.fixed_tent
-        if fixed is None or not _alike(fixed, weight):
-            fixed = self._fixed_buffers(weight)["fixed_tent"]
+            assert self.learn_tent
+            return tent_from_raw(self.raw_tent, self._spread.tent_shape, self.learn_tent)
+        fixed = self._constant("fixed_tent", weight)
+        assert fixed is not None
         return fixed.unflatten(-1, self._spread.tent_shape)
 
-    def _fixed_buffers(self, like: Tensor) -> dict[str, Tensor]:
-        """What a fixed tent comes to, each number rounded once to the dtype of ``like``.
+    def _constant(self, name: str, weight: Tensor) -> Tensor | None:
+        """A constant in a weight's dtype, which need not be the module's."""
+        held = getattr(self, name)
+        if held is None or _alike(held, weight):
+            return held
+        if torch.finfo(held.dtype).eps <= torch.finfo(weight.dtype).eps:
+            return held.to(device=weight.device, dtype=weight.dtype)
+        return self._constants(weight)[name]
 
-        The pixels lie on one axis, or a cast to a memory format would take them for pictures.
+    def _placement_names(self) -> list[str]:
+        """Names of the constants by which a learned tent is placed."""
+        if not self.learn_tent or not self._places_tents():
+            return []
+        return [f"placement_{axis}" for axis in range(self.dims)]
+
+    def _places_tents(self) -> bool:
+        """Whether the layer is computed from tents as placed."""
+        return not self._spread.uniform or self._algorithm == "expanded"
+
+    def _constants(self, like: Tensor) -> dict[str, Tensor | None]:
+        """What the layer is computed with, each number rounded once to the dtype of ``like``.
+
+        No more than three axes each, or a cast to a memory format would take them for pictures.
         """
+        spread, dims = self._spread, self.dims
         if self.learn_tent:
-            return {}
+            # In single precision or better, as a learned tent is placed in that.
+            dtype = torch.promote_types(like.dtype, torch.float32)
+            exact = torch.empty((), dtype=dtype, device=like.device)
+            names = self._placement_names()
+            placed = placements(spread, exact) if names else []
+            return {"fixed_tent": None, "expansion": None, **dict(zip(names, placed, strict=True))}
         surface = torch.tensor(self._samples, dtype=torch.float64, device="cpu")
-        exact = {
-            "fixed_tent": surface.flatten(-self.dims),
-            "expansion": place(surface, self._spread).flatten(-self.dims),
-        }
+        constants: dict[str, Tensor | None] = {"fixed_tent": surface.flatten(-dims)}
+        constants["expansion"] = None
+        if self._places_tents():
+            constants["expansion"] = place(surface, spread).flatten(-dims)
         return {
-            name: value.to(device=like.device, dtype=like.dtype) for name, value in exact.items()
+            name: value if value is None else value.to(device=like.device, dtype=like.dtype)
+            for name, value in constants.items()
         }
+
+    def _hold_constants(self, like: Tensor) -> None:
+        for name, value in self._constants(like).items():
+            self.register_buffer(name, value, persistent=False)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        before = self.fixed_tent
+        before = dict(self._buffers)
         super()._apply(fn, recurse)
-        after = self.fixed_tent
-        # A cast keeps the old rounding and `to_empty` leaves no values at all.
-        if after is not None and after is not before:
-            for name, value in self._fixed_buffers(after).items():
-                setattr(self, name, value)
+        for name, value in self._buffers.items():
+            if value is not None and value is not before[name]:
+                # A cast keeps the old rounding and `to_empty` leaves no values at all.
+                self._hold_constants(value)
+                break
         return self
 
     def _load_from_state_dict(
@@ -285,15 +329,14 @@ class _InterpodilConvNd(nn.Module):
             # initial one where it has no values yet.
             kept = raw_tent.detach()
             if kept.is_meta:
-                kept = self._initial_raw_tent().to(state_dict[prefix + "weight"])
+                kept = self._initial_raw_tent(state_dict[prefix + "weight"])
             state_dict = {**state_dict, key: kept}
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
         # Loading with `assign=True` can bring weights of another device or dtype.
         weight = self._parameters.get("weight")
         fixed = self.fixed_tent
         if weight is not None and fixed is not None and not _alike(fixed, weight):
-            for name, value in self._fixed_buffers(weight).items():
-                setattr(self, name, value)
+            self._hold_constants(weight)
 
 
 def _initial_tent(
@@ -302,16 +345,18 @@ def _initial_tent(
     for name, value in (("edge", edge), ("corner", corner)):
         if isinstance(value, Tensor):
             raise ValueError(f"{name} must be a number, got a tensor; a tent may be a tensor")
+    if isinstance(tent, Tensor) and tent.requires_grad:
+        raise ValueError("tent must not require a gradient, pass learn_tent to learn it")
     surface = make_tent(spread.dilation, edge, corner, tent, channels)
     surface = surface.detach().to(device="cpu", dtype=torch.float64)
     check_tent(surface, spread.dims)
     return surface
 
 
-def _check_learn_tent(learn: bool | LearnTent, spread: Spread) -> LearnTent | None:
+def _check_learn_tent(learn: bool | LearnTent, spread: Spread) -> Literal[False] | LearnTent:
     names = get_args(LearnTent)
     if learn is False:
-        return None
+        return False
     if learn is not True and learn not in names:
         raise ValueError(f"learn_tent must be a bool, {' or '.join(names)}, got {learn!r}")
     if spread.plain or math.prod(spread.tent_shape) == 1:
@@ -320,14 +365,6 @@ def _check_learn_tent(learn: bool | LearnTent, spread: Spread) -> LearnTent | No
             f"dilation={spread.dilation}, fade={spread.fade}, growth={spread.growth}"
         )
     return "layer" if learn is True else learn
-
-
-def _check_groups(groups: int, in_channels: int, out_channels: int) -> None:
-    if groups < 1 or in_channels % groups or out_channels % groups:
-        raise ValueError(
-            f"groups must be >= 1 and divide the channels, got {groups!r} for {in_channels} in "
-            f"and {out_channels} out"
-        )
 
 
 def _alike(tensor: Tensor, other: Tensor) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -52,11 +53,13 @@ def convolve(
 ) -> Tensor:
     """PyTorch's convolution for as many axes as the weight has."""
     dims = weight.dim() - 2
-    if dims == 3 and input.device.type == "cpu" and not (padding == 0 or stride == 1):
+    if dims == 3 and input.device.type == "cpu" and input.dtype != torch.float64:
+        pads = (padding,) * dims if isinstance(padding, int) else padding
+        steps = (stride,) * dims if isinstance(stride, int) else stride
         # Given both, oneDNN's weight gradients are wrong where a kernel is nearly as deep as the
         # input, or the process crashes (seen with torch 2.15).
-        pads = (padding,) * dims if isinstance(padding, int) else padding
-        input, padding = F.pad(input, [p for pad in reversed(pads) for p in (pad, pad)]), 0
+        if any(pads) and any(s != 1 for s in steps):
+            input, padding = F.pad(input, [p for pad in reversed(pads) for p in (pad, pad)]), 0
     return _CONV[dims](input, weight, bias, stride, padding, dilation, groups)
 
 
@@ -85,6 +88,16 @@ def check_stride_and_padding(
     return strides, padding
 
 
+def check_groups(groups: int, in_channels: int, out_channels: int) -> None:
+    """Raise a :class:`ValueError` if channels do not fall into as many groups."""
+    (count,) = ints(groups, "groups", 1, minimum=1)
+    if in_channels % count or out_channels % count:
+        raise ValueError(
+            f"groups must divide the channels, got {groups!r} for {in_channels} in and "
+            f"{out_channels} out"
+        )
+
+
 def check_input(input: Tensor, weight: Tensor, convolution: Convolution) -> None:
     """Raise a :class:`ValueError` if input and weight do not fit together."""
     dims = convolution.spread.dims
@@ -94,12 +107,7 @@ def check_input(input: Tensor, weight: Tensor, convolution: Convolution) -> None
             f"input must be (batch, channels, {axes}) or (channels, {axes}), "
             f"got {tuple(input.shape)}"
         )
-    groups = convolution.groups
-    if groups < 1 or weight.shape[0] % groups:
-        raise ValueError(
-            f"groups must be >= 1 and divide the {weight.shape[0]} output channels, got {groups!r}"
-        )
-    channels = weight.shape[1] * groups
+    channels = weight.shape[1] * convolution.groups
     if input.shape[-1 - dims] != channels:
         raise ValueError(
             f"input must have {channels} channels, got {input.shape[-1 - dims]} in "

@@ -10,8 +10,8 @@ def no_weight_decay(model: nn.Module) -> set[str]:
 
     Decay pulls a tent's samples, :math:`\tanh(\text{raw\_tent})`, towards 0, the plain dilated
     convolution, whatever the data say. The name is timm's, whose optimiser factory asks models for
-    such a set. Names are as in ``model.named_parameters()``; of a layer that stands in the model
-    several times all are returned.
+    such a set. Names are as in ``model.named_parameters()``, which tells one name of a layer that
+    stands in the model several times; here are all of them.
 
     Args:
         model: a model, or a layer.
@@ -23,13 +23,11 @@ def no_weight_decay(model: nn.Module) -> set[str]:
         >>> undecayed = no_weight_decay(model)
         >>> undecayed
         {'0.raw_tent'}
-        >>> named = dict(model.named_parameters())
+        >>> named = list(model.named_parameters())
+        >>> decayed = [parameter for name, parameter in named if name not in undecayed]
+        >>> tents = [parameter for name, parameter in named if name in undecayed]
         >>> optimizer = torch.optim.AdamW(
-        ...     [
-        ...         {"params": [p for n, p in named.items() if n not in undecayed]},
-        ...         {"params": [named[n] for n in sorted(undecayed)], "weight_decay": 0.0},
-        ...     ],
-        ...     weight_decay=0.05,
+        ...     [{"params": decayed}, {"params": tents, "weight_decay": 0.0}], weight_decay=0.05
         ... )
         >>> [(len(group["params"]), group["weight_decay"]) for group in optimizer.param_groups]
         [(4, 0.05), (1, 0.0)]

@@ -1,6 +1,7 @@
 """The expansion: the linear map from the base weights to the effective kernel."""
 
 import contextlib
+import functools
 import math
 from collections.abc import Sequence
 
@@ -8,10 +9,10 @@ import torch
 from torch import Tensor
 
 from interpodil.spread import Spread, canonical_window, make_spread
-from interpodil.tent import make_tent
+from interpodil.tents import make_tent
 
 # Weights of the tent's samples in every pixel, for every tap of one axis.
-_Placement = list[list[list[float]]]
+_Placement = tuple[tuple[tuple[float, ...], ...], ...]
 
 
 def expansion_tensor(
@@ -23,7 +24,6 @@ def expansion_tensor(
     corner: float | Tensor = 0.25,
     *,
     tent: str | Tensor | None = None,
-    channels: int = 1,
     dims: int = 2,
 ) -> Tensor:
     r"""Return for every tap the tent as placed, :math:`E` of the formula
@@ -49,7 +49,6 @@ def expansion_tensor(
         edge: the tent's coefficient half-way to the next tap along one axis.
         corner: the tent's coefficient half-way along two axes.
         tent: a profile's name or a tensor, instead of the coefficients.
-        channels: channels of the input, where ``tent`` holds one tent for each.
         dims: number of axes, where ``kernel_size`` is an int.
 
     Shape:
@@ -67,14 +66,45 @@ def expansion_tensor(
                 [0.5000, 1.0000, 0.5000],
                 [0.2500, 0.5000, 0.2500]], dtype=torch.float64)
     """
-    axes = dims if isinstance(kernel_size, int) else len(kernel_size)
+    axes = count_axes(kernel_size, dims)
     spread = make_spread(kernel_size, dilation, fade, growth, axes)
-    surface = make_tent(spread.dilation, edge, corner, tent, channels)
+    surface = make_tent(spread.dilation, edge, corner, tent)
     return place(surface, spread)
 
 
-def place(surface: Tensor, spread: Spread) -> Tensor:
+def count_axes(kernel_size: int | Sequence[int], dims: int) -> int:
+    """Number of spatial axes: of the kernel sizes, or as told where there is one for all.
+
+    Raises:
+        ValueError: if it is not 1, 2 or 3.
+    """
+    axes = len(kernel_size) if isinstance(kernel_size, Sequence) else dims
+    if axes not in (1, 2, 3):
+        raise ValueError(
+            f"there must be 1, 2 or 3 axes, got kernel_size={kernel_size!r} and {dims=}"
+        )
+    return axes
+
+
+def placements(spread: Spread, like: Tensor) -> list[Tensor]:
+    """Return for every axis the weights of the tent's samples, by tap and pixel.
+
+    Shape:
+        - Output: :math:`(k_i, S_i, 2 d_i - 1)` for each axis, with the device and dtype of ``like``
+    """
+    # Tracing compilers see through caches and warn about them.
+    compute = _placement if torch.compiler.is_compiling() else _cached_placement
+    axes = zip(spread.kernel_size, spread.dilation, spread.fade, spread.effective_size, strict=True)
+    return [torch.tensor(compute(*axis), dtype=like.dtype, device=like.device) for axis in axes]
+
+
+def place(surface: Tensor, spread: Spread, axis_weights: Sequence[Tensor] | None = None) -> Tensor:
     """Place a tent at every tap.
+
+    Args:
+        surface: the tent.
+        spread: the taps' spread.
+        axis_weights: its :func:`placements`, where they are at hand.
 
     Shape:
         - surface: :math:`(2 d_0 - 1, ...)`, or with a leading axis of channels
@@ -83,13 +113,8 @@ def place(surface: Tensor, spread: Spread) -> Tensor:
     dims = spread.dims
     placed = surface
     with in_full_precision(surface.device.type):
-        for k, d, fade, size in zip(
-            spread.kernel_size, spread.dilation, spread.fade, spread.effective_size, strict=True
-        ):
+        for weights in placements(spread, surface) if axis_weights is None else axis_weights:
             # Consumes the tent's next axis and appends the axis' taps and pixels.
-            weights = torch.tensor(
-                _placement(k, d, fade, size), dtype=surface.dtype, device=surface.device
-            )
             axis = surface.dim() - dims
             placed = torch.tensordot(placed, weights, dims=([axis], [2]))
     first = surface.dim() - dims
@@ -142,11 +167,14 @@ def _placement(kernel_size: int, dilation: int, fade: float, size: int) -> _Plac
                 # A position at the dilation is where the tent is zero.
                 position = beyond * dilation / (fade + 1) if tap == nearest else dilation
             pixels.append(_sample_weights(position, dilation))
-        placement.append(pixels)
-    return placement
+        placement.append(tuple(pixels))
+    return tuple(placement)
 
 
-def _sample_weights(position: float, dilation: int) -> list[float]:
+_cached_placement = functools.lru_cache(maxsize=256)(_placement)
+
+
+def _sample_weights(position: float, dilation: int) -> tuple[float, ...]:
     """Weights of the tent's samples at a real position, by linear interpolation."""
     below = math.floor(position)
     fraction = position - below
@@ -154,4 +182,4 @@ def _sample_weights(position: float, dilation: int) -> list[float]:
     for sample, weight in ((below, 1 - fraction), (below + 1, fraction)):
         if abs(sample) < dilation:
             weights[sample + dilation - 1] += weight
-    return weights
+    return tuple(weights)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from interpodil.expansion import place
 from interpodil.spread import Spread
-from interpodil.tent import axis_line
+from interpodil.tents import axis_line
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Filters:
         separable: whether the tent is known to be the product of its axes' lines.
         differentiable: whether somebody may ask for derivatives with respect to the tent.
         placed: the tent as placed at every tap, where it is at hand already.
+        axis_weights: the spread's placements, where they are at hand already.
     """
 
     spread: Spread
@@ -28,6 +29,7 @@ class Filters:
     separable: bool
     differentiable: bool
     placed: Tensor | None = None
+    axis_weights: tuple[Tensor, ...] | None = None
 
     @property
     def per_channel(self) -> bool:
@@ -37,9 +39,9 @@ class Filters:
         """The tent as placed, :math:`(k_0 k_1, S_0, S_1)`, rounded once to a tensor's dtype."""
         if self.placed is not None:
             return self.placed
-        tent = self.tent
-        exact = tent if tent.dtype in (torch.float32, torch.float64) else tent.float()
-        return place(exact, self.spread).to(device=like.device, dtype=like.dtype)
+        exact = self.tent.to(torch.promote_types(self.tent.dtype, torch.float32))
+        placed = place(exact, self.spread, self.axis_weights)
+        return placed.to(device=like.device, dtype=like.dtype)
 
     def lines(self) -> list[Tensor]:
         """The lines a separable tent is the product of, one per axis."""

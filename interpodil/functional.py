@@ -1,6 +1,5 @@
 """The interpodilated convolution as functions of tensors."""
 
-import math
 from collections.abc import Sequence
 
 from torch import Tensor
@@ -16,6 +15,7 @@ from interpodil.algorithms import (
 from interpodil.convolution import (
     Convolution,
     PaddingMode,
+    check_groups,
     check_input,
     check_stride_and_padding,
     convolve,
@@ -24,7 +24,7 @@ from interpodil.expansion import expand
 from interpodil.filters import Filters
 from interpodil.padding import pad_ahead
 from interpodil.spread import make_spread
-from interpodil.tent import make_tent
+from interpodil.tents import are_separable, make_tent
 
 
 def interpodil_conv2d(
@@ -261,6 +261,7 @@ def effective_kernel(
             f"{tuple(weight.shape)}"
         )
     spread = make_spread(weight.shape[2:], dilation, fade, growth, weight.dim() - 2)
+    check_groups(groups, weight.shape[1] * groups, weight.shape[0])
     surface = make_tent(spread.dilation, edge, corner, tent, weight.shape[1] * groups)
     if spread.plain:
         return weight
@@ -320,12 +321,14 @@ def _from_arguments(
     dims = weight.dim() - 2
     strides, paddings = check_stride_and_padding(stride, padding, padding_mode, dims)
     spread = make_spread(tuple(weight.shape[2:]), dilation, fade, growth, dims)
+    check_groups(groups, weight.shape[1] * groups, weight.shape[0])
     surface = make_tent(spread.dilation, edge, corner, tent, weight.shape[1] * groups)
     # Of tensors nobody looks at the values, which compilers and `vmap` do not show.
-    given = isinstance(tent, Tensor) or isinstance(edge, Tensor) or isinstance(corner, Tensor)
-    separable = not given and (
-        dims == 1 or tent is not None or math.isclose(corner, edge * edge, abs_tol=1e-12)
-    )
+    given = isinstance(tent, Tensor)
+    if isinstance(edge, Tensor) or isinstance(corner, Tensor):
+        given, separable = True, dims == 1
+    else:
+        separable = not given and (dims == 1 or tent is not None or are_separable(edge, corner))
     check_algorithm(algorithm, spread, separable=separable, learned=False)
     filters = Filters(spread, surface, separable, differentiable=given)
     convolution = Convolution(strides, paddings, groups, padding_mode, spread)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from interpodil.expansion import expansion_tensor
+from interpodil.expansion import count_axes, expansion_tensor
 
 
 def expansion_gain(
@@ -17,7 +17,6 @@ def expansion_gain(
     corner: float = 0.25,
     *,
     tent: str | Tensor | None = None,
-    channels: int = 1,
     dims: int = 2,
 ) -> float:
     r"""Return how much louder the expansion makes a layer's output for white input.
@@ -40,7 +39,6 @@ def expansion_gain(
         edge: the tent's coefficient half-way to the next tap along one axis.
         corner: the tent's coefficient half-way along two axes.
         tent: a profile's name or a tensor, instead of the coefficients.
-        channels: channels of the input, where ``tent`` holds one tent for each.
         dims: number of axes, where ``kernel_size`` is an int.
 
     Raises:
@@ -59,11 +57,9 @@ def expansion_gain(
         edge,
         corner,
         tent=tent,
-        channels=channels,
         dims=dims,
     )
-    axes = dims if isinstance(kernel_size, int) else len(kernel_size)
-    return gain_of(placed, axes)
+    return gain_of(placed, count_axes(kernel_size, dims))
 
 
 def gain_of(expansion: Tensor, dims: int) -> float:

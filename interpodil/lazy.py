@@ -10,6 +10,7 @@ from torch.nn.parameter import UninitializedParameter
 
 from interpodil.conv import InterpodilConv1d, InterpodilConv2d, InterpodilConv3d
 from interpodil.convolution import PaddingMode
+from interpodil.per_axis import ints
 
 
 class _LazyInterpodilConvNd(nn.Module):
@@ -30,11 +31,14 @@ class _LazyInterpodilConvNd(nn.Module):
         dtype: torch.dtype | None = None,
         **kwargs: Any,
     ) -> None:
-        if kwargs.get("learn_tent") == "channel":
+        tent = kwargs.get("tent")
+        each = isinstance(tent, torch.Tensor) and tent.dim() > cast(Any, self).dims
+        if each or kwargs.get("learn_tent") == "channel":
             raise ValueError(
-                "learn_tent='channel' needs to know the input's channels: "
+                "one tent per channel needs to know the input's channels: "
                 "name them and use the module that is not lazy"
             )
+        ints(out_channels, "out_channels", 1, minimum=0)
         # Past the initialiser of `torch.nn.LazyConvNd`, which takes only what a plain one takes.
         LazyModuleMixin.__init__(
             cast(Any, self),

@@ -50,20 +50,20 @@ def raw_from_tent(
     return raw.expand(channels, -1).clone() if learn == "channel" else raw
 
 
-def tent_from_raw(raw: Tensor, shape: Sequence[int]) -> Tensor:
+def tent_from_raw(raw: Tensor, shape: Sequence[int], learn: Literal["layer", "channel"]) -> Tensor:
     r"""Return the tent of raw values, in their dtype.
 
     Args:
         raw: the raw values, :math:`(1, T - 1)` or :math:`(C_{in}, T - 1)`.
         shape: the tent's shape, of :math:`T` samples.
+        learn: whether there is one tent for the layer, or one per channel.
 
     Shape:
-        - Output: ``shape``, or :math:`(C_{in}, *shape)`; a layer of one channel shares its tent
+        - Output: ``shape``, or :math:`(C_{in}, *shape)`
     """
     around = raw.tanh()
     middle = raw.shape[1] // 2
     centre = around.new_ones((raw.shape[0], 1))
     samples = torch.cat([around[:, :middle], centre, around[:, middle:]], dim=1)
-    return (
-        samples.unflatten(1, list(shape)) if len(raw) > 1 else samples[0].unflatten(0, list(shape))
-    )
+    tents = samples.unflatten(1, list(shape))
+    return tents if learn == "channel" else tents[0]

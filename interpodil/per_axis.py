@@ -3,7 +3,7 @@
 import math
 import operator
 from collections.abc import Sequence
-from typing import SupportsIndex
+from typing import Any
 
 COUNT_WORDS = {1: "one int", 2: "one or two ints", 3: "one or three ints"}
 
@@ -14,12 +14,22 @@ def ints(value: int | Sequence[int], name: str, dims: int, minimum: int) -> tupl
     Raises:
         ValueError: if ``value`` is neither an int nor ``dims`` ints, or one is below ``minimum``.
     """
-    values = _spread(value, dims)
-    if len(values) != dims or not all(
-        isinstance(v, SupportsIndex) and operator.index(v) >= minimum for v in values
-    ):
+    values = tuple(_index(v) for v in _spread(value, dims))
+    if len(values) != dims or any(v is None or v < minimum for v in values):
         raise ValueError(f"{name} must be {COUNT_WORDS[dims]} >= {minimum}, got {value!r}")
-    return tuple(operator.index(v) for v in values)
+    return values  # type: ignore[return-value]
+
+
+def number(value: Any, name: str) -> float:
+    """Return ``value``, a finite real number; tensors are none.
+
+    Raises:
+        ValueError: if it is anything else.
+    """
+    plain = _real(value)
+    if plain is None or not -math.inf < plain < math.inf:
+        raise ValueError(f"{name} must be a finite number, got {value!r}")
+    return plain
 
 
 def fades(value: float | Sequence[float] | None, dilation: tuple[int, ...]) -> tuple[float, ...]:
@@ -28,15 +38,15 @@ def fades(value: float | Sequence[float] | None, dilation: tuple[int, ...]) -> t
     Raises:
         ValueError: if a fade is negative or not finite, or there is not one per axis.
     """
-    if value is None:
-        return tuple(d - 1 for d in dilation)
-    values = _spread(value, len(dilation))
-    if len(values) != len(dilation):
-        raise ValueError(f"fade must be one number or {len(dilation)}, got {value!r}")
-    for fade in values:
-        if not 0 <= fade < math.inf:
-            raise ValueError(f"fade must be finite and >= 0, got {value!r}")
-    return values
+    given = _spread(value, len(dilation))
+    if len(given) != len(dilation):
+        raise ValueError(f"fade must be None, one number or {len(dilation)}, got {value!r}")
+    values = tuple(
+        d - 1 if fade is None else _real(fade) for fade, d in zip(given, dilation, strict=True)
+    )
+    if any(fade is None or not 0 <= fade < math.inf for fade in values):
+        raise ValueError(f"fade must be finite and >= 0, got {value!r}")
+    return values  # type: ignore[return-value]
 
 
 def growths(
@@ -48,20 +58,45 @@ def growths(
         ValueError: if a growth is not its window or that plus an even number, or there is not one
             per axis.
     """
-    values = _spread(value, len(windows))
-    if len(values) != len(windows):
+    given = _spread(value, len(windows))
+    if len(given) != len(windows):
         raise ValueError(f"growth must be None, one int or {len(windows)}, got {value!r}")
-    for growth, window in zip(values, windows, strict=True):
-        if growth is None:
+    values = tuple(_index(growth) for growth in given)
+    for asked, growth, window in zip(given, values, windows, strict=True):
+        if asked is None:
             continue
-        fits = isinstance(growth, SupportsIndex) and operator.index(growth) >= window
-        if not fits or (growth - window) % 2:
+        if growth is None or growth < window or (growth - window) % 2:
             raise ValueError(
                 f"growth must be {window} (the canonical window) or that plus an even number, "
                 f"got {value!r}"
             )
-    return tuple(None if growth is None else operator.index(growth) for growth in values)
+    return values
 
 
-def _spread(value, dims):  # type: ignore[no-untyped-def]
-    return tuple(value) if isinstance(value, Sequence) else (value,) * dims
+def _index(value: Any) -> int | None:
+    if type(value) is int:
+        return value
+    if isinstance(value, bool):
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
+
+
+def _real(value: Any) -> float | None:
+    if type(value) in (int, float):
+        return value
+    # Numbers of other libraries convert; tensors and texts would too, but are a mistake.
+    if isinstance(value, bool | str | bytes) or hasattr(value, "requires_grad"):
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _spread(value: Any, dims: int) -> tuple[Any, ...]:
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return tuple(value)
+    return (value,) * dims

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from docs.figures.card import BACKGROUND, BLUE, INK, OCHRE, PURPLE, QUIET, RED, Card, points
 from interpodil import effective_kernel, profile_tent
-from interpodil.tent import Profile
+from interpodil.tents import Profile
 
 PROFILE_DILATION = 4
 FADE_DILATION = 2

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from interpodil.convolution import Convolution
 from interpodil.filters import Filters
-from interpodil.layout import FEW_CHANNELS
+from interpodil.layout import FEW_CHANNELS, is_channels_last
 from interpodil.spread import Spread
 
 Algorithm = Literal["auto", "expanded", "tent_first", "separable_tent", "axis_first"]
@@ -15,21 +15,27 @@ Algorithm = Literal["auto", "expanded", "tent_first", "separable_tent", "axis_fi
 # From this dilation on, one pass per axis beats one pass with the whole tent.
 SEPARATE_FROM_DILATION = 4
 # The part of the expanded kernel's multiply-adds that `axis_first` may have at most to pay: its
-# filtered copies of the input cost time and memory, the less the fewer channels there are.
+# filtered copies of the input cost time and memory, less where the channels are few and innermost.
 AXIS_FIRST_BELOW = 0.45
 AXIS_FIRST_BELOW_WITH_FEW_CHANNELS = 0.6
 
 
 def choose(convolution: Convolution, filters: Filters, input: Tensor) -> Algorithm:
-    """Choose the fastest algorithm for what is to be convolved, from measurements."""
+    """Choose the fastest algorithm for what is to be convolved, from measurements on a CPU."""
     spread = convolution.spread
+    if spread.dims == 1 and input.shape[1] < FEW_CHANNELS:
+        return "expanded"
     if spread.uniform:
         far = max(spread.dilation) >= SEPARATE_FROM_DILATION
         return "separable_tent" if far and filters.separable else "tent_first"
-    few = input.shape[1] < FEW_CHANNELS
+    # On one axis there are no others to save on, and grouped convolutions of so many channels
+    # more are slow.
+    if not filters.separable or spread.dims == 1 or convolution.groups > 1:
+        return "expanded"
+    few = input.shape[1] < FEW_CHANNELS and is_channels_last(input)
     below = AXIS_FIRST_BELOW_WITH_FEW_CHANNELS if few else AXIS_FIRST_BELOW
     cheaper = spread.kernel_size[0] <= below * spread.effective_size[0]
-    return "axis_first" if filters.separable and cheaper else "expanded"
+    return "axis_first" if cheaper else "expanded"
 
 
 def check_algorithm(

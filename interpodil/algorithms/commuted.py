@@ -47,6 +47,7 @@ class Commuted(torch.autograd.Function):
         return (
             torch.is_grad_enabled()
             and input.requires_grad
+            and not input.is_complex()
             and not filters.differentiable
             and not filters.per_channel
             and all(s == 1 for s in convolution.stride)
@@ -71,8 +72,8 @@ class Commuted(torch.autograd.Function):
         if torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type):
             # What autocast would do for each convolution, also for those of the backward pass.
             dtype = torch.get_autocast_dtype(device_type)
-            input, weight = input.to(dtype), weight.to(dtype)
-            bias = None if bias is None else bias.to(dtype)
+            input, weight = _autocast(input, dtype), _autocast(weight, dtype)
+            bias = None if bias is None else _autocast(bias, dtype)
         steps = _Steps(convolution.spread.dilation, convolution.groups, padding, relay)
         return Commuted.apply(input, weight, bias, steps, *tents)
 
@@ -190,6 +191,11 @@ class _Steps:
             )
             grad_weight = _adjoint(grad_adjoint, self.groups)
         return grad_input, grad_weight
+
+
+def _autocast(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """What autocast makes of a convolution's argument; it leaves double precision alone."""
+    return tensor if tensor.dtype == torch.float64 else tensor.to(dtype)
 
 
 def _adjoint(weight: Tensor, groups: int) -> Tensor:

@@ -196,9 +196,7 @@ def _variance_factors(
     factors: dict[Tensor, float] = {}
     for change in changed:
         layer = change.after
-        gain = expansion_gain(
-            layer.kernel_size, **shape, channels=layer.in_channels, dims=len(layer.kernel_size)
-        )
+        gain = expansion_gain(layer.kernel_size, **shape)
         factors[layer.weight] = init_scale / gain
     swapped = {change.before for change in changed}
     for name, module in model.named_modules():

@@ -2,6 +2,7 @@
 
 import torch
 from torch import nn
+from torch.nn.modules.lazy import LazyModuleMixin
 
 from interpodil.conversion.convertible import InterpodilConv
 
@@ -33,7 +34,8 @@ def dirac_(layer: InterpodilConv) -> InterpodilConv:
         the layer.
 
     Raises:
-        ValueError: if an axis has an even number of taps, which have no centre, the sum of the tent
+        ValueError: if it is no such layer or a lazy one, an axis has an even number of taps, which
+            have no centre, the sum of the tent
             is zero, or the weight is computed from others (parametrized). Nothing is changed then.
 
     Example::
@@ -44,6 +46,10 @@ def dirac_(layer: InterpodilConv) -> InterpodilConv:
         >>> layer.weight[0, 0, 1, 1].item()
         0.25
     """
+    if not isinstance(layer, InterpodilConv) or isinstance(layer, LazyModuleMixin):
+        raise ValueError(
+            f"dirac_ needs an interpodilated layer with weights, got {type(layer).__name__}"
+        )
     if any(k % 2 == 0 for k in layer.kernel_size):
         raise ValueError(f"dirac_ needs odd kernel sizes, got {tuple(layer.kernel_size)}")
     weight = layer.weight

@@ -1,7 +1,7 @@
 """Scaling the weights of layers so that each layer's output is as loud as is wanted."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import chain
 from typing import Any
@@ -18,7 +18,7 @@ from interpodil.random_state import random_state_kept
 
 def lsuv_(
     model: nn.Module,
-    batch: Tensor | tuple[Any, ...] | Mapping[str, Any],
+    batch: Tensor | Sequence[Any] | Mapping[str, Any],
     *,
     std: float = 1.0,
     where: Where | None = None,
@@ -45,7 +45,7 @@ def lsuv_(
 
     Args:
         model: a model, or a layer.
-        batch: its input: a tensor, a tuple of positional arguments or a mapping of keyword ones.
+        batch: its input: a tensor, a sequence of positional arguments or a mapping of keyword ones.
         std: the standard deviation, in the units of the output. Default: 1.0
         where: which convolutions, interpodilated or not, as in :func:`interpodil.convert`.
             Default: all interpodilated ones
@@ -168,10 +168,10 @@ def _buffers_kept(model: nn.Module) -> Iterator[None]:
             module._buffers[name] = buffer.copy_(values)
 
 
-def _call(model: nn.Module, batch: Tensor | tuple[Any, ...] | Mapping[str, Any]) -> None:
+def _call(model: nn.Module, batch: Tensor | Sequence[Any] | Mapping[str, Any]) -> None:
     if isinstance(batch, Mapping):
         model(**batch)
-    elif isinstance(batch, tuple):
+    elif isinstance(batch, Sequence):
         model(*batch)
     else:
         model(batch)

@@ -78,6 +78,18 @@ def test_function():
         torch.testing.assert_close(grad, other, rtol=1e-4, atol=1e-4)
 
 
+def test_function_with_numbers_and_sizes_that_change():
+    def convolve(x, weight, edge):
+        return interpodil_conv2d(x, weight, padding=1, edge=edge, corner=edge * edge)
+
+    weight = torch.randn(2, 2, 3, 3)
+    compiled = torch.compile(convolve, fullgraph=True, backend="aot_eager", dynamic=True)
+    for edge, size in ((0.5, 9), (0.3, 9), (0.3, 12)):
+        x = torch.randn(1, 2, size, size)
+        expected = convolve(x, weight, edge)
+        torch.testing.assert_close(compiled(x, weight, edge), expected, rtol=1e-4, atol=1e-5)
+
+
 def test_module_under_autocast():
     layer = InterpodilConv2d(3, 4, padding=1)
     compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
@@ -160,3 +172,16 @@ def test_onnx_in_one_and_three_dimensions(dims):
     x = torch.randn(2, 2, *(9, 8, 7)[:dims])
     (output,) = run_onnx(layer, x)
     torch.testing.assert_close(output, layer(x).detach(), rtol=1e-4, atol=1e-4)
+
+
+def test_traces_as_a_leaf():
+    """Like other modules of its own kind, the layer is one node to `torch.fx` where it is named."""
+
+    class Tracer(torch.fx.Tracer):
+        def is_leaf_module(self, module, name):
+            return isinstance(module, InterpodilConv2d) or super().is_leaf_module(module, name)
+
+    model = torch.nn.Sequential(InterpodilConv2d(2, 3, padding=1), torch.nn.ReLU())
+    traced = torch.fx.GraphModule(model, Tracer().trace(model))
+    x = torch.randn(1, 2, 9, 9)
+    torch.testing.assert_close(traced(x), model(x))

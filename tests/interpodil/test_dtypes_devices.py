@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from interpodil import (
     InterpodilConv1d,
@@ -71,6 +72,33 @@ def test_complex(random_tensor):
     assert layer(x).dtype == torch.complex128
     expected = nn.functional.conv2d(x, layer.effective_kernel(), layer.bias, padding=3)
     torch.testing.assert_close(layer(x), expected)
+
+
+@pytest.mark.parametrize("path", ["expanded", "tent_first", "separable_tent", "axis_first"])
+def test_complex_layers_train(path):
+    layer = InterpodilConv2d(1, 2, padding=1, algorithm=path, dtype=torch.complex128)
+    x = torch.randn(1, 1, 5, 4, dtype=torch.complex128, requires_grad=True)
+    weights = tuple(layer.parameters())
+    assert torch.autograd.gradcheck(lambda x, *_: layer(x), (x, *weights), fast_mode=True)
+
+
+@pytest.mark.parametrize("needs_gradient", [False, True])
+def test_autocast_leaves_double_precision_alone(needs_gradient):
+    layer = InterpodilConv2d(2, 2, padding=1, dtype=torch.float64)
+    x = torch.randn(1, 2, 6, 6, dtype=torch.float64, requires_grad=needs_gradient)
+    expected = layer(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(layer(x), expected)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"growth": 5}, {"learn_tent": True}, {"tent": "gaussian", "learn_tent": "channel"}],
+)
+def test_fake_tensors(settings):
+    with FakeTensorMode():
+        layer = InterpodilConv2d(2, 3, padding=1, **settings)
+        assert layer(torch.randn(1, 2, 9, 9)).shape == (1, 3, 9, 9)
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,11 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
+import interpodil
 from interpodil import (
     InterpodilConv1d,
     InterpodilConv2d,
@@ -35,9 +37,9 @@ EXPANSION = [
     ({"dilation": 0}, "dilation must be one or two ints >= 1, got 0"),
     ({"dilation": 1.5}, "dilation must be one or two ints >= 1, got 1.5"),
     ({"dilation": (2, 2, 2)}, r"dilation must be one or two ints >= 1, got \(2, 2, 2\)"),
-    ({"edge": math.nan}, "edge must be finite, got nan"),
-    ({"corner": -math.inf}, "corner must be finite, got -inf"),
-    ({"dilation": 1, "fade": 0, "edge": math.nan}, "edge must be finite, got nan"),
+    ({"edge": math.nan}, "edge must be a finite number, got nan"),
+    ({"corner": -math.inf}, "corner must be a finite number, got -inf"),
+    ({"dilation": 1, "fade": 0, "edge": math.nan}, "edge must be a finite number, got nan"),
     ({"tent": "triangle"}, "tent must be .*linear, cosine, gaussian.* got 'triangle'"),
     ({"tent": "cosine", "edge": 0.4}, "tent .*edge and corner.*edge=0.4"),
     ({"tent": CENTRED, "corner": 0.1}, "tent .*edge and corner.*corner=0.1"),
@@ -68,15 +70,50 @@ MODULE = [
     ({"kernel_size": (3, 5), "growth": 7}, "growth must be 9 .* got 7"),
     ({"init_scale": 0}, "init_scale must be finite and > 0, got 0"),
     ({"init_scale": -1.0}, "init_scale must be finite and > 0, got -1.0"),
-    ({"init_scale": math.nan}, "init_scale must be finite and > 0, got nan"),
-    ({"groups": 3}, "groups must be >= 1 and divide the channels, got 3 for 2 in and 4 out"),
+    ({"init_scale": math.nan}, "init_scale must be a finite number, got nan"),
+    ({"groups": 3}, "groups must divide the channels, got 3 for 2 in and 4 out"),
     ({"tent": 2 * CENTRED}, "tent must be 1 at its centre, got 2.0"),
     ({"tent": CENTRED * torch.nan}, "tent must be finite"),
     ({"tent": torch.stack((CENTRED, 3 * CENTRED))}, "tent must be 1 at its centre, got 3.0"),
     ({"edge": torch.tensor(0.3)}, "edge must be a number, got a tensor"),
     ({"learn_tent": True, "dilation": 1}, r"learn_tent=True needs pixels .* got dilation=\(1, 1\)"),
     ({"learn_tent": "always"}, "learn_tent must be .* got 'always'"),
+    ({"tent": CENTRED.clone().requires_grad_()}, "tent must not require a gradient"),
+    ({"edge": "0.3"}, "edge must be a finite number, got '0.3'"),
+    ({"corner": None}, "corner must be a finite number, got None"),
+    ({"init_scale": None}, "init_scale must be a finite number, got None"),
+    ({"fade": torch.tensor(2.0)}, r"fade must be finite and >= 0, got tensor\(2.\)"),
+    ({"stride": True}, "stride must be one or two ints >= 1, got True"),
+    ({"groups": 2.0}, "groups must be one int >= 1, got 2.0"),
 ]
+
+
+def test_numbers_of_other_libraries_are_numbers():
+    settings = {"kernel_size": np.int64(3), "fade": np.float32(1), "growth": (np.int64(7), None)}
+    layer = InterpodilConv2d(np.int64(2), np.int64(4), edge=np.array(0.25), **settings)
+    torch.testing.assert_close(layer.tent, interpodil.tent((2, 2), edge=0.25).float())
+    assert layer.effective_size == (7, 7)
+
+
+def test_one_axis_may_have_the_default_fade():
+    assert InterpodilConv2d(2, 4, dilation=3, fade=(None, 0.5)).fade == (2, 0.5)
+
+
+@pytest.mark.parametrize("edge", [torch.tensor(1), torch.ones(2), torch.tensor(0.5j)])
+def test_tensor_coefficients_are_real_scalars(edge):
+    with refuses("edge must be a number or a floating tensor without axes, got shape"):
+        effective_kernel(torch.ones(1, 1, 3, 3), edge=edge)
+
+
+@pytest.mark.parametrize("channels", [(-2, 4), (2, -4), (2.0, 4)])
+def test_channels_are_counted(channels):
+    with refuses("_channels must be one int >= 0, got"):
+        InterpodilConv2d(*channels)
+
+
+def test_axes_are_one_two_or_three():
+    with refuses("there must be 1, 2 or 3 axes, got kernel_size=3 and dims=4"):
+        expansion_gain(3, dims=4)
 
 
 def refuses(message):
@@ -141,9 +178,9 @@ def test_coefficients_with_axes(name):
 
 def test_groups_that_do_not_divide():
     x = torch.zeros(1, 4, 9, 9)
-    with refuses("groups must be >= 1 .* got 0"):
+    with refuses("groups must be one int >= 1, got 0"):
         interpodil_conv2d(x, torch.zeros(3, 2, 3, 3), groups=0)
-    with refuses("groups .* divide the 3 output channels, got 2"):
+    with refuses("divide the channels, got 2 for 4 in and 3 out"):
         interpodil_conv2d(x, torch.zeros(3, 2, 3, 3), groups=2)
     with refuses("input must have 6 channels, got 4"):
         interpodil_conv2d(x, torch.zeros(6, 2, 3, 3), groups=3)

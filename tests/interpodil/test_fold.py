@@ -187,3 +187,17 @@ def test_a_folded_model_has_the_keys_of_the_plain_one(where):
     convert(model, where, learn_tent=True)
     assert list(model.state_dict()) != keys
     assert list(fold(model).state_dict()) == keys
+
+
+def test_what_a_subclass_or_a_given_forward_does_is_not_lost():
+    class Doubled(InterpodilConv2d):
+        def forward(self, input):
+            return 2 * super().forward(input)
+
+    model = nn.Sequential(Doubled(2, 3))
+    with pytest.raises(ValueError, match="folding would lose what a subclass does, got 0, Doubled"):
+        fold(model)
+    given = nn.Sequential(InterpodilConv2d(2, 3))
+    given[0].forward = torch.relu
+    with pytest.raises(ValueError, match="folding would lose the forward that 0 was given"):
+        fold(given)

@@ -43,6 +43,7 @@ def test_takes_its_channels_from_a_state_dict():
     torch.testing.assert_close(lazy(input), layer(input))
 
 
-def test_refuses_a_tent_per_channel_before_it_knows_the_channels():
-    with pytest.raises(ValueError, match="learn_tent='channel' needs to know the input's channels"):
-        interpodil.LazyInterpodilConv2d(4, 3, learn_tent="channel")
+@pytest.mark.parametrize("tent", [{"learn_tent": "channel"}, {"tent": torch.ones(5, 3, 3)}])
+def test_refuses_a_tent_per_channel_before_it_knows_the_channels(tent):
+    with pytest.raises(ValueError, match="one tent per channel needs to know the input's channels"):
+        interpodil.LazyInterpodilConv2d(4, 3, **tent)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from interpodil import (
     InterpodilConv1d,
@@ -190,3 +191,32 @@ def test_a_plain_checkpoint_fills_a_layer_on_the_meta_device():
 
     expected = profile_tent((2, 2), "gaussian").float()
     torch.testing.assert_close(layer.tent.detach(), expected)
+
+
+def test_a_forward_pass_builds_no_constants():
+    """Which would be a transfer to the GPU in each."""
+    made = []
+
+    class Watch(TorchFunctionMode):
+        def __torch_function__(self, function, types, args=(), kwargs=None):
+            if function is torch.tensor:
+                made.append(args)
+            return function(*args, **(kwargs or {}))
+
+    x = torch.randn(1, 20, 9, 9)
+    settings = [{}, {"growth": 5}, {"fade": 3}, {"learn_tent": True}]
+    settings += [{"learn_tent": True, "growth": 5}, {"learn_tent": "channel", "fade": 3}]
+    layers = [InterpodilConv2d(20, 3, padding=1, **setting) for setting in settings]
+    with Watch():
+        for layer in layers:
+            layer(x).sum().backward()
+    assert not made
+
+
+def test_other_weights_of_less_precision_build_no_constants_either():
+    layer = InterpodilConv2d(2, 3, growth=5)
+    weights = {name: value.bfloat16() for name, value in layer.named_parameters()}
+    x = torch.randn(1, 2, 9, 9)
+    output = torch.func.functional_call(layer, weights, x.bfloat16())
+    assert output.dtype == torch.bfloat16
+    torch.testing.assert_close(output.float(), layer(x), rtol=0.05, atol=0.05)

@@ -52,7 +52,7 @@ def test_repr_names_what_conv2d_does_not_have():
     [
         "conv",
         "conversion.convert",
-        "conversion.fold",
+        "conversion.folding",
         "decay",
         "expansion",
         "functional",
@@ -61,7 +61,7 @@ def test_repr_names_what_conv2d_does_not_have():
         "init.lsuv",
         "lazy",
         "spread",
-        "tent",
+        "tents",
     ],
 )
 def test_docstring_examples(name):

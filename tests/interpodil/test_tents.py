@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.func import grad, vmap
 
+import interpodil
 from interpodil import (
     InterpodilConv1d,
     InterpodilConv2d,
@@ -162,3 +163,26 @@ def test_vmap_in_one_and_three_dimensions(random_tensor, assert_near, dims):
         return CONVOLUTIONS[dims](x, weight, padding=1, edge=edge)
 
     assert_near(vmap(convolution)(edges), torch.stack([convolution(edge) for edge in edges]))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_products_of_lines_are_separable_in_their_own_precision(dtype):
+    line = torch.tensor([0.3, 1, 0.3], dtype=dtype)
+    tent = torch.outer(line, line)
+    assert InterpodilConv2d(2, 3, tent=tent, algorithm="axis_first").algorithm == "axis_first"
+    tent[0, 0] += 0.01
+    with pytest.raises(ValueError, match="needs a tent that is the product of one line per axis"):
+        InterpodilConv2d(2, 3, tent=tent, algorithm="axis_first")
+
+
+def test_function_and_module_agree_on_what_is_separable(random_tensor):
+    settings = {"edge": 0.3333333333, "corner": 0.1111111111, "algorithm": "axis_first"}
+    layer = InterpodilConv2d(2, 3, dtype=torch.float64, bias=False, **settings)
+    x = random_tensor(1, 2, 9, 9)
+    torch.testing.assert_close(layer(x), interpodil_conv2d(x, layer.weight, **settings))
+
+
+def test_gain_of_a_tent_per_channel_takes_its_channels_from_the_tent():
+    tents = torch.stack([interpodil.tent((2, 2), edge, edge**2) for edge in (0.0, 0.5)])
+    squares = [interpodil.expansion_gain(edge=edge, corner=edge**2) ** 2 for edge in (0.0, 0.5)]
+    assert interpodil.expansion_gain(tent=tents) == pytest.approx((sum(squares) / 2) ** 0.5)

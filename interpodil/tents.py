@@ -7,7 +7,11 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from interpodil.per_axis import number
+
 Profile = Literal["linear", "cosine", "gaussian"]
+# Coefficients that people write out, such as 0.3333333333 and 0.1111111111, are products too.
+SEPARABLE_WITHIN = 1e-9
 
 
 def tent(
@@ -55,10 +59,10 @@ def tent(
     """
     if min(dilation) < 1:
         raise ValueError(f"dilation must be >= 1, got {dilation!r}")
-    check_coefficients(edge, corner)
-    like = next((v for v in (edge, corner) if isinstance(v, Tensor)), None)
-    device = torch.device("cpu") if like is None else like.device
-    dtype = torch.float64 if like is None else like.dtype
+    edge, corner = _coefficient(edge, "edge"), _coefficient(corner, "corner")
+    tensors = [value for value in (edge, corner) if isinstance(value, Tensor)]
+    device = tensors[0].device if tensors else torch.device("cpu")
+    dtype = torch.promote_types(tensors[0].dtype, tensors[-1].dtype) if tensors else torch.float64
     knots = [1.0, edge, corner, edge * corner]
     surface = torch.zeros((), dtype=dtype, device=device)
     for halves in itertools.product((0, 1), repeat=len(dilation)):
@@ -114,7 +118,7 @@ def make_tent(
     edge: float | Tensor,
     corner: float | Tensor,
     given: str | Tensor | None,
-    channels: int,
+    channels: int | None = None,
 ) -> Tensor:
     """Return the tent that a layer's arguments ask for.
 
@@ -123,7 +127,8 @@ def make_tent(
         edge: the edge coefficient.
         corner: the corner coefficient.
         given: a profile's name or the tent itself, instead of the coefficients.
-        channels: channels of the input, for a tent per channel.
+        channels: channels of the input, of which a tensor may hold a tent each; ``None`` for any
+            number.
 
     Shape:
         - Output: :math:`(2 d_0 - 1, \\ldots)`, or :math:`(channels, 2 d_0 - 1, \\ldots)`
@@ -143,23 +148,17 @@ def make_tent(
         return profile_tent(dilation, given)  # type: ignore[arg-type]
     if not isinstance(given, Tensor):
         raise ValueError(f"tent must be a profile's name or a tensor, got {given!r}")
+    if not given.is_floating_point():
+        raise ValueError(f"tent must be of a floating dtype, got {given.dtype}")
     shape = tuple(2 * d - 1 for d in dilation)
-    if tuple(given.shape) not in (shape, (channels, *shape)):
+    first = len(given) if channels is None and given.dim() else channels
+    if tuple(given.shape) not in (shape, (first, *shape)):
+        each = ", ".join(map(str, ("in_channels" if channels is None else channels, *shape)))
         raise ValueError(
-            f"tent must have shape {shape} for a dilation of {dilation}, or "
-            f"{(channels, *shape)} for one tent per channel, got {tuple(given.shape)}"
+            f"tent must have shape {shape} for a dilation of {dilation}, or ({each}) for one tent "
+            f"per channel, got {tuple(given.shape)}"
         )
     return given
-
-
-def check_coefficients(edge: float | Tensor, corner: float | Tensor) -> None:
-    """Raise a :class:`ValueError` for a number that is not finite, a tensor that is no scalar."""
-    for name, value in (("edge", edge), ("corner", corner)):
-        if isinstance(value, Tensor):
-            if value.dim():
-                raise ValueError(f"{name} must have no axes, got shape {tuple(value.shape)}")
-        elif not -math.inf < value < math.inf:
-            raise ValueError(f"{name} must be finite, got {value!r}")
 
 
 def check_tent(surface: Tensor, dims: int) -> None:
@@ -172,14 +171,26 @@ def check_tent(surface: Tensor, dims: int) -> None:
             raise ValueError(f"tent must be 1 at its centre, got {centre!r}")
 
 
-def is_separable(surface: Tensor, dims: int) -> bool:
-    """Tell whether a tent shared by all channels is the product of its axes' lines."""
+def are_separable(edge: float, corner: float) -> bool:
+    """Tell whether a tent with these coefficients is the product of its axes' lines."""
+    return abs(corner - edge * edge) <= SEPARABLE_WITHIN * max(1.0, abs(corner))
+
+
+def is_separable(surface: Tensor, dims: int, rounding: float = 0.0) -> bool:
+    """Tell whether a tent shared by all channels is the product of its axes' lines.
+
+    Args:
+        surface: the tent.
+        dims: number of spatial axes.
+        rounding: how finely the tent's numbers are known, their dtype's ``eps``.
+    """
     if surface.dim() != dims:
         return False
+    within = max(SEPARABLE_WITHIN, 4 * rounding)
     product = torch.ones((), dtype=surface.dtype, device=surface.device)
     for axis in range(dims):
         product = product[..., None] * axis_line(surface, axis)
-    return bool(torch.allclose(product, surface, rtol=1e-12, atol=1e-12))
+    return bool(torch.allclose(product, surface, rtol=within, atol=within))
 
 
 def axis_line(surface: Tensor, axis: int) -> Tensor:
@@ -188,6 +199,17 @@ def axis_line(surface: Tensor, axis: int) -> Tensor:
         if other != axis:
             surface = surface.select(other, surface.shape[other] // 2)
     return surface
+
+
+def _coefficient(value: float | Tensor, name: str) -> float | Tensor:
+    if not isinstance(value, Tensor):
+        return number(value, name)
+    if value.dim() or not value.is_floating_point():
+        raise ValueError(
+            f"{name} must be a number or a floating tensor without axes, got shape "
+            f"{tuple(value.shape)} of {value.dtype}"
+        )
+    return value
 
 
 def _knot_weights(dilation: int, half: int) -> list[float]:

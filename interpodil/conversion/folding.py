@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.lazy import LazyModuleMixin
+from torch.nn.utils.parametrize import is_parametrized
 
-from interpodil.conversion.convertible import InterpodilConv
+from interpodil.conversion.convertible import LAYERS, InterpodilConv
 from interpodil.conversion.replacement import hooks_of, names_of_modules, replace_modules
 from interpodil.conversion.where import ConvNd
 from interpodil.padding import padding_sides
@@ -39,8 +40,8 @@ def fold(module: nn.Module) -> nn.Module:
         layers is returned as it is.
 
     Raises:
-        ValueError: if a layer has forward or backward hooks, which would be lost, or is lazy.
-            Nothing is changed then.
+        ValueError: if a layer has forward or backward hooks or a forward of its own, or is of a
+            subclass, which would be lost; or if it is lazy. Nothing is changed then.
 
     Example::
 
@@ -56,6 +57,13 @@ def fold(module: nn.Module) -> nn.Module:
     for layer, name in layers.items():
         if isinstance(layer, LazyModuleMixin):
             raise ValueError(f"folding needs weights, got {name or 'a layer'}, which is lazy")
+        if type(layer) not in LAYERS.values() and not is_parametrized(layer):
+            raise ValueError(
+                f"folding would lose what a subclass does, got {name or 'the layer'}, "
+                f"{type(layer).__name__}"
+            )
+        if "forward" in vars(layer):
+            raise ValueError(f"folding would lose the forward that {name or 'the layer'} was given")
         if hooks := hooks_of(layer):
             raise ValueError(
                 f"folding would lose the hooks of {name or 'the layer'}, remove them first, "
