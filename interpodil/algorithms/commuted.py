@@ -25,8 +25,9 @@ from interpodil.layout import is_channels_last, to_channels_last
 from interpodil.padding import split_padding
 from interpodil.tent_filter import tent_filter
 
-# Filtering the output's gradient pays while its channels are at most so many times the input's.
-MOST_OUTPUT_CHANNELS = 2
+# Up to as many output channels as input channels, this takes the time of autograd's own backward
+# pass and less memory; beyond, more of both (docs/layer.md).
+MOST_OUTPUT_CHANNELS = 1
 
 
 class Commuted(torch.autograd.Function):
