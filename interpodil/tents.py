@@ -34,9 +34,9 @@ def tent(
     linear interpolation for every dilation, ``corner=edge**2`` a separable tent, and for a
     dilation of 2 ``edge=corner=0`` leaves the taps alone.
 
-    Low-pass filters of this shape appear as blur-pool in Zhang 2019, "Making Convolutional
-    Networks Shift-Invariant Again", and as the smoothing of dilated convolutions in Wang & Ji
-    2018, "Smoothed Dilated Convolutions for Improved Dense Prediction".
+    A low-pass filter of this shape is the blur-pool of Zhang 2019, "Making Convolutional Networks
+    Shift-Invariant Again"; Wang & Ji 2018, "Smoothed Dilated Convolutions for Improved Dense
+    Prediction", learn a filter of this size before a dilated convolution.
 
     Args:
         dilation: pixels between neighbouring taps, per axis.
