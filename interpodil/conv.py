@@ -279,8 +279,8 @@ class _InterpodilConvNd(nn.Module):
         return [f"placement_{axis}" for axis in range(self.dims)]
 
     def _places_tents(self) -> bool:
-        """Whether the layer is computed from tents as placed."""
-        return not self._spread.uniform or self._algorithm == "expanded"
+        """Whether the layer may be computed from tents as placed, which on one axis are small."""
+        return not self._spread.uniform or self._algorithm == "expanded" or self.dims == 1
 
     def _constants(self, like: Tensor) -> dict[str, Tensor | None]:
         """What the layer is computed with, each number rounded once to the dtype of ``like``.

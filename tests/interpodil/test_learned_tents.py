@@ -207,9 +207,11 @@ def test_a_forward_pass_builds_no_constants():
     settings = [{}, {"growth": 5}, {"fade": 3}, {"learn_tent": True}]
     settings += [{"learn_tent": True, "growth": 5}, {"learn_tent": "channel", "fade": 3}]
     layers = [InterpodilConv2d(20, 3, padding=1, **setting) for setting in settings]
+    line = InterpodilConv1d(2, 3)
     with Watch():
         for layer in layers:
             layer(x).sum().backward()
+        line(torch.randn(1, 2, 20)).sum().backward()
     assert not made
 
 
