@@ -43,7 +43,7 @@ bench-choice: $(READY)  ## Measure what the layer's choice of algorithms rests o
 	@$(BIN)/python -m benchmarks.choice $(ARGS)
 
 .PHONY: figures
-figures: $(READY)  ## Draw the pictures of the layer's page
+figures: $(READY)  ## Draw the pictures of the layer's page into docs/images (ARGS=FOLDER for elsewhere)
 	@$(BIN)/python -m docs.figures $(ARGS)
 
 .PHONY: lint

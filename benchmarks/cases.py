@@ -126,3 +126,15 @@ LAYOUT_CASES = tuple(
     )
     for channels in (3, 8, 16, 64)
 )
+
+SIDE_CASES = tuple(
+    Case(batch, inputs, (size, size), outputs, memory_format, algorithm="tent_first")
+    for memory_format in (CHANNELS_LAST, CONTIGUOUS)
+    for batch, inputs, size, outputs in (
+        (16, 128, 28, 4),
+        (16, 256, 28, 64),
+        (16, 128, 28, 64),
+        (16, 128, 28, 128),
+        (4, 128, 112, 32),
+    )
+)

@@ -8,12 +8,13 @@ from typing import get_args
 from torch import nn
 
 from benchmarks.candidates import PLAIN, Candidate
-from benchmarks.cases import ALGORITHM_CASES, BACKWARD_CASES, LAYOUT_CASES, Case
+from benchmarks.cases import ALGORITHM_CASES, BACKWARD_CASES, LAYOUT_CASES, SIDE_CASES, Case
 from benchmarks.switches import exchanged
 from interpodil.algorithms import Algorithm
 
 AS_IS = "as is"
 COMMUTED, AUTOGRAD = "commuted", "autograd"
+FILTER_FIRST, FILTER_LAST = "filter first", "filter last"
 NEVER, INPUT_BACK, OUTPUT_BACK = "never", "FEW_CHANNELS 1000", "FEW_CHANNELS 0"
 
 
@@ -70,6 +71,17 @@ def _backward_passes(case: Case) -> list[Candidate]:
     ]
 
 
+def _sides(case: Case) -> list[Candidate]:
+    """The tent on the input's side and on the output's."""
+    constant = "INPUTS_PER_OUTPUT"
+    return [
+        _PLAIN,
+        Candidate(AS_IS, Case.build),
+        Candidate(FILTER_FIRST, Case.build, setting=exchanged(constant, math.inf)),
+        Candidate(FILTER_LAST, Case.build, setting=exchanged(constant, 0)),
+    ]
+
+
 def _layouts(case: Case) -> list[Candidate]:
     """No copies, a copy back of what is convolved, or one of the output."""
     return [
@@ -100,5 +112,13 @@ COMPARISONS = (
         AS_IS,
         LAYOUT_CASES,
         _layouts,
+    ),
+    Comparison(
+        "side",
+        "the tent before the base convolution, or after it",
+        AS_IS,
+        SIDE_CASES,
+        _sides,
+        (FILTER_LAST, FILTER_FIRST),
     ),
 )

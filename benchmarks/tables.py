@@ -17,20 +17,18 @@ PIPE_WIDTH = 250
 
 
 def make_console() -> Console:
-    """A console for stdout that breaks no table's lines in files and pipes."""
+    """A console for stdout that breaks and cuts no table, which terminals may wrap."""
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
+    wide = console.is_terminal and console.width >= PIPE_WIDTH
+    return console if wide else Console(highlight=False, width=PIPE_WIDTH)
 
 
 def print_plain(console: Console, content: RenderableType) -> None:
-    """Print; in a file or pipe without the spaces that fill a table's lines."""
-    if console.is_terminal:
-        console.print(content)
-        return
+    """Print without the spaces that fill a table's lines."""
     with console.capture() as captured:
         console.print(content)
     for line in captured.get().splitlines():
-        console.print(line.rstrip(), markup=False, soft_wrap=True)
+        console.out(line.rstrip(), highlight=False)
 
 
 def make_table(title: str) -> Table:

@@ -43,7 +43,7 @@ def raw_from_tent(
     outside = around[around.abs() >= 1]
     if outside.numel():
         raise ValueError(
-            f"a learned tent must lie between -1 and 1 but for its centre, got "
+            f"a learned tent must lie strictly between -1 and 1 but for its centre, got "
             f"{outside[0].item()!r}"
         )
     raw = around.atanh()

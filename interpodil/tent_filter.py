@@ -12,6 +12,7 @@ def tent_filter(
     tents: Sequence[Tensor],
     stride: tuple[int, ...],
     padding: tuple[int, ...],
+    bias: Tensor | None = None,
 ) -> Tensor:
     r"""Filter every channel of a batch with a tent.
 
@@ -21,6 +22,7 @@ def tent_filter(
             the product of, one per axis, which are then applied one after the other.
         stride: stride per axis.
         padding: zeros padded on both sides per axis.
+        bias: what to add to every channel, of shape :math:`(C)`.
 
     Shape:
         - input: :math:`(N, C, H, W)`
@@ -32,7 +34,7 @@ def tent_filter(
     if len(tents) == 1:
         (tent,) = tents
         kernel = tent[:, None] if tent.dim() > dims else tent.expand(channels, 1, *tent.shape)
-        return convolve(input, _like(kernel, input), None, stride, padding, 1, channels)
+        return convolve(input, _like(kernel, input), bias, stride, padding, 1, channels)
     for axis, line in enumerate(tents):
         shape = [1] * dims
         shape[axis] = -1
@@ -40,7 +42,8 @@ def tent_filter(
         steps = tuple(s if other == axis else 1 for other, s in enumerate(stride))
         pads = tuple(p if other == axis else 0 for other, p in enumerate(padding))
         kernel = kernel.expand(channels, 1, *kernel.shape)
-        input = convolve(input, kernel, None, steps, pads, 1, channels)
+        last = bias if axis == dims - 1 else None
+        input = convolve(input, kernel, last, steps, pads, 1, channels)
     return input
 
 

@@ -19,6 +19,7 @@ IMAGES = Path(__file__).parents[1] / "images"
 
 def main() -> None:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else IMAGES
+    folder.mkdir(parents=True, exist_ok=True)
     for name, draw in PICTURES.items():
         save(draw(), folder / name)
 

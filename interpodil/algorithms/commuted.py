@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
+from interpodil.algorithms.filter_last import filter_last, filters_last
 from interpodil.convolution import Convolution, convolve
 from interpodil.filters import Filters
 from interpodil.layout import is_channels_last, to_channels_last
@@ -64,6 +65,7 @@ class Commuted(torch.autograd.Function):
         weight: Tensor,
         bias: Tensor | None,
         convolution: Convolution,
+        filters: Filters,
         tents: list[Tensor],
         padding: tuple[int, ...],
         relay: bool,
@@ -75,7 +77,8 @@ class Commuted(torch.autograd.Function):
             dtype = torch.get_autocast_dtype(device_type)
             input, weight = _autocast(input, dtype), _autocast(weight, dtype)
             bias = None if bias is None else _autocast(bias, dtype)
-        steps = _Steps(convolution.spread.dilation, convolution.groups, padding, relay)
+        last = filters_last(input, weight, convolution, filters)
+        steps = _Steps(convolution.spread.dilation, convolution.groups, padding, relay, last)
         return Commuted.apply(input, weight, bias, steps, *tents)
 
     @staticmethod
@@ -127,12 +130,18 @@ class _Steps:
     """The forward computation and its adjoint, for given arguments of the convolution."""
 
     def __init__(
-        self, dilation: tuple[int, ...], groups: int, padding: tuple[int, ...], relay: bool
+        self,
+        dilation: tuple[int, ...],
+        groups: int,
+        padding: tuple[int, ...],
+        relay: bool,
+        last: bool,
     ) -> None:
         self.dilation = dilation
         self.groups = groups
         self.padding = padding
         self.relay = relay
+        self.last = last
 
     def __call__(
         self,
@@ -142,6 +151,10 @@ class _Steps:
         tents: Sequence[Tensor],
         padding: tuple[int, ...],
     ) -> Tensor:
+        if self.last:
+            return filter_last(
+                input, weight, bias, tents, self.dilation, self.groups, padding, self.relay
+            )
         outer, inner = split_padding(padding, self.dilation)
         if self.relay:
             input = to_channels_last(input)

@@ -14,6 +14,9 @@ Prediction".
 
 Padding comes first, then both steps without any: the filtered input is not zero just outside the
 border.
+
+At stride 1 the two steps may change places. The filter then has the output's channels to go over
+instead of the input's, and the convolution a border of :math:`d - 1` pixels more.
 """
 
 import math
@@ -21,6 +24,7 @@ import math
 from torch import Tensor
 
 from interpodil.algorithms.commuted import Commuted
+from interpodil.algorithms.filter_last import filter_last, filters_last
 from interpodil.convolution import Convolution, convolve
 from interpodil.filters import Filters
 from interpodil.layout import FEW_CHANNELS, laid_out_like, relayout, to_channels_last
@@ -43,7 +47,11 @@ def tent_first(
     tents = filters.lines() if separate else [filters.tent]
     relay = relayout(padded, weight)
     if Commuted.applies(padded, weight, convolution, filters, padding):
-        return Commuted.run(padded, weight, bias, convolution, tents, padding, relay)
+        return Commuted.run(padded, weight, bias, convolution, filters, tents, padding, relay)
+    if filters_last(padded, weight, convolution, filters):
+        return filter_last(
+            padded, weight, bias, tents, spread.dilation, convolution.groups, padding, relay
+        )
     steps = tuple(math.gcd(s, d) for s, d in zip(convolution.stride, spread.dilation, strict=True))
     outer, inner = split_padding(padding, spread.dilation, steps)
     if relay:

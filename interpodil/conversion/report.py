@@ -46,6 +46,9 @@ class Conversion:
     skipped: tuple[Skip, ...]
     without_optimizer: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def __str__(self) -> str:
         total = len(self.changed) + len(self.skipped)
         sizes = [

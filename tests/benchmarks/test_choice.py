@@ -19,13 +19,14 @@ from benchmarks.timing import FORWARD, MODES, STEP
 from interpodil import layout
 from interpodil.algorithms import commuted
 
-ALGORITHMS, BACKWARD, LAYOUT = COMPARISONS
+ALGORITHMS, BACKWARD, LAYOUT, SIDE = COMPARISONS
 CPU = torch.device("cpu")
 MEASURED = (
     Case(16, 128, (28, 28), 128, "channels_last", stride=2, groups=128),
     Case(4, 16, (16, 24, 24), 32, "contiguous", growth=5),
     Case(16, 128, (28, 28), 32, "contiguous", algorithm="tent_first"),
     Case(8, 3, (56, 56), 64, "contiguous", stride=2, algorithm="tent_first"),
+    Case(16, 128, (28, 28), 4, "channels_last", algorithm="tent_first"),
 )
 
 
@@ -59,7 +60,7 @@ def test_ends_well_and_prints_two_tables_per_comparison(quick_run):
 
 
 def test_the_file_holds_each_candidate_that_applies_and_what_was_decided(quick_run):
-    strided, cropped, backward, laid_out = [
+    strided, cropped, backward, laid_out, side = [
         case for entry in quick_run[1]["comparisons"] for case in entry["cases"]
     ]
     named = ["expanded", "tent_first", "separable_tent", "axis_first"]
@@ -67,7 +68,8 @@ def test_the_file_holds_each_candidate_that_applies_and_what_was_decided(quick_r
     assert list(cropped["candidates"]) == ["plain", "auto", "expanded", "axis_first"]
     assert list(backward["candidates"]) == ["plain", "as is", "autograd", "commuted"]
     assert laid_out["input_requires_grad"] is False
-    for case in (strided, cropped, backward, laid_out):
+    assert list(side["candidates"]) == ["plain", "as is", "filter first", "filter last"]
+    for case in (strided, cropped, backward, laid_out, side):
         for mode in MODES:
             made = case["decisions"][mode]
             assert {made["fastest"], *made["chosen"]} <= {*case["candidates"]} - {"plain"}
@@ -94,6 +96,15 @@ def test_both_backward_passes_are_measured_whatever_the_package_decides():
         assert operations[COMMUTED] != operations[AUTOGRAD]
         assert operations[AS_IS] in (operations[COMMUTED], operations[AUTOGRAD])
     assert commuted.MOST_OUTPUT_CHANNELS not in (0, float("inf"))
+
+
+def test_both_sides_are_measured_whatever_the_package_decides():
+    for outputs in (1, 32):
+        case = Case(2, 4, (12, 12), outputs, "contiguous", algorithm="tent_first")
+        operations = make_operations(case, SIDE, FORWARD)
+        first, last = (operations[name] for name in SIDE.alternatives(operations))
+        assert first != last
+        assert operations[AS_IS] == (last if outputs == 1 else first)
 
 
 def test_each_layout_is_measured_whatever_the_package_decides():
