@@ -51,4 +51,4 @@ def filter_last(
     convolved = laid_out_like(convolved, input)
     none, once = (0,) * len(padding), (1,) * len(padding)
     output = tent_filter(convolved, tents, once, none, bias)
-    return output.contiguous() if relay else output
+    return output.contiguous() if relay else laid_out_like(output, convolved)
