@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from interpodil.expansion import place
-from interpodil.spread import Spread
+from interpodil.spread import Spread, canonical_window
 from interpodil.tents import axis_line
 
 
@@ -68,5 +68,5 @@ class Filters:
 
     def _pixel_of_first_tap(self, axis: int) -> int:
         spread = self.spread
-        window = spread.dilation[axis] * (spread.kernel_size[axis] - 1) + 1
+        window = canonical_window(spread.kernel_size[axis], spread.dilation[axis])
         return (spread.effective_size[axis] - window) // 2

@@ -85,7 +85,7 @@ class Commuted(torch.autograd.Function):
     def forward(
         input: Tensor, weight: Tensor, bias: Tensor | None, steps: "_Steps", *tents: Tensor
     ) -> Tensor:
-        return steps(input, weight, bias, tents, steps.padding)
+        return steps(input, weight, bias, tents)
 
     @staticmethod
     def setup_context(ctx: FunctionCtx, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -118,9 +118,9 @@ class Commuted(torch.autograd.Function):
         steps: _Steps = ctx.steps
         parts = []
         if input_tangent is not None:
-            parts.append(steps(input_tangent, weight, None, tents, steps.padding))
+            parts.append(steps(input_tangent, weight, None, tents))
         if weight_tangent is not None:
-            parts.append(steps(input, weight_tangent, None, tents, steps.padding))
+            parts.append(steps(input, weight_tangent, None, tents))
         if bias_tangent is not None:
             parts.append(bias_tangent.reshape(-1, *(1 for _ in steps.dilation)))
         return sum(parts[1:], parts[0])
@@ -149,13 +149,12 @@ class _Steps:
         weight: Tensor,
         bias: Tensor | None,
         tents: Sequence[Tensor],
-        padding: tuple[int, ...],
     ) -> Tensor:
         if self.last:
             return filter_last(
-                input, weight, bias, tents, self.dilation, self.groups, padding, self.relay
+                input, weight, bias, tents, self.dilation, self.groups, self.padding, self.relay
             )
-        outer, inner = split_padding(padding, self.dilation)
+        outer, inner = split_padding(self.padding, self.dilation)
         if self.relay:
             input = to_channels_last(input)
         filtered = tent_filter(input, tents, (1,) * len(outer), outer)

@@ -35,8 +35,8 @@ def dirac_(layer: InterpodilConv) -> InterpodilConv:
 
     Raises:
         ValueError: if it is no such layer or a lazy one, an axis has an even number of taps, which
-            have no centre, the sum of the tent
-            is zero, or the weight is computed from others (parametrized). Nothing is changed then.
+            have no centre, the sum of the tent is zero, or the weight is computed from others
+            (parametrized). Nothing is changed then.
 
     Example::
 
