@@ -1,0 +1,122 @@
+"""A worker's process, as every engine runs it: here, in a Ray actor, or in a SLURM job."""
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+#: Batch systems send these to all processes of a job; a worker shall not die of them.
+_NOT_FOR_WORKERS = (signal.SIGUSR1, signal.SIGUSR2)
+_KILL_SECONDS = 10.0
+
+
+class WorkerProcess:
+    """A worker that was started, with what it writes passed on.
+
+    It sits in a process group of its own, so that Ctrl-C reaches this process alone; and its
+    standard input is a pipe whose other end is here, so that it sees when this process is gone.
+    Start it from a thread that lives as long as the worker shall: to the kernel, that thread's end
+    is the parent's.
+
+    Args:
+        command: to run.
+        environment: what is added to this process's own.
+        say: called with each line that the worker writes, from another thread.
+
+    Attributes:
+        pid: the process's number.
+        last_words: the last line it wrote, if any.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        say: Callable[[str], None],
+    ) -> None:
+        self.last_words = ""
+        self._say = say
+        with block_signals():
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                process_group=0,
+                env={**os.environ, **environment},
+            )
+        self.pid = self._process.pid
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def poll(self) -> int | None:
+        """Its exit status once it has ended and all it wrote was passed on; ``None`` before."""
+        if self._process.returncode is None:
+            # Not reaped yet, so its number, the group's too, is nobody else's.
+            if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+                return None
+            self._signal_group(signal.SIGKILL)
+            self._process.wait()
+            self._close()
+        return self._process.returncode
+
+    def stop(self) -> None:
+        """Ask it to stop, by SIGTERM."""
+        if self._process.returncode is None:
+            os.kill(self.pid, signal.SIGTERM)
+
+    def close_input(self) -> None:
+        """Ask it to stop as if its parent were gone; asking twice does no harm."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+
+    def kill(self) -> bool:
+        """End it and its children at once, also where it is suspended, and wait for that.
+
+        Returns:
+            Whether it is gone; not where the kernel holds it, as in an input that hangs.
+        """
+        if self._process.returncode is None:
+            self._signal_group(signal.SIGKILL)
+            try:
+                self._process.wait(_KILL_SECONDS)
+            except subprocess.TimeoutExpired:
+                return False
+            self._close()
+        return True
+
+    def _signal_group(self, number: signal.Signals) -> None:
+        try:
+            os.killpg(self.pid, number)
+        except ProcessLookupError:
+            pass
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.strip():
+                self.last_words = line.strip()
+                self._say(line.rstrip())
+
+    def _close(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        # The pipe ends with the group, unless a child that left the group holds it open.
+        self._reader.join(timeout=5)
+        self._process.stdin.close()
+        if not self._reader.is_alive():
+            self._process.stdout.close()
+
+
+@contextmanager
+def block_signals() -> Iterator[None]:
+    """Hold back the signals that are not for workers; a process started here never gets them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _NOT_FOR_WORKERS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
