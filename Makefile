@@ -57,10 +57,10 @@ format: $(READY)  ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# One environment serves every target, so the small bench and docs extras are locked as well.
+# One environment serves every target, so all the extras are locked.
 .PHONY: lock
 lock: $(READY)  ## Write requirements.lock anew from pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --extra bench --extra docs \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras \
 	  --generate-hashes --no-header --no-annotate --no-emit-index-url pyproject.toml --output-file requirements.lock
 
 .PHONY: setup
