@@ -1,14 +1,40 @@
 """What can go wrong with a storage, told in one line."""
 
+import re
+
 import sqlalchemy.exc
 from optuna.exceptions import StorageInternalError
+
+from storage.disconnects import database_error, passes, sqlstate
 
 
 class StorageError(Exception):
     """A storage cannot be used as asked; the message names it, the reason and the remedy."""
 
 
-# What SQLite says -> what a person can do about it.
+class ClaimLost(Exception):
+    """A claim was given back, since its worker was taken for dead."""
+
+
+_NO_ENTRY = "the server does not let this user in from this host: add a line to its pg_hba.conf"
+_NO_PASSWORD = "the server refuses this user with this password: correct them in the URL"
+_NO_ROLE = "the server has no such user: correct it in the URL, or make it with createuser"
+_NO_DATABASE = "the server has no such database: make it with createdb, or correct the URL"
+_CROWDED = "the server has no connection left: raise its max_connections, or run fewer workers"
+
+# PostgreSQL's codes (https://www.postgresql.org/docs/current/errcodes-appendix.html), which are the
+# same in every language of the server -> what a person can do about it.
+_CODES = {
+    "28000": _NO_ENTRY,
+    "28P01": _NO_PASSWORD,
+    "3D000": _NO_DATABASE,
+    "53100": "the server's disk is full: free some space there; what was stored before is kept",
+    "53300": _CROWDED,
+    "25006": "the server takes no changes (a standby?): name the primary server in the URL",
+    "42501": "this user lacks a right there: let the database's owner GRANT it ({said})",
+}
+
+# What SQLite says, or PostgreSQL while a connection is made -> what a person can do about it.
 _REMEDIES = (
     ("readonly", "it is read-only: change its permissions, or name another with --storage"),
     ("is full", "the disk is full: free some space; what was stored before is kept"),
@@ -17,7 +43,15 @@ _REMEDIES = (
     ("not a database", "it is not a SQLite database: name another with --storage"),
     ("malformed", "it is damaged: restore a copy, or name another with --storage"),
     ("unable to open", "it cannot be opened: check that its folder exists and can be written"),
+    ("password authentication failed", _NO_PASSWORD),
+    ("no password supplied", "the server asks for a password: give it in the URL, or ~/.pgpass"),
+    ("no pg_hba.conf entry|authentication failed", _NO_ENTRY),
+    ('role ".*" does not exist', _NO_ROLE),
+    ('database ".*" does not exist', _NO_DATABASE),
+    ("too many (clients|connections)|connection slots are reserved", _CROWDED),
 )
+
+_AWAY = "the server does not answer: see that it runs and can be reached from here ({said})"
 
 
 def explain(error: BaseException, where: str) -> StorageError | None:
@@ -31,18 +65,24 @@ def explain(error: BaseException, where: str) -> StorageError | None:
         The error to show, or ``None`` where ``error`` is not about the database's state: that is
         a programming error and keeps its traceback.
     """
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, sqlalchemy.exc.DBAPIError):
-        cause = cause.__cause__ or cause.__context__
+    cause = database_error(error)
     if cause is None:
         return None
     said = " ".join(str(cause.orig).split())
+    remedy = _remedy(cause, said)
+    return None if remedy is None else StorageError(f"{where}: {remedy.replace('{said}', said)}")
+
+
+def _remedy(cause: sqlalchemy.exc.DBAPIError, said: str) -> str | None:
+    code = sqlstate(cause)
+    if code in _CODES:
+        return _CODES[code]
     for symptom, remedy in _REMEDIES:
-        if symptom in said.lower():
-            return StorageError(f"{where}: {remedy}")
-    if isinstance(cause, sqlalchemy.exc.OperationalError):
-        return StorageError(f"{where}: {said}")
-    return None
+        if re.search(symptom, said, re.IGNORECASE):
+            return remedy
+    if passes(cause):
+        return _AWAY
+    return "{said}" if isinstance(cause, sqlalchemy.exc.OperationalError) else None
 
 
 DATABASE_ERRORS = (sqlalchemy.exc.DBAPIError, StorageInternalError)

@@ -1,0 +1,103 @@
+"""PostgreSQL: how it is connected to, and a look before the first use."""
+
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy import Connection, text
+from sqlalchemy.engine import URL
+from sqlalchemy.pool import NullPool
+
+from storage.errors import DATABASE_ERRORS, StorageError, explain
+from storage.url import show_url
+
+#: The oldest release that is not refused.
+OLDEST_RELEASE = 12
+
+#: A session that holds locks and says nothing for so long is ended, and its transaction undone: its
+#: process is suspended, or its machine is gone, and all others would wait for it.
+IDLE_TRANSACTION_SECONDS = 30
+
+_CONNECT_ARGUMENTS = {
+    "application_name": "sweeps",
+    "client_encoding": "utf8",
+    "connect_timeout": 10,
+    # A server that is gone without a word is noticed within a minute.
+    "keepalives": 1,
+    "keepalives_idle": 20,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 50_000,
+    "options": f"-c idle_in_transaction_session_timeout={IDLE_TRANSACTION_SECONDS}s",
+}
+
+
+def engine_settings(url: URL) -> dict[str, Any]:
+    """What SQLAlchemy needs to know to stay connected to a server; the URL's own settings win."""
+    given = {
+        name: value for name, value in _CONNECT_ARGUMENTS.items() if name not in url.query
+    }
+    # A worker has two threads that call; more connections are made when they are needed.
+    return {"connect_args": given, "pool_pre_ping": True, "pool_size": 2, "max_overflow": 20}
+
+
+def check(url: URL, *, must_exist: bool) -> None:
+    """See whether a database can be used as a storage, without changing it.
+
+    Args:
+        url: where it is.
+        must_exist: refuse one that holds no storage yet.
+
+    Raises:
+        StorageError: it cannot be reached or used; the message says why, in one line.
+    """
+    where = show_url(url)
+    settings = {"connect_args": engine_settings(url)["connect_args"], "poolclass": NullPool}
+    try:
+        with sqlalchemy.create_engine(url, **settings).connect() as connection:
+            _check_release(connection, where)
+            _check_tables(connection, where, must_exist)
+    except DATABASE_ERRORS as error:
+        raise explain(error, where) or error from None
+
+
+def _check_release(connection: Connection, where: str) -> None:
+    release = connection.dialect.server_version_info
+    assert release is not None
+    if release < (OLDEST_RELEASE,):
+        raise StorageError(
+            f"{where}: is PostgreSQL {release[0]}, older than {OLDEST_RELEASE}; use a newer server"
+        )
+
+
+def _check_tables(connection: Connection, where: str, must_exist: bool) -> None:
+    if connection.execute(text("SHOW transaction_read_only")).scalar_one() == "on":
+        raise StorageError(
+            f"{where}: the server takes no changes (a standby?); name the primary server in the URL"
+        )
+    schema, may_create, role, theirs, ours = connection.execute(
+        text(
+            "SELECT current_schema(), has_schema_privilege(current_schema(), 'CREATE'),"
+            " current_user, to_regclass('studies'), to_regclass('version_info')"
+        )
+    ).one()
+    if theirs is not None and ours is None:
+        raise StorageError(
+            f"{where}: is the database of another program (its table studies is not Optuna's); "
+            "make one for sweeps with createdb"
+        )
+    if ours is not None:
+        return
+    if must_exist:
+        raise StorageError(
+            f"{where}: no such storage; `sweeps run` makes one there, --storage names another"
+        )
+    if schema is None:
+        raise StorageError(
+            f"{where}: has no schema that {role} may use; let its owner CREATE SCHEMA "
+            f"AUTHORIZATION {role}"
+        )
+    if not may_create:
+        raise StorageError(
+            f"{where}: {role} may not make tables there; let the database's owner GRANT CREATE ON "
+            f"SCHEMA {schema} TO {role}"
+        )
