@@ -1,0 +1,80 @@
+"""The headers that every answer carries."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+# An answer without a policy of its own is not meant to be shown: should a browser do so all the
+# same (a file that a trial left, an error), nothing in it is run, loaded or sent.
+_CLOSED = "default-src 'none'; sandbox; frame-ancestors 'none'"
+
+_ALWAYS = {
+    "X-Content-Type-Options": "nosniff",
+    # Not "no-referrer": browsers then leave the origin out of the login form, too.
+    "Referrer-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+
+#: Kinds of artifacts that are passed on as what they claim to be; none can hold a program.
+_HARMLESS = ("image/", "audio/", "video/", "model/")
+_HARMLESS_TEXT = ("text/plain", "text/csv", "application/json", "application/jsonl")
+
+
+def with_headers(app: "WSGIApplication") -> "WSGIApplication":
+    """The application with answers that browsers keep to themselves."""
+
+    def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            return start_response(status, _completed(path, headers), exc_info)
+
+        return app(environ, start)
+
+    return answer
+
+
+def _completed(path: str, given: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    # optuna-dashboard lets every site read artifacts.
+    headers = [pair for pair in given if not pair[0].lower().startswith("access-control-")]
+    is_artifact = path.startswith("/artifacts/")
+    if is_artifact:
+        headers = [_as_artifact(pair) for pair in headers]
+        headers.append(("Content-Disposition", "attachment"))
+    present = {name.lower() for name, _ in headers}
+    # The page's script is asked for again only when it has changed.
+    fresh = "private, no-cache" if path.startswith("/static/") else "no-store"
+    for name, value in {**_ALWAYS, "Cache-Control": fresh}.items():
+        if name.lower() not in present:
+            headers.append((name, value))
+    if "content-security-policy" not in present or is_artifact:
+        headers.append(("Content-Security-Policy", _CLOSED))
+    else:
+        headers = [_unframed(pair) for pair in headers]
+    return headers
+
+
+def _as_artifact(header: tuple[str, str]) -> tuple[str, str]:
+    """The header of an artifact, where a script or page is told as mere bytes.
+
+    The dashboard's policy takes scripts from this server: an artifact must not pass for one.
+    """
+    name, value = header
+    if name.lower() != "content-type":
+        return header
+    kind = value.partition(";")[0].strip().lower()
+    if kind in _HARMLESS_TEXT:
+        return (name, f"{kind}; charset=utf-8")
+    return (name, kind if kind.startswith(_HARMLESS) else "application/octet-stream")
+
+
+def _unframed(header: tuple[str, str]) -> tuple[str, str]:
+    """A page's own policy, and that no other page may hold it in a frame or redirect its links."""
+    name, value = header
+    if name.lower() != "content-security-policy" or "frame-ancestors" in value:
+        return header
+    return (name, f"{value}; base-uri 'self'; form-action 'self'; frame-ancestors 'none'")
