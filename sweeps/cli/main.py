@@ -7,7 +7,8 @@ from types import FrameType
 
 import click
 
-from sweeps.errors import Stopped, SweepsError
+from sweeps.errors import Stopped
+from sweeps.mistakes import in_words
 
 _COMMANDS = ("run", "worker", "status", "export", "train", "data", "dashboard")
 
@@ -58,14 +59,10 @@ def main() -> None:
 
 def _tell(error: Exception) -> int:
     """Show a person's mistake or an accident in one line; a programming error keeps its trace."""
-    told: Exception | None = error if isinstance(error, SweepsError) else None
-    if told is None and "storage" in sys.modules:
-        from storage import StorageError, explain
-
-        told = error if isinstance(error, StorageError) else explain(error, "the storage")
+    told = in_words(error)
     if told is None:
         raise error
-    for line in str(told).splitlines():
+    for line in told.splitlines():
         click.echo(f"sweeps: {line}", err=True)
     return 1
 

@@ -3,12 +3,24 @@
 import os
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 
 from sweeps.cli.console import quieten_optuna, results_console
-from sweeps.cli.options import DEFAULT_STORAGE, data_dir_option, option, storage_option
+from sweeps.cli.options import (
+    DEFAULT_STORAGE,
+    checkpoint_dir_option,
+    checkpoint_seconds_option,
+    data_dir_option,
+    option,
+    storage_option,
+)
+from sweeps.cli.reports import report_options
+
+if TYPE_CHECKING:
+    from sweeps.reports import Reports
 
 
 @click.command("run")
@@ -26,6 +38,9 @@ from sweeps.cli.options import DEFAULT_STORAGE, data_dir_option, option, storage
     help="Start no trial after so long, in place of the spec's budget.minutes.",
 )
 @data_dir_option
+@checkpoint_dir_option
+@checkpoint_seconds_option
+@report_options
 def command(
     spec: str,
     study: str | None,
@@ -36,6 +51,9 @@ def command(
     trials: int | None,
     timeout: float | None,
     data_dir: Path,
+    checkpoint_dir: Path | None,
+    checkpoint_seconds: float,
+    reports: "Reports",
 ) -> None:
     """Run a sweep, or go on with it.
 
@@ -45,11 +63,11 @@ def command(
     from storage import open_study, parse_url, show_url
     from sweeps.devices import available_cores, count_gpus, plan_slots
     from sweeps.errors import SweepsError
-    from sweeps.progress import last_reason, read_progress
+    from sweeps.progress import read_progress
     from sweeps.run import prepare_sweep, run_workers
     from sweeps.spec import load_spec
     from sweeps.summary import print_summary
-    from sweeps.views import make_view
+    from sweeps.views import no_trial_worked
 
     quieten_optuna()
     loaded = load_spec(spec)
@@ -67,13 +85,20 @@ def command(
         console.print(text, markup=False, highlight=False, soft_wrap=not console.is_terminal)
 
     sweep = prepare_sweep(
-        loaded, storage_url=storage, name=study, data_dir=data_dir.absolute(), say=say
+        loaded,
+        storage_url=storage,
+        name=study,
+        data_dir=data_dir.absolute(),
+        checkpoint_dir=None if checkpoint_dir is None else checkpoint_dir.absolute(),
+        checkpoint_seconds=checkpoint_seconds,
+        say=say,
     )
     name = sweep.study.study_name
     progress = read_progress(sweep.storage, sweep.study)
     where = show_url(parse_url(storage))
     if progress.is_done:
         say(f"{name} has {progress.finished} trials, all it shall have; more: --trials N")
+        reports.nothing_to_do(progress)
     else:
         data = sweep.dataset
         say(
@@ -81,11 +106,11 @@ def command(
             f"{data.name} ({data.size} x {data.size} pixels), {len(slots)} workers on "
             f"{', '.join(dict.fromkeys(slot.device for slot in slots))}, results in {where}"
         )
-        progress = run_workers(sweep, slots, make_view(console))
+        progress = run_workers(sweep, slots, reports.view(console, progress))
     print_summary(results_console(), progress, where)
     if progress.best is None:
         if progress.outcomes["failed"]:
-            raise SweepsError(f"{name}: no trial worked; the last: {last_reason(progress)}")
+            raise SweepsError(f"{name}: {no_trial_worked(progress)}")
         return
     newest = open_study(sweep.storage).study_name == name
     click.echo("\nNext:")

@@ -1,7 +1,19 @@
-"""What a person sees while a sweep runs: a live table on a terminal, plain lines elsewhere."""
+"""What is told of a sweep while it runs: a live table, plain lines, or JSON lines."""
 
-from sweeps.views.live import LiveView
-from sweeps.views.plain import PlainView
-from sweeps.views.view import View, make_view
+from sweeps.views.events import Event, NewBest, SweepEnded, ended, no_trial_worked, why_ended
+from sweeps.views.json_log import JsonLog
+from sweeps.views.make import make_view
+from sweeps.views.view import EventView, View
 
-__all__ = ["LiveView", "PlainView", "View", "make_view"]
+__all__ = [
+    "Event",
+    "EventView",
+    "JsonLog",
+    "NewBest",
+    "SweepEnded",
+    "View",
+    "ended",
+    "make_view",
+    "no_trial_worked",
+    "why_ended",
+]

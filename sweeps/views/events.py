@@ -1,90 +1,332 @@
-"""What happened between two looks at a study, a line each."""
+"""What happens in a sweep: the one source of what the views show, log and send."""
 
-import time
+import math
+import signal
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Literal, TypedDict
 
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
-from storage import CONFIGURATION, REASON
-from sweeps.progress import Progress, outcome_of
+from storage import CONFIGURATION, OVERRIDES
+from sweeps.errors import Stopped
+from sweeps.mistakes import in_words
+from sweeps.progress import Progress, last_reason
+
+Ending = Literal["finished", "time_is_up", "stopped", "failed"]
 
 
-class Events:
-    """Tells trials that started and ended since the last look.
+class Best(TypedDict):
+    """The best trial: its number, its value, and the settings that gave it."""
 
-    Args:
-        starts: whether starts are told, or ends alone.
+    trial: int
+    value: float
+    configuration: str | None
+    params: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event(ABC):
+    """Something that happened.
+
+    Attributes:
+        study: where; ``None`` where no study is known yet.
+        time: when it was seen.
     """
 
-    def __init__(self, *, starts: bool) -> None:
-        self._starts = starts
-        self._states: dict[int, TrialState] | None = None
+    name: ClassVar[str]
 
-    def since_last(self, progress: Progress) -> list[str]:
-        """The lines for what happened; on the first look nothing has."""
-        states = {trial.number: trial.state for trial in progress.trials}
-        lines = []
-        if self._states is not None:
-            for trial in progress.trials:
-                before = self._states.get(trial.number, TrialState.WAITING)
-                if before is trial.state:
-                    continue
-                if trial.state.is_finished():
-                    lines.append(_end_line(progress, trial))
-                elif trial.state is TrialState.RUNNING and self._starts:
-                    lines.append(_start_line(trial))
-        self._states = states
-        return lines
+    study: str | None
+    time: datetime = field(default_factory=lambda: datetime.now(UTC))
 
+    @abstractmethod
+    def sentence(self) -> str:
+        """It in plain words."""
 
-def clock(seconds: float) -> str:
-    """A duration as ``3:07`` or ``1:02:03``."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    def as_dict(self) -> dict[str, Any]:
+        """It as plain values that JSON has: no NaN, and the time in ISO 8601."""
+        own = {item.name: plain(getattr(self, item.name)) for item in fields(self)}
+        del own["study"], own["time"]
+        return {
+            "time": iso_time(self.time),
+            "event": self.name,
+            "study": self.study,
+            **own,
+            "text": self.sentence(),
+        }
 
 
-def seconds_to_go(progress: Progress) -> float | None:
-    """How long the rest of the budget will take, judged by the trials so far."""
-    if progress.target is None or not progress.workers:
-        return None
-    durations = [
-        trial.duration.total_seconds()
-        for trial in progress.trials
-        if trial.duration is not None and outcome_of(trial) in ("completed", "pruned", "diverged")
-    ]
-    if not durations:
-        return None
-    mean = sum(durations) / len(durations)
-    now = time.time()
-    under_way = [
-        now - trial.datetime_start.timestamp()
-        for trial in progress.trials
-        if trial.state is TrialState.RUNNING and trial.datetime_start is not None
-    ]
-    left = (progress.target - progress.finished) * mean - sum(min(s, mean) for s in under_way)
-    return max(left, 0.0) / len(progress.workers)
+@dataclass(frozen=True, kw_only=True)
+class SweepStarted(Event):
+    name = "sweep_started"
+
+    metric: str
+    direction: str
+    finished: int
+    target: int | None
+
+    def sentence(self) -> str:
+        total = "any number of" if self.target is None else self.target
+        return f"{self.study} started: {self.finished} of {total} trials done"
 
 
-def best_words(progress: Progress) -> str:
-    """The best so far, as ``best 0.5120 in trial 7``."""
+@dataclass(frozen=True, kw_only=True)
+class WorkerStarted(Event):
+    name = "worker_started"
+
+    worker: str
+    host: str
+    pid: int
+    device: str
+
+    def sentence(self) -> str:
+        return f"{self.worker} started on {self.device} of {self.host}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerEnded(Event):
+    """A worker is gone; ``trial`` is what it was at when it was last seen."""
+
+    name = "worker_ended"
+
+    worker: str
+    host: str
+    pid: int
+    device: str
+    trial: int | None
+
+    def sentence(self) -> str:
+        return f"{self.worker} ended"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialStarted(Event):
+    name = "trial_started"
+
+    trial: int
+    configuration: str | None
+    worker: str | None
+    retry_of: int | None
+
+    def sentence(self) -> str:
+        return f"trial {self.trial} started" + self.what()
+
+    def what(self) -> str:
+        """What is tried, and whether it is again, as the end of a line."""
+        again = "" if self.retry_of is None else f" (again, after trial {self.retry_of})"
+        return (f": {self.configuration}" if self.configuration else "") + again
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochEnded(Event):
+    name = "epoch_ended"
+
+    trial: int
+    epoch: int
+    metric: str
+    value: float | None
+
+    def sentence(self) -> str:
+        value = "not finite" if self.value is None else f"{self.value:.4f}"
+        return f"trial {self.trial} epoch {self.epoch}: {self.metric} {value}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialEnded(Event):
+    """A trial ended.
+
+    Attributes:
+        value: of the metric in its last epoch; ``None`` where there is none or it was not finite.
+        queued_again: whether another trial stands in for this one.
+        finished, target: how far the study is.
+    """
+
+    name = "trial_ended"
+
+    trial: int
+    outcome: str
+    metric: str
+    value: float | None
+    epochs: int
+    seconds: float | None
+    reason: str | None
+    configuration: str | None
+    params: dict[str, Any]
+    worker: str | None
+    retry_of: int | None
+    queued_again: bool
+    finished: int
+    target: int | None
+
+    def sentence(self) -> str:
+        result = self.result()
+        named = f" ({self.configuration})" if self.configuration else ""
+        outcome = self.outcome.replace("_", " ")
+        return f"trial {self.trial} {outcome}" + (f": {result}" if result else "") + named
+
+    def result(self) -> str:
+        """What it reached, or why it did not."""
+        if self.outcome in ("completed", "pruned") and self.value is not None:
+            epochs = "epoch" if self.epochs == 1 else "epochs"
+            return f"{self.metric} {self.value:.4f} after {self.epochs} {epochs}"
+        return self.reason or ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewBest(Event):
+    """A trial beat all before it; ``previous`` is the best value until then."""
+
+    name = "new_best"
+
+    trial: int
+    metric: str
+    value: float
+    previous: float | None
+    configuration: str | None
+    params: dict[str, Any]
+
+    def sentence(self) -> str:
+        named = f" ({self.configuration})" if self.configuration else ""
+        before = "" if self.previous is None else f", before {self.previous:.4f}"
+        return (
+            f"{self.study}: trial {self.trial}{named} is the best so far, "
+            f"{self.metric} {self.value:.4f}{before}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message(Event):
+    name = "message"
+
+    text: str
+
+    def sentence(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepEnded(Event):
+    """The sweep is over; the study may be gone on with.
+
+    Attributes:
+        how: ``finished``: it has all its trials; ``time_is_up``; ``stopped`` by a signal;
+            ``failed``.
+        reason: why it was stopped or failed.
+        seconds: how long it took.
+        The others are ``None`` where it ended before its study was found.
+    """
+
+    name = "sweep_ended"
+
+    how: Ending
+    reason: str | None
+    metric: str | None = None
+    finished: int | None = None
+    target: int | None = None
+    outcomes: Mapping[str, int] | None = None
+    best: Best | None = None
+    seconds: float | None = None
+
+    def sentence(self) -> str:
+        study = self.study or "the sweep"
+        if self.how == "failed":
+            return f"{study} failed: {self.reason}"
+        words = {"finished": "is finished", "time_is_up": "is out of time", "stopped": "stopped"}
+        parts = [f"{study} {words[self.how]}"]
+        if self.finished is not None:
+            total = "" if self.target is None else f" of {self.target}"
+            parts[0] += f": {self.finished}{total} trials"
+            parts.append(_best_words(self.metric, self.best))
+        return ", ".join(parts)
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it: numbers that are not finite are ``None``."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value if isinstance(value, str | int | None) else str(value)
+
+
+def iso_time(time: datetime) -> str:
+    """A moment as ``2026-01-31T12:00:00.000Z``."""
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def best_of(progress: Progress) -> Best | None:
+    """The best trial of a study, if one is complete."""
     if progress.best is None:
-        return "no trial complete yet"
-    return f"best {progress.best.values[0]:.4f} in trial {progress.best.number}"
+        return None
+    return Best(
+        trial=progress.best.number,
+        value=progress.best.values[0],
+        configuration=progress.best.user_attrs.get(CONFIGURATION),
+        params=params_of(progress.best),
+    )
 
 
-def _start_line(trial: FrozenTrial) -> str:
-    configuration = trial.user_attrs.get(CONFIGURATION)
-    return f"trial {trial.number:>3} started" + (f": {configuration}" if configuration else "")
+def params_of(trial: FrozenTrial) -> dict[str, Any]:
+    """What was set for a trial: what it was given, and what the sampler picked."""
+    return {**trial.user_attrs.get(OVERRIDES, {}), **trial.params}
 
 
-def _end_line(progress: Progress, trial: FrozenTrial) -> str:
-    outcome = outcome_of(trial)
-    line = f"trial {trial.number:>3} {outcome:<9}"
-    if outcome in ("completed", "pruned") and trial.intermediate_values:
-        step = max(trial.intermediate_values)
-        value = trial.intermediate_values[step]
-        line += f" {progress.metric} {value:.4f} after {step} {'epoch' if step == 1 else 'epochs'}"
-    elif REASON in trial.user_attrs:
-        line += f" {trial.user_attrs[REASON]}"
-    configuration = trial.user_attrs.get(CONFIGURATION)
-    return f"{line}  ({configuration})" if configuration else line
+def ended(
+    progress: Progress, error: BaseException | None, *, limited: bool, seconds: float
+) -> SweepEnded:
+    """How a sweep ended.
+
+    Args:
+        progress: where its study stands.
+        error: what ended it; ``None`` where it ran to its end.
+        limited: whether it had a time limit.
+        seconds: how long it took.
+    """
+    how, reason = why_ended(error)
+    # What still runs then is another process's, which also sees it through.
+    covered = progress.target is not None and (
+        progress.finished + progress.running >= progress.target
+    )
+    if error is None and progress.best is None and progress.outcomes["failed"]:
+        how, reason = "failed", no_trial_worked(progress)
+    elif error is None and not covered:
+        how, reason = ("time_is_up", None) if limited else ("stopped", "its workers ended")
+    return SweepEnded(
+        study=progress.study_name,
+        how=how,
+        reason=reason,
+        metric=progress.metric,
+        finished=progress.finished,
+        target=progress.target,
+        outcomes=dict(progress.outcomes),
+        best=best_of(progress),
+        seconds=round(seconds, 1),
+    )
+
+
+def why_ended(error: BaseException | None) -> tuple[Ending, str | None]:
+    """How a sweep ended, by the error that ended it, and the reason in words."""
+    if error is None:
+        return "finished", None
+    if isinstance(error, Stopped):
+        return "stopped", signal.Signals(error.signal).name
+    if isinstance(error, KeyboardInterrupt):
+        return "stopped", "SIGINT"
+    first_line = next(iter(str(error).splitlines()), "")
+    return "failed", in_words(error) or f"{type(error).__name__}: {first_line}"
+
+
+def no_trial_worked(progress: Progress) -> str:
+    """What is wrong with a study that has failed trials and no complete one."""
+    return f"no trial worked; the last: {last_reason(progress)}"
+
+
+def _best_words(metric: str | None, best: Best | None) -> str:
+    if best is None:
+        return "none complete"
+    named = f" ({best['configuration']})" if best["configuration"] else ""
+    return f"best {metric} {best['value']:.4f} in trial {best['trial']}{named}"

@@ -2,41 +2,36 @@
 
 import threading
 import time
-from types import TracebackType
 from typing import Self
 
 from rich.console import Console
 
 from sweeps.progress import Progress
-from sweeps.views.events import Events, best_words, clock
+from sweeps.views.events import Event, TrialEnded, TrialStarted
+from sweeps.views.trial_lines import ended_line, started_line
+from sweeps.views.view import EventView
+from sweeps.views.words import best_words, clock, count_trials
 
 
-class PlainView:
+class PlainView(EventView):
     """Writes a line when a trial starts or ends, and nothing in between."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, progress: Progress) -> None:
+        super().__init__(progress)
         self._console = console
-        self._events = Events(starts=True)
         self._start = time.monotonic()
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         self._start = time.monotonic()
-        return self
+        return super().__enter__()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return None
-
-    def update(self, progress: Progress, seconds_left: float | None) -> None:
-        total = "" if progress.target is None else f"/{progress.target}"
-        for line in self._events.since_last(progress):
-            done = f"  [{progress.finished}{total} trials, {best_words(progress)}]"
-            self.say(line if " started" in line else line + done)
+    def show(self, event: Event) -> None:
+        if isinstance(event, TrialStarted):
+            self.say(started_line(event))
+        elif isinstance(event, TrialEnded):
+            progress = self._changes.progress
+            self.say(f"{ended_line(event)}  [{count_trials(progress)}, {best_words(progress)}]")
 
     def say(self, text: str) -> None:
         with self._lock:

@@ -1,11 +1,12 @@
-"""The interface of the views, and the choice between them."""
+"""The interface of the views, and what those share that tell events."""
 
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Protocol, Self
 
-from rich.console import Console
-
 from sweeps.progress import Progress
+from sweeps.views.changes import Changes
+from sweeps.views.events import Event
 
 
 class View(Protocol):
@@ -18,7 +19,8 @@ class View(Protocol):
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None: ...
+    ) -> None:
+        """End; the error tells how: ``None`` where all trials are done or no time is left."""
 
     def update(self, progress: Progress, seconds_left: float | None) -> None:
         """Show where the study stands.
@@ -32,9 +34,36 @@ class View(Protocol):
         """Show a message; may be called from any thread."""
 
 
-def make_view(console: Console) -> View:
-    """A live table where the console is a terminal, plain lines where it is not."""
-    from sweeps.views.live import LiveView
-    from sweeps.views.plain import PlainView
+class EventView(ABC):
+    """A view that is told what happens, event by event.
 
-    return LiveView(console) if console.is_terminal else PlainView(console)
+    Args:
+        progress: the study before the sweep.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self._changes = Changes(progress)
+
+    def __enter__(self) -> Self:
+        self.show(self._changes.started())
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.show(self._changes.ended(error))
+
+    def update(self, progress: Progress, seconds_left: float | None) -> None:
+        for event in self._changes.since_last(progress, seconds_left):
+            self.show(event)
+
+    @abstractmethod
+    def show(self, event: Event) -> None:
+        """Show what happened."""
+
+    @abstractmethod
+    def say(self, text: str) -> None:
+        """Show a message; may be called from any thread."""

@@ -11,7 +11,7 @@ from rich.console import Console
 from storage import claim_trial, create_study, open_storage, register_worker
 from sweeps.progress import read_progress
 from sweeps.summary import print_summary, standard_error
-from sweeps.views.events import clock, seconds_to_go
+from sweeps.views.words import clock, seconds_to_go
 
 
 @pytest.fixture

@@ -1,0 +1,80 @@
+"""Where a study stands: its workers, its budget, its best; for terminals, to be drawn anew."""
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from storage import WorkerRecord
+from sweeps.progress import Progress, count_words
+from sweeps.tables import make_table
+from sweeps.views.words import best_words, clock, count_trials, seconds_to_go
+
+# What stands above and below the workers: the head and its line, bar, footer, and some air.
+_OTHER_LINES = 8
+
+
+def standing(progress: Progress, height: int, *times: str) -> RenderableType:
+    """The workers in a table, a bar, and the best so far.
+
+    Args:
+        progress: the study.
+        height: lines on the terminal; workers that do not fit are counted.
+        times: for the end of the last line.
+    """
+    shown = progress.workers
+    if len(shown) > height - _OTHER_LINES:
+        shown = shown[: max(height - _OTHER_LINES, 1)]
+    parts: list[RenderableType] = [worker_table(progress, shown)]
+    if len(shown) < len(progress.workers):
+        parts.append(Text(f"and {len(progress.workers) - len(shown)} workers more", style="dim"))
+    words = [best_words(progress)]
+    if progress.outcomes:
+        words.append(count_words(progress))
+    parts += [_bar(progress), Text(" · ".join([*words, *times]))]
+    return Group(*parts)
+
+
+def worker_table(progress: Progress, workers: Sequence[WorkerRecord]) -> Table:
+    """Each worker's trial, epoch and metric; its host too where there are several."""
+    several = len({worker.host for worker in progress.workers}) > 1
+    table = make_table()
+    for name in ("worker", "host", "device") if several else ("worker", "device"):
+        table.add_column(name)
+    for name in ("trial", "epoch", progress.metric):
+        table.add_column(name, justify="right")
+    for worker in workers:
+        cells = [worker.name, worker.host] if several else [worker.name]
+        table.add_row(*(Text(cell) for cell in [*cells, worker.device]), *at_work(worker))
+    return table
+
+
+def at_work(worker: WorkerRecord) -> tuple[str, str, str]:
+    """A worker's trial, epoch and metric; dashes where it has none."""
+    if worker.trial_number is None:
+        return "-", "-", "-"
+    epoch = f"{worker.epoch or 0}/{worker.epochs}" if worker.epochs else "-"
+    return str(worker.trial_number), epoch, "-" if worker.value is None else f"{worker.value:.4f}"
+
+
+def time_left(progress: Progress, seconds_left: float | None) -> str | None:
+    """How long it will take, in words; ``None`` where that cannot be said."""
+    if progress.is_done:
+        return None
+    if seconds_left == 0:
+        return "time is up: the last trials run to their end"
+    to_go = seconds_to_go(progress)
+    if to_go is None:
+        return None if seconds_left is None else f"at most {clock(seconds_left)} left"
+    return f"about {clock(to_go if seconds_left is None else min(to_go, seconds_left))} left"
+
+
+def _bar(progress: Progress) -> RenderableType:
+    if progress.target is None:
+        return Text(count_trials(progress))
+    grid = Table.grid(padding=(0, 1))
+    bar = ProgressBar(total=progress.target, completed=progress.finished, width=40)
+    grid.add_row(bar, count_trials(progress))
+    return grid
