@@ -6,12 +6,15 @@ before that.
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
 
 from sweeps.errors import SweepsError
 
 _MAX_CPU_WORKERS = 4
+_CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 
 
 @dataclass(frozen=True)
@@ -21,24 +24,37 @@ class Slot:
     Attributes:
         device: ``cpu``, or ``cuda:N`` as this process counts its GPUs.
         threads: CPU threads for the worker.
+        gpu_share: the part of the GPU that is the worker's; 0 on a CPU.
     """
 
     device: str
     threads: int
+    gpu_share: float = 0.0
 
 
 def available_cores() -> int:
-    """CPU cores that this process may use."""
+    """CPU cores that this process may use, a container's limit on their time included."""
+    cores = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        cores = len(os.sched_getaffinity(0))
+    try:
+        quota, period = _CPU_LIMIT.read_text().split()
+        return max(1, min(cores, int(quota) // int(period)))
+    except (OSError, ValueError):
+        # No such limit, which is told as "max".
+        return cores
 
 
 def count_gpus() -> int:
-    """GPUs that torch sees."""
+    """GPUs, or parts of GPUs, of which a worker can have one."""
     import torch
 
-    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not torch.cuda.is_available():
+        return 0
+    visible = _visible_gpus(os.environ) or []
+    # A process sees no more than one MIG instance, even where it was given several.
+    instances = sum(name.startswith("MIG-") for name in visible)
+    return max(torch.cuda.device_count(), instances)
 
 
 def plan_slots(
@@ -54,6 +70,9 @@ def plan_slots(
         workers_per_gpu: how many share a GPU.
         gpus, cores: what the machine has.
 
+    Returns:
+        The slots. All cores are shared out, so that workers do not wait for each other's threads.
+
     Raises:
         SweepsError: a device is misspelt or does not exist.
     """
@@ -66,7 +85,9 @@ def plan_slots(
         if workers is not None:
             places = [places[i % len(places)] for i in range(workers)]
     threads = max(1, cores // len(places))
-    return [Slot(device=place, threads=threads) for place in places]
+    return [
+        Slot(place, threads, 0.0 if place == "cpu" else 1 / places.count(place)) for place in places
+    ]
 
 
 def _parse_devices(devices: str, gpus: int) -> list[str]:
@@ -108,7 +129,7 @@ def take_device(device: str, threads: int) -> str:
     os.environ["OMP_NUM_THREADS"] = str(threads)
     if device == "auto":
         return "cuda" if count_gpus() else "cpu"
-    os.environ["CUDA_VISIBLE_DEVICES"] = _visible_as(device, os.environ)
+    os.environ["CUDA_VISIBLE_DEVICES"] = visible_as([device], os.environ)
     if device == "cpu":
         return "cpu"
     if count_gpus() != 1:
@@ -116,13 +137,27 @@ def take_device(device: str, threads: int) -> str:
     return "cuda"
 
 
-def _visible_as(device: str, environment: Mapping[str, str]) -> str:
-    """What ``CUDA_VISIBLE_DEVICES`` must be for a process that shall see one device alone."""
-    if device == "cpu":
-        return ""
-    index = int(device.removeprefix("cuda:"))
-    visible = [name for name in environment.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
-    if not visible:
-        return str(index)
+def visible_as(devices: Sequence[str], environment: Mapping[str, str]) -> str:
+    """What ``CUDA_VISIBLE_DEVICES`` must be for a process that shall see these devices alone.
+
+    Args:
+        devices: ``cpu``, or ``cuda:N`` as the process counts that has this environment.
+        environment: where the variable may be set already: to numbers, or to names of GPUs
+            (``GPU-...``) or of parts of them (``MIG-...``).
+    """
+    indices = [int(device.removeprefix("cuda:")) for device in devices if device != "cpu"]
+    visible = _visible_gpus(environment)
+    if visible is None:
+        return ",".join(str(index) for index in indices)
     # A GPU outside of what is visible stays invisible.
-    return visible[index] if index < len(visible) else ""
+    return ",".join(visible[index] for index in indices if index < len(visible))
+
+
+def _visible_gpus(environment: Mapping[str, str]) -> list[str] | None:
+    """The GPUs that the environment names; ``None`` where all are visible."""
+    value = environment.get("CUDA_VISIBLE_DEVICES")
+    if value is None:
+        return None
+    names = [name.strip() for name in value.split(",")]
+    # CUDA reads up to the first that cannot be one; so an empty value shows none.
+    return list(takewhile(lambda name: name and not name.startswith("-"), names))

@@ -1,16 +1,17 @@
 """Engines: how the workers of a run are started, watched and stopped."""
 
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from typing import Any
 
-from sweeps.devices import Slot
+from sweeps.devices import Slot, available_cores, count_gpus, plan_slots
 from sweeps.engines.engine import Engine, WorkerExit, WorkerPlan
 from sweeps.errors import SweepsError
 
 #: The names that ``--engine`` takes.
 ENGINES = ("local", "ray", "slurm")
 
-__all__ = ["ENGINES", "Engine", "WorkerExit", "WorkerPlan", "make_engine"]
+__all__ = ["ENGINES", "Engine", "WorkerExit", "WorkerPlan", "find_slots", "make_engine"]
 
 
 def make_engine(
@@ -25,9 +26,10 @@ def make_engine(
     Args:
         name: one of ``ENGINES``.
         plan: what the workers are to do.
-        slots: a worker each.
+        slots: a worker each, as from :func:`find_slots`.
         say: called with each line that a worker writes, from any thread.
-        settings: what this engine takes beside that.
+        settings: what this engine takes beside that. Ray: ``address``. SLURM: ``settings``,
+            ``cluster``.
 
     Raises:
         SweepsError: its extra is not installed, or there is no such engine.
@@ -35,5 +37,67 @@ def make_engine(
     if name == "local":
         from sweeps.engines.local import LocalEngine
 
-        return LocalEngine(plan, slots, say)
+        return LocalEngine(plan, slots, say, **settings)
+    if name == "ray":
+        _check_extra("ray")
+        from sweeps.engines.ray import RayEngine
+
+        return RayEngine(plan, slots, say, **settings)
+    if name == "slurm":
+        _check_extra("slurm")
+        from sweeps.engines.slurm import SlurmEngine
+
+        return SlurmEngine(plan, slots, say, **settings)
     raise SweepsError(f"--engine {name}: use one of {', '.join(ENGINES)}")
+
+
+def find_slots(
+    name: str,
+    devices: str,
+    workers: int | None,
+    workers_per_gpu: int,
+    *,
+    storage_url: str,
+    **settings: Any,
+) -> list[Slot]:
+    """Where an engine's workers will be: on this machine, a cluster's hosts, or in SLURM's jobs.
+
+    Args:
+        name: one of ``ENGINES``.
+        devices, workers, workers_per_gpu: as a person asked for them.
+        storage_url: where the study is, to be reached from there.
+        settings: as for :func:`make_engine`.
+
+    Raises:
+        SweepsError: there are no such devices, or the storage cannot be reached from there.
+    """
+    if name == "ray" and settings.get("address") is not None:
+        _check_extra("ray")
+        from sweeps.engines.ray import count_hosts, plan_cluster
+
+        slots = plan_cluster(settings["address"], devices, workers, workers_per_gpu)
+        if count_hosts() > 1:
+            _check_shared(name, storage_url)
+        return slots
+    if name == "slurm":
+        _check_extra("slurm")
+        from sweeps.engines.slurm import job_slots
+
+        if settings.get("cluster") != "local":
+            _check_shared(name, storage_url)
+        return job_slots(devices, workers, workers_per_gpu, settings.get("settings") or {})
+    return plan_slots(devices, workers, workers_per_gpu, gpus=count_gpus(), cores=available_cores())
+
+
+def _check_extra(name: str) -> None:
+    module = {"ray": "ray", "slurm": "submitit"}[name]
+    if find_spec(module) is None:
+        raise SweepsError(f"--engine {name} needs the extra: pip install 'interpodil[{name}]'")
+
+
+def _check_shared(name: str, storage_url: str) -> None:
+    if "://" not in storage_url or storage_url.startswith("sqlite"):
+        raise SweepsError(
+            f"--engine {name}: workers on several hosts cannot share a SQLite file; "
+            "use --storage postgresql://..."
+        )

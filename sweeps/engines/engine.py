@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from sweeps.checkpoints import DEFAULT_SECONDS
 from sweeps.devices import Slot
 
 
@@ -18,6 +19,7 @@ class WorkerPlan:
         storage_url: where the study is, valid from every host and working directory.
         data_dir: where the datasets are, absolute.
         checkpoint_dir: where unfinished trials are kept, absolute.
+        checkpoint_seconds: between two checkpoints of a trial.
         ends_at: no trial is started after this, in seconds since 1970; ``None`` for no limit.
     """
 
@@ -26,6 +28,7 @@ class WorkerPlan:
     data_dir: Path
     checkpoint_dir: Path
     ends_at: float | None
+    checkpoint_seconds: float = DEFAULT_SECONDS
 
     def command(self, name: str, slot: Slot) -> list[str]:
         """The command line of a worker, to be run with :meth:`environment` added.
@@ -39,6 +42,7 @@ class WorkerPlan:
         """
         command = [sys.executable, "-m", "sweeps", "worker"]
         command += ["--data-dir", str(self.data_dir), "--checkpoint-dir", str(self.checkpoint_dir)]
+        command += ["--checkpoint-seconds", str(self.checkpoint_seconds)]
         command += ["--name", name, "--device", slot.device, "--threads", str(slot.threads)]
         command += ["--supervised"]
         if self.ends_at is not None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sweeps.devices import Slot
 from sweeps.engines.engine import WorkerExit, WorkerPlan
-from sweeps.engines.process import WorkerProcess
+from sweeps.engines.process import KILL_SECONDS, WorkerProcess
 
 
 @dataclass
@@ -26,9 +26,7 @@ class LocalEngine:
 
     restarts_workers = False
 
-    def __init__(
-        self, plan: WorkerPlan, slots: Sequence[Slot], say: Callable[[str], None]
-    ) -> None:
+    def __init__(self, plan: WorkerPlan, slots: Sequence[Slot], say: Callable[[str], None]) -> None:
         self._plan = plan
         self._say = say
         self._seats = {f"worker-{i}": _Seat(f"worker-{i}", slot) for i, slot in enumerate(slots)}
@@ -67,12 +65,14 @@ class LocalEngine:
 
     def kill(self) -> None:
         """End all workers at once, and wait for them."""
-        for seat in self._seats.values():
-            if seat.process is None:
-                continue
-            if not seat.process.kill():
-                self._say(f"{seat.name}: process {seat.process.pid} does not end when killed")
-            seat.process = None
+        processes = {s.name: s.process for s in self._seats.values() if s.process is not None}
+        for process in processes.values():
+            process.kill()
+        for name, process in processes.items():
+            # The kernel may hold a process, as in an input from a network disk that hangs.
+            if process.wait(KILL_SECONDS) is None:
+                self._say(f"{name}: process {process.pid} was killed and does not end")
+            self._seats[name].process = None
 
     @property
     def running(self) -> int:

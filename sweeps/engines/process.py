@@ -4,12 +4,16 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 #: Batch systems send these to all processes of a job; a worker shall not die of them.
 _NOT_FOR_WORKERS = (signal.SIGUSR1, signal.SIGUSR2)
-_KILL_SECONDS = 10.0
+_WAIT_SECONDS = 0.02
+
+#: How long to wait for a process that was killed.
+KILL_SECONDS = 10.0
 
 
 class WorkerProcess:
@@ -18,7 +22,7 @@ class WorkerProcess:
     It sits in a process group of its own, so that Ctrl-C reaches this process alone; and its
     standard input is a pipe whose other end is here, so that it sees when this process is gone.
     Start it from a thread that lives as long as the worker shall: to the kernel, that thread's end
-    is the parent's.
+    is the parent's. Its methods may be called from any thread.
 
     Args:
         command: to run.
@@ -38,6 +42,8 @@ class WorkerProcess:
     ) -> None:
         self.last_words = ""
         self._say = say
+        # Held where a signal is sent, so that the number is still this process's.
+        self._lock = threading.Lock()
         with block_signals():
             self._process = subprocess.Popen(
                 command,
@@ -55,45 +61,43 @@ class WorkerProcess:
 
     def poll(self) -> int | None:
         """Its exit status once it has ended and all it wrote was passed on; ``None`` before."""
-        if self._process.returncode is None:
-            # Not reaped yet, so its number, the group's too, is nobody else's.
-            if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
-                return None
-            self._signal_group(signal.SIGKILL)
-            self._process.wait()
-            self._close()
-        return self._process.returncode
+        with self._lock:
+            if self._process.returncode is None:
+                # Not reaped yet, so its number, the group's too, is nobody else's.
+                if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+                    return None
+                self._signal_group(signal.SIGKILL)
+                self._process.wait()
+                self._close()
+            return self._process.returncode
 
     def stop(self) -> None:
         """Ask it to stop, by SIGTERM."""
-        if self._process.returncode is None:
-            os.kill(self.pid, signal.SIGTERM)
+        with self._lock:
+            if self._process.returncode is None:
+                os.kill(self.pid, signal.SIGTERM)
 
     def close_input(self) -> None:
         """Ask it to stop as if its parent were gone; asking twice does no harm."""
         assert self._process.stdin is not None
         self._process.stdin.close()
 
-    def kill(self) -> bool:
-        """End it and its children at once, also where it is suspended, and wait for that.
+    def kill(self) -> None:
+        """End it and its children at once, also where it is suspended; does not wait."""
+        with self._lock:
+            if self._process.returncode is None:
+                self._signal_group(signal.SIGKILL)
 
-        Returns:
-            Whether it is gone; not where the kernel holds it, as in an input that hangs.
-        """
-        if self._process.returncode is None:
-            self._signal_group(signal.SIGKILL)
-            try:
-                self._process.wait(_KILL_SECONDS)
-            except subprocess.TimeoutExpired:
-                return False
-            self._close()
-        return True
+    def wait(self, seconds: float) -> int | None:
+        """Its exit status; ``None`` where it has not ended after so many seconds."""
+        deadline = time.monotonic() + seconds
+        while self.poll() is None and time.monotonic() < deadline:
+            time.sleep(_WAIT_SECONDS)
+        return self.poll()
 
     def _signal_group(self, number: signal.Signals) -> None:
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self.pid, number)
-        except ProcessLookupError:
-            pass
 
     def _read(self) -> None:
         assert self._process.stdout is not None

@@ -1,0 +1,429 @@
+"""Workers as jobs of a SLURM array, through submitit.
+
+A job does not train: it runs the same worker command as every engine does. Jobs and engine meet in
+a shared folder alone.
+"""
+
+import json
+import pickle
+import secrets
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import submitit
+from submitit.helpers import DelayedSubmission
+
+from sweeps.devices import Slot
+from sweeps.engines.engine import WorkerExit, WorkerPlan
+from sweeps.engines.lease import LeaseReader, LeaseWriter
+from sweeps.engines.process import KILL_SECONDS, WorkerProcess
+from sweeps.errors import SweepsError
+
+#: How often a job starts a worker again that was killed, as by the kernel for want of memory.
+MAX_RESTARTS = 20
+#: Jobs think that the engine is gone when they hear nothing of it for so long.
+LEASE_SECONDS = 120.0
+
+_DEFAULT_MINUTES = 240
+_DEFAULT_THREADS = 4
+_MAX_TIMEOUTS = 100
+_POLL_SECONDS = 2.0
+_STATE_SECONDS = 30.0
+_RESULT_SECONDS = 15.0
+# SLURM's KillWait, between SIGTERM and SIGKILL, is half a minute unless its administrator says
+# otherwise.
+_AFTER_TERM_SECONDS = 60.0
+_STOP_SECONDS = 30.0
+_TERMINAL = {
+    *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL"),
+    *("OUT_OF_MEMORY", "TIMEOUT", "REVOKED"),
+    # As submitit's local executor calls them.
+    *("FINISHED", "INTERRUPTED"),
+}
+# What submitit's AutoExecutor takes without a prefix.
+_SHARED = {"name", "timeout_min", "mem_gb", "cpus_per_task", "gpus_per_node", "stderr_to_stdout"}
+
+
+class WorkerJob:
+    """What a job does: run a worker, and end it when SLURM or the engine says so.
+
+    Signals are handled in the main thread, which does nothing else; all the rest is in another,
+    so that a signal finds no lock held.
+
+    Args:
+        plan: what the workers are to do.
+        lease: the file by which the engine says that it lives.
+        lease_seconds: how long to wait for a sign of it.
+    """
+
+    def __init__(self, plan: WorkerPlan, lease: Path, lease_seconds: float) -> None:
+        self._plan = plan
+        self._lease = lease
+        self._lease_seconds = lease_seconds
+        self._status = 0
+        self._last_words = ""
+        self._stopping = False
+        self._killing = False
+        self._terminated = False
+        self._told = False
+        self._thread: threading.Thread | None = None
+
+    def __call__(self, name: str, slot: Slot) -> tuple[int, str]:
+        """Run a worker to its end.
+
+        Returns:
+            Its exit status and its last words.
+        """
+        signal.signal(signal.SIGTERM, self._terminate)
+        self._thread = threading.Thread(target=self._work, args=(name, slot))
+        self._thread.start()
+        try:
+            while self._thread.is_alive():
+                time.sleep(0.1)
+            deadline = time.monotonic() + _AFTER_TERM_SECONDS
+            while self._terminated and not self._told and time.monotonic() < deadline:
+                # SLURM is about to end this job. One that ended by itself is not requeued.
+                time.sleep(0.1)
+        finally:
+            self._killing = True
+        return self._status, self._last_words
+
+    def checkpoint(self, name: str, slot: Slot) -> DelayedSubmission:
+        """Stop the worker, which keeps its trial, and say what the requeued job shall do.
+
+        submitit calls it in the handler of the signal that announces preemption or the time limit.
+        """
+        self._stopping = True
+        deadline = time.monotonic() + _STOP_SECONDS
+        while self._thread is not None and self._thread.is_alive():
+            time.sleep(0.1)
+            self._killing = time.monotonic() > deadline
+        return DelayedSubmission(
+            WorkerJob(self._plan, self._lease, self._lease_seconds), name, slot
+        )
+
+    def _terminate(self, _number: int, _frame: FrameType | None) -> None:
+        """SLURM's SIGTERM: of ``scancel``, or the first of a preemption."""
+        self._terminated = True
+
+    def _work(self, name: str, slot: Slot) -> None:
+        lease = LeaseReader(self._lease, self._lease_seconds)
+        while not lease.is_beating and not self._is_to_stop(lease):
+            # The job may have waited in the queue for longer than the engine lived.
+            time.sleep(0.2)
+            lease.refresh()
+        restarts = 0
+        while not self._is_to_stop(lease):
+            self._status = self._run_worker(name, slot, lease)
+            if self._status >= 0 or self._is_to_stop(lease) or restarts == MAX_RESTARTS:
+                break
+            restarts += 1
+            print(f"{name}: was killed by signal {-self._status}; started again", flush=True)
+
+    def _run_worker(self, name: str, slot: Slot, lease: LeaseReader) -> int:
+        process = WorkerProcess(
+            self._plan.command(name, slot),
+            self._plan.environment(),
+            lambda line: print(f"{name}: {line}", flush=True),
+        )
+        asked = False
+        while (status := process.wait(0.5)) is None:
+            lease.refresh()
+            if self._is_to_stop(lease) and not asked:
+                asked = True
+                if self._terminated:
+                    # SLURM sends its SIGTERM to the worker too, to which a second says: at once.
+                    process.close_input()
+                else:
+                    process.stop()
+            if self._killing or lease.says_kill:
+                process.kill()
+        self._last_words = process.last_words
+        return status
+
+    def _is_to_stop(self, lease: LeaseReader) -> bool:
+        self._told = lease.says_stop
+        return self._stopping or self._killing or self._terminated or self._told
+
+
+@dataclass
+class _Seat:
+    name: str
+    slot: Slot
+    job: submitit.Job[tuple[int, str]] | None = None
+    cancelled: bool = False
+    read: int = 0
+    ended_at: float | None = None
+
+
+class SlurmEngine:
+    """Starts a job for every slot; SLURM starts those again that it preempts or whose node fails.
+
+    Args:
+        plan: what the workers are to do. Its ``checkpoint_dir`` is on a disk that all hosts share;
+            a folder for jobs' logs is made in it.
+        slots: a worker each.
+        say: called with each line that a worker writes.
+        settings: for the jobs, by submitit's names: ``{"partition": "gpu", "mem_gb": 16}``.
+        cluster: ``slurm``, or ``local`` for submitit's stand-in, which uses this machine.
+        lease_seconds: jobs end when they hear nothing of the engine for so long.
+    """
+
+    restarts_workers = True
+
+    def __init__(
+        self,
+        plan: WorkerPlan,
+        slots: Sequence[Slot],
+        say: Callable[[str], None],
+        *,
+        settings: Mapping[str, Any] | None = None,
+        cluster: str = "slurm",
+        lease_seconds: float = LEASE_SECONDS,
+    ) -> None:
+        self._plan = plan
+        self._say = say
+        self._settings = dict(settings or {})
+        self._cluster = cluster
+        self._lease_seconds = lease_seconds
+        self._seats = {f"worker-{i}": _Seat(f"worker-{i}", slot) for i, slot in enumerate(slots)}
+        run = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+        self._folder = plan.checkpoint_dir / "slurm-logs" / run
+        self._executor: submitit.AutoExecutor | None = None
+        self._lease: LeaseWriter | None = None
+        self._polled = self._asked = 0.0
+
+    def start(self) -> None:
+        """Submit the jobs, as one array.
+
+        Raises:
+            SweepsError: SLURM is not here, or does not take the settings.
+        """
+        # Nobody else reads it: the storage's URL is in the jobs' files.
+        self._folder.mkdir(parents=True, mode=0o700)
+        self._executor = self._make_executor()
+        self._lease = LeaseWriter(self._folder / "lease")
+        seats = list(self._seats.values())
+        for seat, job in zip(seats, self._submit(seats), strict=True):
+            seat.job = job
+        self._say(f"{len(seats)} SLURM jobs are submitted, their logs in {self._folder}")
+
+    def poll(self) -> list[WorkerExit]:
+        """The workers whose jobs ended and are not requeued; looks every two seconds."""
+        now = time.monotonic()
+        if now - self._polled < _POLL_SECONDS:
+            return []
+        self._polled = now
+        seats = [seat for seat in self._seats.values() if seat.job is not None]
+        states = self._states(seats, now)
+        exits = []
+        for seat in seats:
+            self._pass_on_lines(seat)
+            ended = self._find_exit(seat, states.get(seat.name), now)
+            if ended is not None:
+                exits.append(ended)
+                seat.job = None
+        return exits
+
+    def restart(self, name: str) -> None:
+        """Submit a job for a slot that is free."""
+        seat = self._seats[name]
+        if seat.job is not None:
+            raise ValueError(f"{name} still has its slot")
+        seat.cancelled, seat.read, seat.ended_at = False, 0, None
+        (seat.job,) = self._submit([seat])
+
+    def stop(self) -> None:
+        """Ask all workers to stop; jobs that still wait in the queue are cancelled."""
+        assert self._lease is not None
+        self._lease.stop_all()
+        for seat in self._seats.values():
+            if seat.job is not None and not seat.job.paths.stdout.exists():
+                seat.job.cancel(check=False)
+                seat.cancelled = True
+
+    def kill(self) -> None:
+        """End all jobs at once, and wait for them."""
+        if self._lease is None:
+            return
+        seats = [seat for seat in self._seats.values() if seat.job is not None]
+        self._lease.kill_all()
+        for seat in seats:
+            assert seat.job is not None
+            seat.job.cancel(check=False)
+        deadline = time.monotonic() + KILL_SECONDS
+        while seats and time.monotonic() < deadline:
+            self._asked = 0.0
+            now = time.monotonic()
+            states = self._states(seats, now)
+            seats = [s for s in seats if not _is_terminal(states.get(s.name)) and not _result(s)]
+            time.sleep(0.2 if self._cluster == "local" else _POLL_SECONDS)
+        if seats:
+            self._say(f"SLURM has not ended {len(seats)} jobs yet; it was asked to")
+        for seat in self._seats.values():
+            seat.job = None
+        self._lease.close()
+        self._lease = None
+
+    @property
+    def running(self) -> int:
+        """Workers that have not ended, or not been told of by :meth:`poll`."""
+        return sum(seat.job is not None for seat in self._seats.values())
+
+    def _make_executor(self) -> submitit.AutoExecutor:
+        slots = [seat.slot for seat in self._seats.values()]
+        settings: dict[str, Any] = {
+            "name": f"sweeps-{self._plan.study_name}",
+            "cpus_per_task": max(slot.threads for slot in slots),
+            "timeout_min": _DEFAULT_MINUTES,
+            **({"gpus_per_node": 1} if any(slot.gpu_share for slot in slots) else {}),
+            **self._settings,
+        }
+        if any(name in settings for name in ("gpus_per_task", "gres")):
+            settings.pop("gpus_per_node", None)
+        additional = {"requeue": True, **settings.pop("additional_parameters", {})}
+        named = {k if k in _SHARED else f"slurm_{k}": v for k, v in settings.items()}
+        named["slurm_additional_parameters"] = additional
+        try:
+            executor = submitit.AutoExecutor(
+                self._folder, cluster=self._cluster, slurm_max_num_timeout=_MAX_TIMEOUTS
+            )
+            executor.update_parameters(**named)
+        except (RuntimeError, NameError, ValueError, AssertionError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise SweepsError(f"--engine slurm: {reason}") from None
+        return executor
+
+    def _submit(self, seats: list[_Seat]) -> list[submitit.Job[tuple[int, str]]]:
+        assert self._executor is not None
+        job = WorkerJob(self._plan, self._folder / "lease", self._lease_seconds)
+        try:
+            return self._executor.map_array(
+                job, [seat.name for seat in seats], [seat.slot for seat in seats]
+            )
+        except submitit.core.utils.FailedSubmissionError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise SweepsError(f"--engine slurm: sbatch refused the jobs: {reason}") from None
+
+    def _states(self, seats: list[_Seat], now: float) -> dict[str, str]:
+        """What SLURM says of the jobs, asked every half minute; nothing in between."""
+        if not seats or (now - self._asked < _STATE_SECONDS and self._cluster != "local"):
+            return {}
+        self._asked = now
+        states = {}
+        for seat in seats:
+            assert seat.job is not None
+            # One question to sacct is answered for all jobs.
+            info = seat.job.get_info(mode="cache" if states else "force")
+            states[seat.name] = info.get("State") or info.get("jobState") or "UNKNOWN"
+        return states
+
+    def _find_exit(self, seat: _Seat, state: str | None, now: float) -> WorkerExit | None:
+        result = _result(seat)
+        if result is not None:
+            return WorkerExit(seat.name, *result)
+        if seat.cancelled:
+            return WorkerExit(seat.name, 0, "")
+        if _is_terminal(state) and seat.ended_at is None:
+            seat.ended_at = now
+        # The result's file may come later than the news, through a network disk's cache.
+        if seat.ended_at is None or now - seat.ended_at < _RESULT_SECONDS:
+            return None
+        assert seat.job is not None
+        words = f"SLURM ended job {seat.job.job_id}; see {seat.job.paths.stderr}"
+        return WorkerExit(seat.name, -signal.SIGKILL, words)
+
+    def _pass_on_lines(self, seat: _Seat) -> None:
+        assert seat.job is not None
+        try:
+            with seat.job.paths.stdout.open("rb") as log:
+                log.seek(seat.read)
+                text = log.read()
+        except OSError:
+            return
+        whole = text[: text.rfind(b"\n") + 1]
+        seat.read += len(whole)
+        for line in whole.decode(errors="replace").splitlines():
+            # submitit writes there too.
+            if line.startswith(f"{seat.name}: "):
+                self._say(line)
+
+
+def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
+    """Settings of jobs as they are typed.
+
+    Args:
+        pairs: ``KEY=VALUE``, the value a word, or JSON for numbers, lists and mappings.
+
+    Raises:
+        SweepsError: one has another form, or asks for more than a job of one worker has.
+    """
+    settings: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise SweepsError(f"--slurm-setting {pair}: write KEY=VALUE, as in partition=gpu")
+        try:
+            settings[name] = json.loads(value)
+        except ValueError:
+            settings[name] = value
+    for name in ("gpus_per_node", "gpus_per_task", "nodes", "tasks_per_node"):
+        if settings.get(name, 1) not in (0, 1):
+            raise SweepsError(
+                f"--slurm-setting {name}={settings[name]}: a job is one worker on one device; "
+                "for more, --workers"
+            )
+    return settings
+
+
+def job_slots(
+    devices: str, workers: int | None, workers_per_gpu: int, settings: Mapping[str, Any]
+) -> list[Slot]:
+    """A slot for each job.
+
+    Args:
+        devices: ``auto`` (a GPU where the settings ask for one), ``cpu`` or ``cuda``.
+        workers: how many.
+        workers_per_gpu: 1.
+        settings: of the jobs.
+
+    Raises:
+        SweepsError: something does not fit.
+    """
+    if workers is None:
+        raise SweepsError("--engine slurm: say how many jobs with --workers")
+    if devices not in ("auto", "cpu", "cuda"):
+        raise SweepsError(f"--devices {devices}: SLURM places the workers; use auto, cpu or cuda")
+    if workers_per_gpu > 1:
+        raise SweepsError(
+            "--workers-per-gpu: a SLURM job is one worker; parts of a GPU are asked for by "
+            "--slurm-setting gres=shard:1"
+        )
+    asked = any(settings.get(name) for name in ("gpus_per_node", "gpus_per_task", "gres"))
+    threads = int(settings.get("cpus_per_task", _DEFAULT_THREADS))
+    if devices == "cuda" or (devices == "auto" and asked):
+        return [Slot("cuda:0", threads, 1.0)] * workers
+    return [Slot("cpu", threads)] * workers
+
+
+def _result(seat: _Seat) -> tuple[int, str] | None:
+    """Exit status and last words, where the job has left them."""
+    assert seat.job is not None
+    try:
+        outcome, result = pickle.loads(seat.job.paths.result_pickle.read_bytes())
+    except (OSError, EOFError):
+        return None
+    if outcome == "success":
+        return result
+    return 1, str(result).strip().splitlines()[-1]
+
+
+def _is_terminal(state: str | None) -> bool:
+    # sacct writes "CANCELLED by 1000".
+    return state is not None and state.split()[0].rstrip("+") in _TERMINAL
