@@ -1,17 +1,22 @@
 """Where results live: a database for studies, the records of their trials, and their workers."""
 
-from storage.budget import attach_trial, claim_trial, count_claims, reclaim, release_claim
-from storage.epochs import EpochRecord, read_epochs, record_epoch
-from storage.errors import DATABASE_ERRORS, StorageError, explain
+from storage.artifacts import DatabaseArtifactStore, attach_artifact
+from storage.budget import ask, claim_trial, count_claims, reclaim, release_claim
+from storage.epochs import EpochRecord, read_epochs, report_epoch
+from storage.errors import DATABASE_ERRORS, ClaimLost, StorageError, explain
 from storage.rdb import HardenedStorage, check_storage, open_storage
 from storage.studies import create_study, open_study, study_names
+from storage.transactions import transaction
 from storage.trials import (
     CONFIGURATION,
+    DEFAULT_RETRIES,
     OUTCOME,
     OVERRIDES,
     REASON,
+    RETRIES,
+    RETRY_OF,
     Outcome,
-    abandon_trial,
+    end_trial,
     unfinished_outcome,
 )
 from storage.url import DEFAULT_URL, absolute_url, parse_url, show_url
@@ -21,6 +26,7 @@ from storage.workers import (
     beat,
     end_worker,
     list_workers,
+    living_workers,
     note_progress,
     register_worker,
 )
@@ -28,37 +34,45 @@ from storage.workers import (
 __all__ = [
     "CONFIGURATION",
     "DATABASE_ERRORS",
+    "DEFAULT_RETRIES",
     "DEFAULT_URL",
     "HEARTBEAT_SECONDS",
     "OUTCOME",
     "OVERRIDES",
     "REASON",
+    "RETRIES",
+    "RETRY_OF",
+    "ClaimLost",
+    "DatabaseArtifactStore",
     "EpochRecord",
     "HardenedStorage",
     "Outcome",
     "StorageError",
     "WorkerRecord",
-    "abandon_trial",
     "absolute_url",
-    "attach_trial",
+    "ask",
+    "attach_artifact",
     "beat",
     "check_storage",
     "claim_trial",
     "count_claims",
     "create_study",
+    "end_trial",
     "end_worker",
     "explain",
     "list_workers",
+    "living_workers",
     "note_progress",
     "open_storage",
     "open_study",
     "parse_url",
     "read_epochs",
     "reclaim",
-    "record_epoch",
     "register_worker",
     "release_claim",
+    "report_epoch",
     "show_url",
     "study_names",
+    "transaction",
     "unfinished_outcome",
 ]

@@ -2,60 +2,78 @@
 
 Optuna counts trials per process and overshoots with several. Here a worker inserts a claim in one
 write transaction that also counts the claims there are, so that all workers together, over any
-number of runs, start as many trials as the study's target says. A claim stays when its trial ends
-with a result (complete, pruned, diverged, failed) and is given back when it ends without one
-(interrupted, lost).
+number of runs, start as many trials as the study's target says. The trial that is then asked for
+belongs to the claim from its first moment. A claim stays when its trial ends with a result
+(complete, pruned, diverged, failed) and goes when it ends without one (interrupted, lost, out of
+memory): see :func:`storage.trials.end_trial`.
 """
 
+import time
 from datetime import datetime
 
 import optuna
 import sqlalchemy
 from optuna.trial import TrialState
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select
 
+from storage.claims import Claim, is_claim
+from storage.clock import now
 from storage.rdb import HardenedStorage
+from storage.reconnecting import patient
 from storage.schema import claims_table
-from storage.sqlite import write_lock
-from storage.trials import abandon_trial, queue_again, unfinished_outcome
-from storage.workers import GRACE_SECONDS, end_worker, list_workers
+from storage.transactions import reading, transaction
+from storage.trials import end_trial
+from storage.workers import GRACE_SECONDS, WorkerRecord, end_worker, list_workers
 
 
+@patient
 def claim_trial(
     storage: HardenedStorage, study_id: int, worker_id: str, target: int | None
-) -> int | None:
+) -> Claim | None:
     """Claim one trial of a study's budget.
 
     Args:
+        storage: where the study is.
+        study_id: the study.
+        worker_id: who claims; a claim that it made before and has asked for no trial with is gone.
         target: the number of trials the study may have; ``None`` for no limit.
 
     Returns:
-        The claim's id, or ``None`` where the budget is spent.
+        The claim, or ``None`` where the budget is spent.
     """
-    with write_lock(), storage.engine.begin() as connection:
+    unused = (claims_table.c.worker_id == worker_id) & claims_table.c.trial_id.is_(None)
+    with transaction(storage.engine, study_id) as connection:
+        # Left by a call whose answer was lost with its connection.
+        connection.execute(delete(claims_table).where(unused))
         if target is not None and _count(connection, study_id) >= target:
             return None
         values = {"study_id": study_id, "worker_id": worker_id}
         statement = claims_table.insert().values(**values).returning(claims_table.c.claim_id)
-        return int(connection.execute(statement).scalar_one())
+        return Claim(int(connection.execute(statement).scalar_one()), worker_id)
 
 
-def attach_trial(storage: HardenedStorage, claim_id: int, trial_id: int) -> None:
-    """Say which trial a claim was used for."""
-    with storage.engine.begin() as connection:
-        statement = update(claims_table).where(claims_table.c.claim_id == claim_id)
-        connection.execute(statement.values(trial_id=trial_id))
+def ask(storage: HardenedStorage, study: optuna.Study, claim: Claim) -> optuna.Trial:
+    """Ask a study for a trial that belongs to a claim.
+
+    Raises:
+        ClaimLost: the claim was given back, since its worker was taken for dead.
+    """
+    with storage.claimed(claim):
+        return study.ask()
 
 
-def release_claim(storage: HardenedStorage, claim_id: int) -> None:
-    """Give a claim back: its trial ended without a result."""
-    with storage.engine.begin() as connection:
-        connection.execute(delete(claims_table).where(claims_table.c.claim_id == claim_id))
+@patient
+def release_claim(storage: HardenedStorage, claim: Claim) -> None:
+    """Give back a claim that no trial was asked for with."""
+    unused = is_claim(claim) & claims_table.c.trial_id.is_(None)
+    with transaction(storage.engine) as connection:
+        connection.execute(delete(claims_table).where(unused))
 
 
+@patient
 def count_claims(storage: HardenedStorage, study_id: int) -> int:
     """How much of its budget a study has spent or is spending."""
-    with storage.engine.connect() as connection:
+    with reading(storage.engine) as connection:
         return _count(connection, study_id)
 
 
@@ -68,52 +86,61 @@ def reclaim(storage: HardenedStorage, study: optuna.Study) -> list[int]:
         The numbers of the trials that were ended.
     """
     study_id: int = study._study_id
-    # In this order: a worker registers before it claims, and claims before it asks, so what is
-    # read later knows of all that was read before.
-    query = select(claims_table).where(claims_table.c.study_id == study_id)
-    with storage.engine.connect() as connection:
-        claims = connection.execute(query).all()
-    workers = list_workers(storage, study_id)
-    trials = {trial._trial_id: trial for trial in study.get_trials(deepcopy=False)}
+    claims, workers, moment = _claims_and_workers(storage, study_id)
+    alive = {worker.worker_id for worker in workers if _is_alive(storage, worker, moment)}
     for worker in workers:
-        if worker.ended is None and not worker.is_alive():
+        if worker.ended is None and worker.worker_id not in alive:
             end_worker(storage, worker.worker_id)
-    alive = {worker.worker_id for worker in workers if worker.is_alive()}
-
+    orphaned = [claim for claim in claims if claim.worker_id not in alive]
+    running = {
+        trial._trial_id: trial
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    }
     ended = []
-    for claim in claims:
-        if claim.worker_id in alive:
-            continue
-        trial = trials.get(claim.trial_id)
-        if trial is None:
-            _release_unused(storage, claim.claim_id)
-        elif trial.state is TrialState.RUNNING:
-            if abandon_trial(study, storage, trial, "lost", "its worker died"):
-                ended.append(trial.number)
-            # A trial given up for good keeps its claim: it has used its share of the budget.
-            if unfinished_outcome(study.get_trials(deepcopy=False)[trial.number]):
-                release_claim(storage, claim.claim_id)
-        elif unfinished_outcome(trial):
-            queue_again(study, storage, trial)
-            release_claim(storage, claim.claim_id)
+    for claim in orphaned:
+        if claim.trial_id is None:
+            release_claim(storage, Claim(claim.claim_id, claim.worker_id))
+        elif claim.trial_id in running and _end_as_lost(storage, study, running[claim.trial_id]):
+            ended.append(running[claim.trial_id].number)
 
+    # A trial without a claim is none of our workers': another program asked for it, and left it.
     claimed = {claim.trial_id for claim in claims}
-    # A worker that died between asking for a trial and saying so leaves it with no claim.
-    for trial in trials.values():
+    for trial in running.values():
         if (
-            trial.state is TrialState.RUNNING
-            and trial._trial_id not in claimed
+            trial._trial_id not in claimed
             and _age_seconds(trial) > GRACE_SECONDS
-            and abandon_trial(study, storage, trial, "lost", "its worker died")
+            and _end_as_lost(storage, study, trial)
         ):
             ended.append(trial.number)
     return ended
 
 
-def _release_unused(storage: HardenedStorage, claim_id: int) -> None:
-    unused = (claims_table.c.claim_id == claim_id) & claims_table.c.trial_id.is_(None)
-    with storage.engine.begin() as connection:
-        connection.execute(delete(claims_table).where(unused))
+@patient
+def _claims_and_workers(
+    storage: HardenedStorage, study_id: int
+) -> tuple[list[sqlalchemy.Row], list[WorkerRecord], float]:
+    query = select(claims_table).where(claims_table.c.study_id == study_id)
+    # In this order: a worker registers before it claims, and claims before it asks, so what is
+    # read later knows of all that was read before.
+    with reading(storage.engine) as connection:
+        claims = list(connection.execute(query).all())
+        moment = now(connection)
+    return claims, list_workers(storage, study_id), moment
+
+
+def _is_alive(storage: HardenedStorage, worker: WorkerRecord, moment: float) -> bool:
+    if worker.is_alive(moment):
+        return True
+    # Those that the database was away from could not say that they live.
+    away = storage.last_disconnect
+    recently = away is not None and time.monotonic() - away < GRACE_SECONDS
+    return recently and worker.ended is None and not worker.is_here()
+
+
+def _end_as_lost(
+    storage: HardenedStorage, study: optuna.Study, trial: optuna.trial.FrozenTrial
+) -> bool:
+    return end_trial(storage, study, trial.number, "lost", reason="its worker died")
 
 
 def _count(connection: sqlalchemy.Connection, study_id: int) -> int:

@@ -1,11 +1,17 @@
 """What every epoch of every trial measured."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
+import optuna
 from sqlalchemy import delete, select
 
 from storage.rdb import HardenedStorage
+from storage.reconnecting import patient
 from storage.schema import epochs_table
+from storage.transactions import reading, transaction
+from storage.workers import note_progress
 
 
 @dataclass(frozen=True)
@@ -31,18 +37,60 @@ class EpochRecord:
     images_per_second: float
 
 
-def record_epoch(storage: HardenedStorage, trial_id: int, record: EpochRecord) -> None:
-    """Keep an epoch's record; one of the same trial and epoch is replaced."""
+@patient
+def report_epoch(
+    storage: HardenedStorage,
+    trial: optuna.Trial,
+    record: EpochRecord,
+    value: float,
+    *,
+    epochs: int,
+    worker_id: str | None = None,
+    attributes: Mapping[str, Any] | None = None,
+) -> None:
+    """Tell a running trial's epoch, in one transaction: value, record, attributes, worker.
+
+    Told again, it replaces what was told before.
+
+    Args:
+        storage: where the trial is.
+        trial: the trial.
+        record: what the epoch measured.
+        value: the metric, for the pruner.
+        epochs: how many the trial shall have.
+        worker_id: the worker at it, whose sign of life this is too.
+        attributes: user attributes to set.
+
+    Raises:
+        optuna.exceptions.UpdateFinishedTrialError: the trial was ended by another process; nothing
+            was written.
+    """
+    trial_id = trial._trial_id
     same = (epochs_table.c.trial_id == trial_id) & (epochs_table.c.epoch == record.epoch)
-    with storage.engine.begin() as connection:
+    with transaction(storage.engine) as connection:
+        storage.set_trial_intermediate_value(trial_id, record.epoch, value)
         connection.execute(delete(epochs_table).where(same))
         connection.execute(epochs_table.insert().values(trial_id=trial_id, **asdict(record)))
+        for name, content in (attributes or {}).items():
+            storage.set_trial_user_attr(trial_id, name, content)
+        if worker_id is not None:
+            note_progress(
+                storage,
+                worker_id,
+                trial_number=trial.number,
+                epoch=record.epoch,
+                epochs=epochs,
+                value=value,
+            )
+    # What the trial itself knows of its values, which the pruner asks it for.
+    trial._cached_frozen_trial.intermediate_values[record.epoch] = value
 
 
+@patient
 def read_epochs(storage: HardenedStorage, trial_id: int) -> list[EpochRecord]:
     """The records of a trial, in the order of the epochs."""
     columns = [column for column in epochs_table.c if column.name != "trial_id"]
     query = select(*columns).where(epochs_table.c.trial_id == trial_id)
-    with storage.engine.connect() as connection:
+    with reading(storage.engine) as connection:
         rows = connection.execute(query.order_by(epochs_table.c.epoch))
         return [EpochRecord(**row._mapping) for row in rows]

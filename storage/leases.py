@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, text
 
+from storage.clock import now
 from storage.errors import StorageError
 from storage.processes import ProcessIdentity, this_process
 from storage.rdb import HardenedStorage
 from storage.schema import leases_table
-from storage.sqlite import write_lock
+from storage.transactions import transaction
 
 _POLL_SECONDS = 0.05
 _WAIT_SECONDS = 60.0
@@ -38,21 +39,27 @@ def lease(storage: HardenedStorage, name: str) -> Iterator[None]:
     try:
         yield
     finally:
-        with storage.engine.begin() as connection:
-            connection.execute(delete(leases_table).where(leases_table.c.name == name))
+        mine = leases_table.c.name == name
+        for column, value in asdict(this_process()).items():
+            mine &= leases_table.c[column] == value
+        with transaction(storage.engine) as connection:
+            connection.execute(delete(leases_table).where(mine))
 
 
 def _take(storage: HardenedStorage, name: str) -> bool:
     mine = leases_table.c.name == name
-    with write_lock(), storage.engine.begin() as connection:
+    with transaction(storage.engine) as connection:
+        if storage.engine.dialect.name == "postgresql":
+            # A row that does not exist yet cannot be locked; the table can.
+            connection.execute(text("LOCK TABLE sweeps_leases IN SHARE ROW EXCLUSIVE MODE"))
         row = connection.execute(select(leases_table).where(mine)).one_or_none()
         if row is not None:
             holder = ProcessIdentity(row.host, row.pid, row.birth)
             if holder.is_here() and holder.runs_here():
                 return False
-            if not holder.is_here() and time.time() - row.taken < _FOREIGN_SECONDS:
+            if not holder.is_here() and now(connection) - row.taken < _FOREIGN_SECONDS:
                 return False
             connection.execute(delete(leases_table).where(mine))
         values = asdict(this_process())
-        connection.execute(leases_table.insert().values(name=name, taken=time.time(), **values))
+        connection.execute(leases_table.insert().values(name=name, taken=now(connection), **values))
     return True

@@ -13,7 +13,8 @@ class ProcessIdentity:
     Attributes:
         host: the machine's name.
         pid: its number there.
-        birth: when it started, in the kernel's ticks since boot; empty where that is not known.
+        birth: when it started, in the kernel's ticks since boot, and after a slash the namespace
+            (of a container, say) in which its number counts; empty where that is not known.
     """
 
     host: str
@@ -21,29 +22,41 @@ class ProcessIdentity:
     birth: str
 
     def is_here(self) -> bool:
-        """Whether it is one of this machine's."""
-        return self.host == socket.gethostname()
+        """Whether it is one that this process could see: of this machine and namespace."""
+        namespace = self.birth.partition("/")[2]
+        return self.host == socket.gethostname() and namespace in ("", _namespace())
 
     def runs_here(self) -> bool:
-        """Whether it runs on this machine now."""
+        """Whether it runs on this machine now, be it suspended."""
+        return self._state() not in ("", "Z", "X")
+
+    def is_suspended(self) -> bool:
+        """Whether it runs on this machine and is stopped, by SIGSTOP or Ctrl-Z."""
+        return self._state() in ("T", "t")
+
+    def _state(self) -> str:
+        """The kernel's letter for what it is at; empty when it is gone, ``?`` for not known."""
         if not self.is_here():
-            return False
+            return ""
         try:
             os.kill(self.pid, 0)
         except ProcessLookupError:
-            return False
+            return ""
         except PermissionError:
             pass
-        state, birth = _state_and_birth(self.pid)
-        return state != "Z" and (not self.birth or not birth or birth == self.birth)
+        state, ticks = _state_and_ticks(self.pid)
+        born = self.birth.partition("/")[0]
+        return "" if born and ticks and ticks != born else state or "?"
 
 
 def this_process() -> ProcessIdentity:
     """The identity of this process."""
-    return ProcessIdentity(socket.gethostname(), os.getpid(), _state_and_birth(os.getpid())[1])
+    ticks = _state_and_ticks(os.getpid())[1]
+    birth = f"{ticks}/{_namespace()}" if ticks else ""
+    return ProcessIdentity(socket.gethostname(), os.getpid(), birth)
 
 
-def _state_and_birth(pid: int) -> tuple[str, str]:
+def _state_and_ticks(pid: int) -> tuple[str, str]:
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -51,3 +64,11 @@ def _state_and_birth(pid: int) -> tuple[str, str]:
     # The name, the second field, may hold blanks; after its closing bracket comes the state.
     fields = text.rpartition(")")[2].split()
     return fields[0], fields[19]
+
+
+def _namespace() -> str:
+    try:
+        # As pid:[4026531836].
+        return os.readlink("/proc/self/ns/pid").strip("pid:[]")
+    except OSError:
+        return ""

@@ -1,25 +1,38 @@
-"""Optuna's RDB storage, hardened for parallel workers on SQLite."""
+"""Optuna's RDB storage, hardened for many processes on SQLite and PostgreSQL."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
 
-from optuna.storages import RDBStorage
-from optuna.trial import TrialState
-from sqlalchemy import event
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import event, select, update
 from sqlalchemy.engine import URL
 
-from storage.errors import DATABASE_ERRORS, StorageError, explain
-from storage.schema import prepare_schema
-from storage.sqlite import BUSY_TIMEOUT_SECONDS, begin, check_file, set_pragmas, write_lock
-from storage.url import parse_url, show_url, sqlite_path
+from storage import postgresql, sqlite
+from storage.claims import Claim, is_claim
+from storage.errors import DATABASE_ERRORS, ClaimLost, StorageError, explain
+from storage.patience import PatientStorage
+from storage.reconnecting import patient, patiently
+from storage.schema import claims_table, prepare_schema
+from storage.transactions import JoiningSessions, transaction
+from storage.url import parse_url, show_url
 
 _SETUP_ATTEMPTS = 5
 
+_claim: ContextVar[Claim | None] = ContextVar("claim", default=None)
 
-class HardenedStorage(RDBStorage):
-    """An :class:`optuna.storages.RDBStorage` that is safe for several processes on SQLite.
 
-    Write-ahead logging, a busy timeout, and ``BEGIN IMMEDIATE`` where a trial changes its state:
-    without it two workers can take the same queued trial.
+class HardenedStorage(PatientStorage):
+    """An :class:`optuna.storages.RDBStorage` that is safe for many processes.
+
+    - What a decision rests on is read in the transaction that acts on it: on SQLite, which ignores
+      ``FOR UPDATE``, two workers can otherwise take the same queued trial.
+    - Several calls can be one transaction (:func:`storage.transactions.transaction`).
+    - A trial that is asked for under a claim belongs to that claim from its first moment.
+    - The server may be restarted under it (:class:`storage.patience.PatientStorage`).
 
     Args:
         url: the storage's URL.
@@ -27,23 +40,123 @@ class HardenedStorage(RDBStorage):
 
     def __init__(self, url: URL) -> None:
         self.location = show_url(url)
+        self._url = url
         # Optuna formats the URL as a template, so braces in a path are doubled.
         text = url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
-        super().__init__(
-            text,
-            engine_kwargs={
-                "connect_args": {"timeout": BUSY_TIMEOUT_SECONDS},
-                "pool_events": [(set_pragmas, "connect")],
-            },
-        )
-        event.listen(self.engine, "begin", begin)
+        super().__init__(text, engine_kwargs=_backend(url).engine_settings(url))
+        if _backend(url) is sqlite:
+            event.listen(self.engine, "begin", sqlite.begin)
+        self.scoped_session = JoiningSessions(self.scoped_session, self.engine)
         prepare_schema(self.engine, self.location)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return HardenedStorage, (self._url,)
+
+    @contextmanager
+    def claimed(self, claim: Claim) -> Iterator[None]:
+        """Let the trial that this block asks for be the claim's."""
+        token = _claim.set(claim)
+        try:
+            yield
+        finally:
+            _claim.reset(token)
+
+    def _create_new_trial(
+        self, study_id: int, template_trial: FrozenTrial | None = None
+    ) -> FrozenTrial:
+        claim = _claim.get()
+        if claim is None or template_trial is not None:
+            return self._create_unclaimed_trial(study_id, template_trial)
+        return self._create_claimed_trial(study_id, claim)
+
+    def _create_unclaimed_trial(
+        self, study_id: int, template_trial: FrozenTrial | None
+    ) -> FrozenTrial:
+        made: FrozenTrial | None = None
+
+        def create(again: bool) -> FrozenTrial:
+            nonlocal made
+            if again and made is not None and self._is_there(made):
+                return made
+            with transaction(self.engine, study_id):
+                made = super(HardenedStorage, self)._create_new_trial(study_id, template_trial)
+            return made
+
+        return patiently(self, create)
+
+    def _is_there(self, made: FrozenTrial) -> bool:
+        """Whether the storage keeps a trial that was made, rather than another under its id."""
+        try:
+            kept = self.get_trial(made._trial_id)
+        except KeyError:
+            return False
+        # Either both are of the same call, or they are alike and not begun yet.
+        return _identity(kept) == _identity(made)
+
+    @patient
+    def _create_claimed_trial(self, study_id: int, claim: Claim) -> FrozenTrial:
+        with transaction(self.engine, study_id):
+            trial_id = self._claimed_trial(claim)
+            # Asked already, by a call whose answer was lost with its connection.
+            if trial_id is not None:
+                return self.get_trial(trial_id)
+            trial = super()._create_new_trial(study_id)
+            self._attach(claim, trial._trial_id)
+            return trial
 
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
     ) -> bool:
-        with write_lock():
-            return super().set_trial_state_values(trial_id, state, values)
+        def change(again: bool) -> bool:
+            try:
+                return self._change_state(trial_id, state, values)
+            except UpdateFinishedTrialError:
+                if again and self._has_ended_so(trial_id, state, values):
+                    return True
+                raise
+
+        return patiently(self, change)
+
+    def _has_ended_so(
+        self, trial_id: int, state: TrialState, values: Sequence[float] | None
+    ) -> bool:
+        trial = self.get_trial(trial_id)
+        return trial.state is state and trial.values == (None if values is None else list(values))
+
+    def _change_state(
+        self, trial_id: int, state: TrialState, values: Sequence[float] | None
+    ) -> bool:
+        claim = _claim.get()
+        with transaction(self.engine):
+            if claim is None or state is not TrialState.RUNNING:
+                return super().set_trial_state_values(trial_id, state, values)
+            held = self._claimed_trial(claim)
+            if held is not None:
+                return held == trial_id
+            taken = super().set_trial_state_values(trial_id, state, values)
+            if taken:
+                self._attach(claim, trial_id)
+            return taken
+
+    def _claimed_trial(self, claim: Claim) -> int | None:
+        """The trial of a claim, if it has one yet.
+
+        Raises:
+            ClaimLost: the claim was given back, since its worker was taken for dead.
+        """
+        query = select(claims_table.c.trial_id).where(is_claim(claim))
+        with transaction(self.engine) as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise ClaimLost(f"claim {claim.claim_id} was given back")
+        return None if row.trial_id is None else int(row.trial_id)
+
+    def _attach(self, claim: Claim, trial_id: int) -> None:
+        statement = update(claims_table).where(is_claim(claim))
+        with transaction(self.engine) as connection:
+            changed = connection.execute(statement.values(trial_id=trial_id))
+            if changed.rowcount != 1:
+                raise ClaimLost(f"claim {claim.claim_id} was given back")
 
 
 def open_storage(url: str | URL, *, create: bool = False) -> HardenedStorage:
@@ -51,14 +164,15 @@ def open_storage(url: str | URL, *, create: bool = False) -> HardenedStorage:
 
     Args:
         url: a storage URL, or the path of a SQLite file.
-        create: make the file when it is missing; otherwise a missing file is refused.
+        create: make the file, or the tables, when they are missing; otherwise a missing file is
+            refused.
 
     Raises:
         StorageError: it cannot be used; the message says why, in one line.
     """
     if isinstance(url, str):
         url = parse_url(url)
-    check_file(sqlite_path(url), must_exist=not create)
+    _backend(url).check(url, must_exist=not create)
     for attempt in range(_SETUP_ATTEMPTS):
         try:
             return HardenedStorage(url)
@@ -74,15 +188,25 @@ def open_storage(url: str | URL, *, create: bool = False) -> HardenedStorage:
     raise AssertionError("unreachable")
 
 
-def _lost_setup_race(error: BaseException) -> bool:
-    text = f"{error} {error.__cause__}"
-    return "already exists" in text or "UNIQUE constraint" in text
-
-
 def check_storage(url: URL) -> None:
     """See whether a storage can be opened or made, without making it.
 
     Raises:
         StorageError: it cannot.
     """
-    check_file(sqlite_path(url), must_exist=False)
+    _backend(url).check(url, must_exist=False)
+
+
+def _backend(url: URL) -> Any:
+    """The module that knows a kind of database."""
+    return {"sqlite": sqlite, "postgresql": postgresql}[url.get_backend_name()]
+
+
+def _identity(trial: FrozenTrial) -> tuple[Any, ...]:
+    attributes = json.dumps([trial.user_attrs, trial.system_attrs], sort_keys=True)
+    return trial.number, trial.datetime_start, attributes
+
+
+def _lost_setup_race(error: BaseException) -> bool:
+    text = f"{error} {error.__cause__}".lower()
+    return any(word in text for word in ("already exists", "unique constraint", "duplicate key"))

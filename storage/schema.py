@@ -5,12 +5,28 @@ its own rules (its dashboard deletes studies), and SQLite gives ids of deleted r
 rows of a reused id are removed when a study is made (:func:`storage.studies.create_study`).
 """
 
-from sqlalchemy import Column, Engine, Float, Index, Integer, MetaData, String, Table, select
+from sqlalchemy import (
+    Column,
+    Engine,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    func,
+    select,
+    update,
+)
 
 from storage.errors import StorageError
-from storage.sqlite import write_lock
+from storage.transactions import transaction
 
-SCHEMA_VERSION = 1
+#: 2: the artifacts; and the birth of a process names its namespace.
+SCHEMA_VERSION = 2
+
+_SETUP_LOCK = 0x73776565_7073
 
 metadata = MetaData()
 
@@ -70,21 +86,35 @@ leases_table = Table(
     Column("taken", Float, nullable=False),
 )
 
+#: Files that belong to studies and trials, in parts, under Optuna's ids for them.
+artifacts_table = Table(
+    "sweeps_artifacts",
+    metadata,
+    Column("artifact_id", String(64), primary_key=True),
+    Column("part", Integer, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+)
+
 
 def prepare_schema(engine: Engine, where: str) -> None:
-    """Create our tables where they are missing; refuse tables of another version.
+    """Create our tables where they are missing, bring older ones up to date.
 
     Raises:
-        StorageError: the tables were made by another version of this program.
+        StorageError: the tables were made by a newer version of this program; they are as before.
     """
-    with write_lock(), engine.begin() as connection:
+    with transaction(engine) as connection:
+        if engine.dialect.name == "postgresql":
+            # Of several processes that start at once one makes the tables, the others wait.
+            connection.execute(select(func.pg_advisory_xact_lock(_SETUP_LOCK)))
         metadata.create_all(connection)
         version = connection.execute(select(schema_table.c.version)).scalar()
         if version is None:
             connection.execute(schema_table.insert().values(version=SCHEMA_VERSION))
-        elif version != SCHEMA_VERSION:
-            advice = "install a newer release" if version > SCHEMA_VERSION else "use another file"
+        elif version < SCHEMA_VERSION:
+            # What is new since version 1 are tables alone, which are made by now.
+            connection.execute(update(schema_table).values(version=SCHEMA_VERSION))
+        elif version > SCHEMA_VERSION:
             raise StorageError(
                 f"{where}: its schema is version {version}, this program knows version "
-                f"{SCHEMA_VERSION}; {advice}"
+                f"{SCHEMA_VERSION}; install a newer release"
             )

@@ -2,34 +2,25 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy
+from sqlalchemy.engine import URL
 
 from storage.errors import StorageError
+from storage.file_systems import refuse_network_file_system
+from storage.url import sqlite_path
 
 BUSY_TIMEOUT_SECONDS = 60.0
 
-_immediate: ContextVar[bool] = ContextVar("immediate", default=False)
 
-
-@contextmanager
-def write_lock() -> Iterator[None]:
-    """Begin the transactions of this block with ``BEGIN IMMEDIATE``.
-
-    SQLite ignores ``FOR UPDATE``: a transaction that reads and then writes on the strength of what
-    it read has to take the write lock before it reads. Other transactions stay deferred, since
-    taking the lock everywhere makes readers queue. Other databases are not affected.
-    """
-    token = _immediate.set(True)
-    try:
-        yield
-    finally:
-        _immediate.reset(token)
+def engine_settings(_url: URL) -> dict[str, Any]:
+    """What SQLAlchemy needs to know to open a file for several processes."""
+    return {
+        "connect_args": {"timeout": BUSY_TIMEOUT_SECONDS},
+        "pool_events": [(set_pragmas, "connect")],
+    }
 
 
 def set_pragmas(connection: sqlite3.Connection, _record: Any) -> None:
@@ -46,9 +37,25 @@ def set_pragmas(connection: sqlite3.Connection, _record: Any) -> None:
 
 
 def begin(connection: sqlalchemy.Connection) -> None:
-    """Take the write lock at once inside :func:`write_lock` (an engine's ``begin`` event)."""
-    if _immediate.get():
+    """Take the write lock at once where a transaction asks for it (an engine's ``begin`` event).
+
+    SQLite ignores ``FOR UPDATE``: a transaction that reads and then writes on the strength of what
+    it read has to take the write lock before it reads. Other transactions stay deferred, since
+    taking the lock everywhere makes readers queue.
+    """
+    if connection.get_execution_options().get("begin_immediate"):
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def check(url: URL, *, must_exist: bool) -> None:
+    """See whether a URL's file can be opened, or made.
+
+    Raises:
+        StorageError: it cannot, or Optuna should not create its tables in it.
+    """
+    path = sqlite_path(url)
+    refuse_network_file_system(path)
+    check_file(path, must_exist=must_exist)
 
 
 def check_file(path: Path, *, must_exist: bool) -> None:

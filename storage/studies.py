@@ -12,6 +12,7 @@ from storage.errors import StorageError
 from storage.leases import lease
 from storage.rdb import HardenedStorage
 from storage.schema import claims_table, epochs_table, workers_table
+from storage.transactions import transaction
 
 READY = "ready"
 
@@ -63,7 +64,7 @@ def study_names(storage: HardenedStorage) -> list[str]:
 
 def _forget_rows_of_reused_ids(storage: HardenedStorage, study_id: int) -> None:
     trials = select(optuna.storages._rdb.models.TrialModel.trial_id)
-    with storage.engine.begin() as connection:
+    with transaction(storage.engine) as connection:
         for table in (workers_table, claims_table):
             connection.execute(delete(table).where(table.c.study_id == study_id))
         connection.execute(delete(epochs_table).where(epochs_table.c.trial_id.not_in(trials)))

@@ -1,80 +1,109 @@
-"""The user attributes that trials carry, and how a trial ends that did not run to its end."""
+"""How trials end, and how one stands in for another that ended without a result.
 
-from typing import Literal
+An end is one transaction: the trial's state and attributes, the trial that is queued in its stead,
+and the share of the budget that is given back. No accident leaves one without the others.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import optuna
-from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import delete
 
-from storage.leases import lease
 from storage.rdb import HardenedStorage
+from storage.reconnecting import patient
+from storage.schema import claims_table
+from storage.transactions import transaction
 
-Outcome = Literal["completed", "pruned", "diverged", "interrupted", "lost", "failed"]
+Outcome = Literal[
+    "completed", "pruned", "diverged", "failed", "interrupted", "lost", "out_of_memory"
+]
 
+# User attributes of trials.
 OUTCOME = "outcome"
 REASON = "reason"
 CONFIGURATION = "configuration"
 OVERRIDES = "overrides"
 RETRY_OF = "retry_of"
 LOSSES = "losses"
+ENDED_BY = "ended_by"
 
-#: A trial whose workers died this many times is given up: it may be what kills them.
-MAX_LOSSES = 3
+#: User attribute of a study: how often a trial is tried again whose worker died.
+RETRIES = "retries"
+DEFAULT_RETRIES = 2
 
-#: Attributes that a retried trial takes over from the one it stands for.
+_STATES = {"pruned": TrialState.PRUNED, "diverged": TrialState.PRUNED}
+_UNFINISHED = ("interrupted", "lost", "out_of_memory")
+
+#: Attributes that a trial takes over from the one that it stands in for.
 _INHERITED = (CONFIGURATION, OVERRIDES)
 
 
 def unfinished_outcome(trial: FrozenTrial) -> bool:
     """Whether a trial ended without a result of its own, so that another stands in for it."""
-    return (
-        trial.state is TrialState.FAIL
-        and trial.user_attrs.get(OUTCOME) in ("interrupted", "lost")
-        and _losses(trial) < MAX_LOSSES
-    )
+    return trial.state is TrialState.FAIL and trial.user_attrs.get(OUTCOME) in _UNFINISHED
 
 
-def abandon_trial(
-    study: optuna.Study,
+@patient
+def end_trial(
     storage: HardenedStorage,
-    trial: FrozenTrial,
-    outcome: Literal["interrupted", "lost"],
-    reason: str,
+    study: optuna.Study,
+    number: int,
+    outcome: Outcome,
+    *,
+    value: float | None = None,
+    reason: str | None = None,
+    ended_by: str = "",
+    overrides: Mapping[str, Any] | None = None,
 ) -> bool:
-    """End a running trial as FAIL and queue its parameters again.
+    """End a running trial.
 
-    Of several processes that try it at once, one does it.
+    One that is ``interrupted``, ``lost`` or ``out_of_memory`` gives its share of the budget back
+    and is queued again with its parameters. A trial whose worker died more often than the study's
+    ``retries`` has ``failed``.
+
+    Args:
+        storage: where it is.
+        study: its study.
+        number: its number.
+        outcome: how it ends.
+        value: of a completed trial.
+        reason: for a person to read.
+        ended_by: the worker, or who else ends it; told again by the same, an end is no error.
+        overrides: what is fixed for the trial that stands in for it, beside what was for this one.
 
     Returns:
-        Whether this call ended the trial.
+        Whether it ends by this call; false where another process ended it before.
     """
-    try:
-        storage.set_trial_user_attr(trial._trial_id, OUTCOME, outcome)
-        storage.set_trial_user_attr(trial._trial_id, REASON, reason)
-        storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-    except UpdateFinishedTrialError:
-        return False
-    queue_again(study, storage, study.get_trials(deepcopy=False)[trial.number])
+    with transaction(storage.engine, study._study_id) as connection:
+        trial_id = storage.get_trial_id_from_study_id_trial_number(study._study_id, number)
+        trial = storage.get_trial(trial_id)
+        if trial.state is not TrialState.RUNNING:
+            return bool(ended_by) and trial.user_attrs.get(ENDED_BY) == ended_by
+        losses = trial.user_attrs.get(LOSSES, 0) + (outcome == "lost")
+        if losses > study.user_attrs.get(RETRIES, DEFAULT_RETRIES):
+            outcome, reason = "failed", f"{reason} ({losses} times)"
+        known = {OUTCOME: outcome, REASON: reason, ENDED_BY: ended_by or None}
+        for name, content in known.items():
+            if content is not None:
+                storage.set_trial_user_attr(trial_id, name, content)
+        if outcome == "completed":
+            study.tell(number, value)
+        else:
+            study.tell(number, state=_STATES.get(outcome, TrialState.FAIL))
+        if outcome in _UNFINISHED:
+            _queue_again(study, trial, losses, overrides or {})
+            connection.execute(delete(claims_table).where(claims_table.c.trial_id == trial_id))
     return True
 
 
-def queue_again(study: optuna.Study, storage: HardenedStorage, trial: FrozenTrial) -> None:
-    """Queue a trial's parameters again, unless another trial stands in for it already."""
-    if not unfinished_outcome(trial):
-        return
+def _queue_again(
+    study: optuna.Study, trial: FrozenTrial, losses: int, overrides: Mapping[str, Any]
+) -> None:
     params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
-    inherited = {key: trial.user_attrs[key] for key in _INHERITED if key in trial.user_attrs}
-    if not params and not inherited:
-        return
-    with lease(storage, f"the queue of {study.study_name}"):
-        trials = study.get_trials(deepcopy=False)
-        if any(other.user_attrs.get(RETRY_OF) == trial.number for other in trials):
-            return
-        attributes = {**inherited, RETRY_OF: trial.number, LOSSES: _losses(trial)}
-        study.enqueue_trial(params, user_attrs=attributes)
-
-
-def _losses(trial: FrozenTrial) -> int:
-    """How often a worker died of these parameters, this trial's included."""
-    before: int = trial.user_attrs.get(LOSSES, 0)
-    return before + (trial.user_attrs.get(OUTCOME) == "lost")
+    attributes = {name: trial.user_attrs[name] for name in _INHERITED if name in trial.user_attrs}
+    if overrides:
+        attributes[OVERRIDES] = {**attributes.get(OVERRIDES, {}), **overrides}
+    attributes |= {RETRY_OF: trial.number, LOSSES: losses}
+    study.enqueue_trial(params, user_attrs=attributes)

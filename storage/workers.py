@@ -1,15 +1,16 @@
 """The workers of a study: who they are, what they are at, and whether they live."""
 
-import time
 import uuid
 from dataclasses import asdict, dataclass
 
 from sqlalchemy import func, select, update
 
+from storage.clock import now
 from storage.processes import ProcessIdentity, this_process
 from storage.rdb import HardenedStorage
+from storage.reconnecting import patient
 from storage.schema import workers_table
-from storage.sqlite import write_lock
+from storage.transactions import reading, transaction
 
 HEARTBEAT_SECONDS = 10.0
 GRACE_SECONDS = 90.0
@@ -42,36 +43,50 @@ class WorkerRecord:
     epochs: int | None
     value: float | None
 
-    def is_alive(self) -> bool:
+    def is_alive(self, now: float) -> bool:
         """Whether it is at work.
 
-        On this machine its process decides: one that was suspended for a while, with the whole
-        machine even, still is. Of another machine's processes only the heartbeat is known.
+        On this machine its process decides: it lives through a pause of the whole machine, and
+        through the death of its heartbeat; but not through being suspended alone for longer than
+        the grace. Of another machine's processes only the heartbeat is known.
+
+        Args:
+            now: seconds since 1970, by the clock that ``last_seen`` was taken from.
         """
         if self.ended is not None:
             return False
-        process = ProcessIdentity(self.host, self.pid, self.birth)
+        process = self._process()
+        silent = now - self.last_seen > GRACE_SECONDS
         if process.is_here():
-            return process.runs_here()
-        return time.time() - self.last_seen < GRACE_SECONDS
+            return process.runs_here() and not (silent and process.is_suspended())
+        return not silent
+
+    def is_here(self) -> bool:
+        """Whether it runs, or ran, on this machine."""
+        return self._process().is_here()
+
+    def _process(self) -> ProcessIdentity:
+        return ProcessIdentity(self.host, self.pid, self.birth)
 
 
+@patient
 def register_worker(
     storage: HardenedStorage, study_id: int, name: str, device: str
 ) -> WorkerRecord:
     """Enter this process as a worker of a study."""
-    now = time.time()
+    worker_id = uuid.uuid4().hex
     count = select(func.count()).where(workers_table.c.study_id == study_id)
-    with write_lock(), storage.engine.begin() as connection:
+    with transaction(storage.engine, study_id) as connection:
+        moment = now(connection)
         worker = WorkerRecord(
-            worker_id=uuid.uuid4().hex,
+            worker_id=worker_id,
             study_id=study_id,
             number=connection.execute(count).scalar_one(),
             name=name,
             **asdict(this_process()),
             device=device,
-            started=now,
-            last_seen=now,
+            started=moment,
+            last_seen=moment,
             ended=None,
             trial_number=None,
             epoch=None,
@@ -82,6 +97,7 @@ def register_worker(
     return worker
 
 
+@patient
 def note_progress(
     storage: HardenedStorage,
     worker_id: str,
@@ -95,25 +111,38 @@ def note_progress(
     _update(storage, worker_id, trial_number=trial_number, epoch=epoch, epochs=epochs, value=value)
 
 
+@patient
 def beat(storage: HardenedStorage, worker_id: str) -> None:
     """Say that a worker lives, whatever others thought of it."""
     _update(storage, worker_id, ended=None)
 
 
+@patient
 def end_worker(storage: HardenedStorage, worker_id: str) -> None:
     """Say that a worker is no more."""
-    _update(storage, worker_id, ended=time.time(), trial_number=None)
+    with transaction(storage.engine) as connection:
+        moment = now(connection)
+        _update(storage, worker_id, ended=moment, trial_number=None)
 
 
+@patient
 def list_workers(storage: HardenedStorage, study_id: int) -> list[WorkerRecord]:
     """Every worker that a study ever had, in the order of their start."""
     query = select(workers_table).where(workers_table.c.study_id == study_id)
-    with storage.engine.connect() as connection:
+    with reading(storage.engine) as connection:
         rows = connection.execute(query.order_by(workers_table.c.started, workers_table.c.name))
         return [WorkerRecord(**row._mapping) for row in rows]
 
 
+@patient
+def living_workers(storage: HardenedStorage, study_id: int) -> list[WorkerRecord]:
+    """The workers of a study that are at work."""
+    with reading(storage.engine) as connection:
+        moment = now(connection)
+    return [worker for worker in list_workers(storage, study_id) if worker.is_alive(moment)]
+
+
 def _update(storage: HardenedStorage, worker_id: str, **values: object) -> None:
     statement = update(workers_table).where(workers_table.c.worker_id == worker_id)
-    with storage.engine.begin() as connection:
-        connection.execute(statement.values(last_seen=time.time(), **values))
+    with transaction(storage.engine) as connection:
+        connection.execute(statement.values(last_seen=now(connection), **values))

@@ -9,6 +9,7 @@ TRAIN_PICTURES = "train_pictures"
 VALIDATION_PICTURES = "validation_pictures"
 CLASSES = "classes"
 TARGET = "target_trials"
+SWEEP_ID = "sweep_id"
 
 # Of a trial.
 CONFIG = "config"
@@ -18,4 +19,3 @@ KERNEL_SIZE = "kernel_size"
 RECEPTIVE_FIELD = "receptive_field"
 PARAMETERS = "parameters"
 IMAGES_PER_SECOND = "images_per_second"
-TRACEBACK = "traceback"

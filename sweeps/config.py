@@ -58,6 +58,8 @@ class TrainingConfig(Section):
     Attributes:
         learning_rate: the schedule's peak.
         warmup: the share of the steps in which the rate rises to its peak.
+        micro_batches: in so many parts each batch is computed, for less memory; gradients are
+            summed, batch normalisation sees each part by itself.
         crop: random shift in pixels, each way (0: none).
         precision: ``auto`` is bfloat16 on GPUs that have it, and float32 elsewhere.
     """
@@ -70,10 +72,19 @@ class TrainingConfig(Section):
     weight_decay: float = Field(5e-4, ge=0)
     warmup: float = Field(0.25, gt=0, lt=1)
     label_smoothing: float = Field(0.0, ge=0, lt=1)
+    micro_batches: int = Field(1, ge=1)
     crop: int = Field(0, ge=0)
     flip: bool = True
     channels_last: bool = True
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+
+    @model_validator(mode="after")
+    def _batches_can_be_split(self) -> Self:
+        if self.micro_batches > self.batch_size:
+            raise ValueError(
+                f"micro_batches {self.micro_batches} is more than batch_size {self.batch_size}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _nesterov_needs_momentum(self) -> Self:

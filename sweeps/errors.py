@@ -1,4 +1,6 @@
-"""The exceptions that the command line turns into a line and an exit status."""
+"""The exceptions that the command line turns into a line and an exit status, and how trials end."""
+
+from typing import Any
 
 
 class SweepsError(Exception):
@@ -7,6 +9,22 @@ class SweepsError(Exception):
 
 class DatasetUnavailable(SweepsError):
     """A dataset is not on disk and cannot be downloaded."""
+
+
+class Interrupted(Exception):
+    """A trial was asked to stop and did; it can be gone on with."""
+
+
+class OutOfMemory(Exception):
+    """A trial needs more memory than there is.
+
+    Attributes:
+        overrides: settings, by dotted name, with which it needs less; empty where it had them.
+    """
+
+    def __init__(self, reason: str, overrides: dict[str, Any]) -> None:
+        super().__init__(reason)
+        self.overrides = overrides
 
 
 class Stopped(SystemExit):

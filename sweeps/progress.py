@@ -7,7 +7,14 @@ from dataclasses import dataclass
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from storage import OUTCOME, REASON, HardenedStorage, WorkerRecord, list_workers, unfinished_outcome
+from storage import (
+    OUTCOME,
+    REASON,
+    HardenedStorage,
+    WorkerRecord,
+    living_workers,
+    unfinished_outcome,
+)
 from sweeps.attributes import CLASSES, METRIC, TARGET, VALIDATION_PICTURES
 
 
@@ -17,7 +24,7 @@ class Progress:
 
     Attributes:
         outcomes: finished trials by outcome; ``completed``, ``pruned``, ``diverged``, ``failed``
-            have used the budget, ``interrupted`` and ``lost`` were queued again.
+            have used the budget, ``interrupted``, ``lost`` and ``out_of_memory`` were queued again.
         running: trials under way.
         finished: trials that ended with a result of their own.
         target: how many trials the study shall have; ``None`` for no limit.
@@ -56,14 +63,19 @@ def read_progress(storage: HardenedStorage, study: optuna.Study) -> Progress:
         direction="maximize" if maximize else "minimize",
         outcomes=Counter(outcome_of(t) for t in trials if t.state.is_finished()),
         running=sum(trial.state is TrialState.RUNNING for trial in trials),
-        finished=sum(t.state.is_finished() and not unfinished_outcome(t) for t in trials),
+        finished=count_finished(trials),
         target=study.user_attrs.get(TARGET),
         best=best,
-        workers=[w for w in list_workers(storage, study._study_id) if w.is_alive()],
+        workers=living_workers(storage, study._study_id),
         val_pictures=study.user_attrs.get(VALIDATION_PICTURES),
         classes=study.user_attrs.get(CLASSES),
         trials=trials,
     )
+
+
+def count_finished(trials: Iterable[FrozenTrial]) -> int:
+    """How many trials ended with a result of their own: the part of the budget that is spent."""
+    return sum(t.state.is_finished() and not unfinished_outcome(t) for t in trials)
 
 
 def best_first(trials: Iterable[FrozenTrial], *, maximize: bool) -> list[FrozenTrial]:
@@ -95,5 +107,5 @@ def count_words(progress: Progress) -> str:
         return ", ".join(parts)
 
     words = counted("completed", "pruned", "diverged", "failed") or "none finished yet"
-    again = counted("interrupted", "lost")
+    again = counted("interrupted", "lost", "out_of_memory").replace("_", " ")
     return f"{words} ({again}, queued again)" if again else words

@@ -7,23 +7,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import optuna
 
 from storage import HardenedStorage, absolute_url, check_storage, open_storage, parse_url, reclaim
+from sweeps.checkpoints import DEFAULT_SECONDS, Checkpoints, default_folder
 from sweeps.data import Dataset, open_dataset
 from sweeps.devices import Slot
-from sweeps.engines import LocalEngine, WorkerExit
+from sweeps.engines import WorkerPlan, make_engine
 from sweeps.errors import DatasetUnavailable, Stopped, SweepsError
 from sweeps.progress import Progress, read_progress
 from sweeps.spec import Spec, probe_values
 from sweeps.study import open_or_create_study, study_name
+from sweeps.supervision import Supervisor
 from sweeps.training import check_run, split_rows
 from sweeps.views import View
-
-_POLL_SECONDS = 0.5
-_RECLAIM_SECONDS = 5.0
-_STOP_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -36,10 +35,19 @@ class Sweep:
     storage_url: str
     study: optuna.Study
     data_dir: Path
+    checkpoint_dir: Path
+    checkpoint_seconds: float
 
 
 def prepare_sweep(
-    spec: Spec, *, storage_url: str, name: str | None, data_dir: Path, say: Callable[[str], None]
+    spec: Spec,
+    *,
+    storage_url: str,
+    name: str | None,
+    data_dir: Path,
+    checkpoint_dir: Path | None = None,
+    checkpoint_seconds: float = DEFAULT_SECONDS,
+    say: Callable[[str], None],
 ) -> Sweep:
     """Check everything, get the pictures, and make the study or find it.
 
@@ -48,6 +56,8 @@ def prepare_sweep(
         storage_url: where results go.
         name: of the study; ``None`` for the spec's own.
         data_dir: where datasets are kept.
+        checkpoint_dir: where unfinished trials are kept; ``None`` for a folder beside the storage.
+        checkpoint_seconds: between two checkpoints of a trial.
         say: told what a person should know.
 
     Raises:
@@ -62,92 +72,76 @@ def prepare_sweep(
     reclaimed = reclaim(storage, study)
     if reclaimed:
         say(f"Queued again what an earlier run left unfinished: trials {_listed(reclaimed)}")
-    location = absolute_url(url).render_as_string(hide_password=False)
-    return Sweep(spec, dataset, storage, location, study, data_dir)
+    return Sweep(
+        spec,
+        dataset,
+        storage,
+        absolute_url(url).render_as_string(hide_password=False),
+        study,
+        data_dir,
+        checkpoint_dir or default_folder(url),
+        checkpoint_seconds,
+    )
 
 
-def run_workers(sweep: Sweep, slots: list[Slot], view: View) -> Progress:
+def run_workers(
+    sweep: Sweep,
+    slots: list[Slot],
+    view: View,
+    *,
+    engine: str = "local",
+    **settings: Any,
+) -> Progress:
     """Let workers run until the study's budget is spent or the time is up.
+
+    Args:
+        sweep: what to work on.
+        slots: a worker each.
+        view: shows it, and is told how it ends.
+        engine: which runs the workers; see :func:`sweeps.engines.make_engine`.
+        settings: the engine's.
 
     Returns:
         Where the study stands then.
 
     Raises:
-        Stopped: a signal asked for it; the running trials were ended and queued again.
-        SweepsError: all workers ended before the study did.
+        Stopped: a signal asked for it; the running trials were put away and queued again.
+        SweepsError: all workers ended before the study did, or trial after trial failed.
     """
     minutes = sweep.spec.budget.minutes
     deadline = time.monotonic() + minutes * 60 if minutes is not None else None
-    engine = LocalEngine(
-        sweep.study.study_name,
-        slots,
+    plan = WorkerPlan(
+        study_name=sweep.study.study_name,
         storage_url=sweep.storage_url,
         data_dir=sweep.data_dir,
-        seconds=_left(deadline),
-        say=view.say,
+        checkpoint_dir=sweep.checkpoint_dir,
+        checkpoint_seconds=sweep.checkpoint_seconds,
+        ends_at=time.time() + minutes * 60 if minutes is not None else None,
     )
-    exits: list[WorkerExit] = []
     with _signals() as received, view:
-        try:
-            engine.start()
-            exits = _watch(sweep, engine, view, deadline, received)
-        finally:
-            engine.kill()
-            reclaim(sweep.storage, sweep.study)
-        progress = read_progress(sweep.storage, sweep.study)
-        view.update(progress, None)
-    if received:
-        raise Stopped(received[0])
-    failed = [worker for worker in exits if worker.status != 0]
-    gave_up = _left(deadline) != 0 or progress.best is None
-    if failed and not progress.is_done and gave_up:
-        worker = failed[-1]
-        if worker.status < 0:
-            reason = f"{worker.name} was killed by signal {-worker.status} again and again"
-        else:
-            reason = worker.last_words or f"{worker.name} ended with status {worker.status}"
-        raise SweepsError(
-            f"all workers ended before the study did; run it again to go on. The last: {reason}"
+        workers = make_engine(engine, plan, slots, view.say, **settings)
+        supervisor = Supervisor(
+            sweep.storage,
+            sweep.study,
+            workers,
+            view,
+            seconds_left=lambda: _left(deadline),
+            received=received,
         )
-    return progress
-
-
-def _watch(
-    sweep: Sweep,
-    engine: LocalEngine,
-    view: View,
-    deadline: float | None,
-    received: list[int],
-) -> list[WorkerExit]:
-    exits: list[WorkerExit] = []
-    stopping: float | None = None
-    last_reclaim = time.monotonic()
-    while engine.running:
-        for worker in engine.poll():
-            exits.append(worker)
-            if worker.status < 0 and not received:
-                view.say(f"{worker.name} was killed by signal {-worker.status}")
-                reclaim(sweep.storage, sweep.study)
-                if _left(deadline) == 0:
-                    continue
-                if engine.restart(worker.name, _left(deadline)):
-                    exits.remove(worker)
-                else:
-                    view.say(f"{worker.name} is not started again: it was killed too often")
-        now = time.monotonic()
-        if received and stopping is None:
-            stopping = now
-            engine.stop()
-            view.say("Stopping: running trials are ended and queued again (again: at once)")
-        if stopping is not None and (len(received) > 1 or now - stopping > _STOP_SECONDS):
-            engine.kill()
-            break
-        if now - last_reclaim > _RECLAIM_SECONDS:
+        try:
+            supervisor.watch()
+        finally:
+            workers.kill()
             reclaim(sweep.storage, sweep.study)
-            last_reclaim = now
-        view.update(read_progress(sweep.storage, sweep.study), _left(deadline))
-        time.sleep(_POLL_SECONDS)
-    return exits
+            checkpoints = Checkpoints(sweep.checkpoint_dir, sweep.study, say=view.say)
+            checkpoints.tidy(sweep.study.get_trials(deepcopy=False))
+            progress = read_progress(sweep.storage, sweep.study)
+            view.update(progress, None)
+        if received:
+            # The terminal was closed: who asks for the status is told of a SIGTERM.
+            number = received[0]
+            raise Stopped(signal.SIGTERM if number == signal.SIGHUP else number)
+    return progress
 
 
 @contextmanager

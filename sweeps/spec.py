@@ -77,10 +77,12 @@ class Budget(Section):
     Attributes:
         trials: how many the study has in all, whatever the number of workers and runs.
         minutes: how long one run starts new trials; those that run then go on to their end.
+        retries: how often a trial is tried again whose worker died: it may be what kills them.
     """
 
     trials: int | None = Field(None, ge=1)
     minutes: float | None = Field(None, gt=0)
+    retries: int = Field(2, ge=0)
 
     @model_validator(mode="after")
     def _has_an_end(self) -> Self:

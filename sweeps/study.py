@@ -1,18 +1,28 @@
 """A study for a spec: made once, with the data's fingerprint and the trials to try first."""
 
 import json
+import uuid
 import warnings
 from typing import Any
 
 import optuna
 
-from storage import CONFIGURATION, OVERRIDES, HardenedStorage, count_claims, create_study
+from storage import (
+    CONFIGURATION,
+    OVERRIDES,
+    RETRIES,
+    HardenedStorage,
+    count_claims,
+    create_study,
+    transaction,
+)
 from sweeps.attributes import (
     CLASSES,
     DATA_SIZE,
     FINGERPRINT,
     METRIC,
     SPEC,
+    SWEEP_ID,
     TARGET,
     TRAIN_PICTURES,
     VALIDATION_PICTURES,
@@ -56,20 +66,31 @@ def open_or_create_study(
     Raises:
         SweepsError: there is one, made with other settings or other pictures.
     """
-    study = create_study(storage, name, spec.direction, lambda study: _set_up(study, spec, dataset))
+
+    def set_up(study: optuna.Study) -> None:
+        with transaction(storage.engine):
+            _set_up(study, spec, dataset)
+
+    study = create_study(storage, name, spec.direction, set_up)
     _refuse_other_spec(study, spec)
     _refuse_other_pictures(study, dataset)
     target = spec.budget.trials
     if target is not None:
         # A study cannot have fewer trials than it has.
         target = max(target, count_claims(storage, study._study_id))
-    if study.user_attrs.get(TARGET) != target:
-        study.set_user_attr(TARGET, target)
+    wanted: dict[str, Any] = {TARGET: target, RETRIES: spec.budget.retries}
+    if SWEEP_ID not in study.user_attrs:
+        # The study is older than the attribute.
+        wanted[SWEEP_ID] = uuid.uuid4().hex[:12]
+    for attribute, value in wanted.items():
+        if study.user_attrs.get(attribute) != value:
+            study.set_user_attr(attribute, value)
     return study
 
 
 def _set_up(study: optuna.Study, spec: Spec, dataset: Dataset) -> None:
     study.set_user_attr(SPEC, spec_tree(spec))
+    study.set_user_attr(SWEEP_ID, uuid.uuid4().hex[:12])
     study.set_user_attr(FINGERPRINT, dataset.fingerprint)
     study.set_user_attr(DATA_SIZE, dataset.size)
     train_rows, val_rows = split_rows(spec.base_config(), dataset)
@@ -82,10 +103,7 @@ def _set_up(study: optuna.Study, spec: Spec, dataset: Dataset) -> None:
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         study.set_metric_names([spec.metric])
     write_note(study, study_note(spec, dataset))
-    queued = {trial.user_attrs.get(CONFIGURATION) for trial in study.trials}
     for configuration in spec.try_first:
-        if configuration.name in queued:
-            continue
         params, overrides = split_values(spec, configuration)
         study.enqueue_trial(
             params, user_attrs={CONFIGURATION: configuration.name, OVERRIDES: overrides}

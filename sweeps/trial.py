@@ -1,161 +1,102 @@
-"""One trial: pick a configuration, train it, report every epoch, end with a verdict."""
+"""One trial: run its objective, and end it whatever comes of that."""
 
-import math
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import optuna
-import torch
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.trial import TrialState
 
-from storage import (
-    CONFIGURATION,
-    DATABASE_ERRORS,
-    OUTCOME,
-    OVERRIDES,
-    REASON,
-    EpochRecord,
-    HardenedStorage,
-    Outcome,
-    abandon_trial,
-    note_progress,
-    record_epoch,
-)
-from sweeps import attributes
-from sweeps.config import RunConfig
-from sweeps.data import Dataset
-from sweeps.environment import Environment
-from sweeps.models import model_facts
-from sweeps.notes import trial_note, write_note
-from sweeps.search import pick_values
-from sweeps.spec import Spec
-from sweeps.training import EpochResult, Interrupted, new_model, resolve_precision, train
+from storage import DATABASE_ERRORS, HardenedStorage, Outcome, attach_artifact, end_trial
+from sweeps.errors import Interrupted, OutOfMemory
 
 
 @dataclass(frozen=True)
 class Desk:
-    """What a worker works with: the same for all its trials."""
+    """What a worker works with: the same for all its trials.
+
+    Attributes:
+        worker_id: the worker's, in the storage.
+        worker_name: what it is called in tables and notes.
+        should_stop: asked again and again while a trial runs.
+    """
 
     study: optuna.Study
     storage: HardenedStorage
-    spec: Spec
-    dataset: Dataset
-    device: torch.device
-    environment: Environment
     worker_id: str
     worker_name: str
     should_stop: Callable[[], bool]
 
 
-def run_trial(desk: Desk, trial: optuna.Trial) -> Outcome:
+class Objective(Protocol):
+    """What a trial does."""
+
+    def __call__(self, desk: Desk, trial: optuna.Trial) -> tuple[Outcome, str | None, float | None]:
+        """Run a trial, and report its epochs.
+
+        Returns:
+            How it ends, why, and its value if it is complete.
+
+        Raises:
+            Interrupted: the desk's ``should_stop`` said so.
+            OutOfMemory: there was too little.
+            UpdateFinishedTrialError: another process ended the trial.
+            Exception: anything else is the trial's failure.
+        """
+
+
+def run_trial(desk: Desk, objective: Objective, trial: optuna.Trial) -> Outcome:
     """Run a trial to its end, whatever that is, and tell the study.
 
     Returns:
-        How it ended. A failed one has its traceback in its attributes.
+        How it ended. A failed one has its traceback as an artifact; a lost one was taken by
+        another process, which ended it: this one was silent for so long that it was given up.
     """
     try:
-        return _run_to_the_end(desk, trial)
-    except UpdateFinishedTrialError:
-        # This process was silent for so long that another took it for dead.
-        return "lost"
-
-
-def _run_to_the_end(desk: Desk, trial: optuna.Trial) -> Outcome:
-    try:
-        outcome, value = _train_trial(desk, trial)
+        outcome, reason, value = objective(desk, trial)
     except Interrupted:
-        frozen = desk.study.get_trials(deepcopy=False)[trial.number]
-        abandon_trial(desk.study, desk.storage, frozen, "interrupted", "the sweep was stopped")
-        return "interrupted"
-    except (*DATABASE_ERRORS, UpdateFinishedTrialError):
+        return _end(desk, trial, "interrupted", reason="the sweep was stopped")
+    except UpdateFinishedTrialError:
+        return "lost"
+    except OutOfMemory as error:
+        if error.overrides:
+            return _end(desk, trial, "out_of_memory", str(error), overrides=error.overrides)
+        return _end(desk, trial, "failed", str(error))
+    except DATABASE_ERRORS:
         raise
     except Exception as error:
         first_line = next(iter(str(error).splitlines()), "")
-        trial.set_user_attr(REASON, f"{type(error).__name__}: {first_line}")
-        trial.set_user_attr(attributes.TRACEBACK, traceback.format_exc())
-        trial.set_user_attr(OUTCOME, "failed")
-        desk.study.tell(trial, state=TrialState.FAIL)
-        return "failed"
-    trial.set_user_attr(OUTCOME, outcome)
-    if outcome == "completed":
-        desk.study.tell(trial, value)
-    else:
-        desk.study.tell(trial, state=TrialState.PRUNED)
-    return outcome
+        _keep_traceback(desk, trial)
+        return _end(desk, trial, "failed", reason=f"{type(error).__name__}: {first_line}")
+    return _end(desk, trial, outcome, reason=reason, value=value)
 
 
-def trial_config(spec: Spec, trial: optuna.Trial) -> RunConfig:
-    """The configuration of a trial: the spec's, with the values that the trial picks."""
-    base = spec.base_config()
-    values = pick_values(
-        spec.search,
-        base.value,
-        lambda name, parameter: parameter.suggest(trial, name),
-        trial.user_attrs.get(OVERRIDES, {}),
+def _end(
+    desk: Desk,
+    trial: optuna.Trial,
+    outcome: Outcome,
+    reason: str | None = None,
+    value: float | None = None,
+    overrides: dict[str, object] | None = None,
+) -> Outcome:
+    mine = end_trial(
+        desk.storage,
+        desk.study,
+        trial.number,
+        outcome,
+        value=value,
+        reason=reason,
+        ended_by=desk.worker_id,
+        overrides=overrides,
     )
-    return base.with_values(values)
+    return outcome if mine else "lost"
 
 
-def _train_trial(desk: Desk, trial: optuna.Trial) -> tuple[Outcome, float]:
-    config = resolve_precision(trial_config(desk.spec, trial), desk.device)
-    note_progress(
-        desk.storage, desk.worker_id, trial_number=trial.number, epochs=config.training.epochs
-    )
-    model = new_model(config, desk.dataset)
-    facts = model_facts(model)
-    configuration = trial.user_attrs.get(CONFIGURATION)
-    known = {
-        attributes.WORKER: desk.worker_name,
-        attributes.KERNEL_SIZE: facts.kernel_size,
-        attributes.RECEPTIVE_FIELD: facts.receptive_field,
-        attributes.PARAMETERS: facts.parameters,
-        attributes.CONFIG: config.model_dump(mode="json"),
-        attributes.ENVIRONMENT: desk.environment.model_dump(mode="json"),
-    }
-    for name, value in known.items():
-        trial.set_user_attr(name, value)
-    write_note(trial, trial_note(config, facts, configuration, desk.worker_name))
-
-    speeds = []
-    value = math.nan
-    results = train(config, desk.dataset, desk.device, model=model, should_stop=desk.should_stop)
-    for result in results:
-        record_epoch(desk.storage, trial._trial_id, _record(result))
-        speeds.append(result.images_per_second)
-        value = getattr(result, desk.spec.metric)
-        trial.report(value, result.epoch)
-        if result.diverged:
-            trial.set_user_attr(REASON, f"the loss was not finite in epoch {result.epoch}")
-            return "diverged", value
-        note_progress(
-            desk.storage,
-            desk.worker_id,
-            trial_number=trial.number,
-            epoch=result.epoch,
-            epochs=config.training.epochs,
-            value=value,
-        )
-        trial.set_user_attr(attributes.IMAGES_PER_SECOND, round(sorted(speeds)[len(speeds) // 2]))
-        # Asked for the yardsticks too, since the others are measured against what was asked of;
-        # but they run to their end: a comparison needs them whole.
-        hopeless = trial.should_prune()
-        if hopeless and configuration is None and result.epoch < config.training.epochs:
-            return "pruned", value
-    return "completed", value
-
-
-def _record(result: EpochResult) -> EpochRecord:
-    def finite(value: float) -> float | None:
-        return value if math.isfinite(value) else None
-
-    return EpochRecord(
-        epoch=result.epoch,
-        train_loss=finite(result.train_loss),
-        val_loss=finite(result.val_loss),
-        val_accuracy=finite(result.val_accuracy),
-        learning_rate=result.learning_rate,
-        seconds=result.seconds,
-        images_per_second=result.images_per_second,
-    )
+def _keep_traceback(desk: Desk, trial: optuna.Trial) -> None:
+    text = traceback.format_exc()
+    try:
+        attach_artifact(desk.storage, trial, "traceback.txt", text.encode(), "text/plain")
+    except UpdateFinishedTrialError:
+        # Another process ended the trial; what went wrong in it no longer matters.
+        return

@@ -36,4 +36,19 @@ data_dir_option = option(
     help="Where datasets are kept.",
 )
 
+checkpoint_dir_option = option(
+    "--checkpoint-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where unfinished trials are kept, for others to go on with.  [default: beside a SQLite "
+    "file, else checkpoints]",
+)
+
+checkpoint_seconds_option = option(
+    "--checkpoint-seconds",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    show_default=True,
+    help="How often a trial is put there; 0 for after every batch.",
+)
+
 study_argument = click.argument("study", required=False, envvar="SWEEPS_STUDY")

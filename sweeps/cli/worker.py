@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-import sys
 import threading
 import time
 from pathlib import Path
@@ -12,10 +11,15 @@ from types import FrameType
 import click
 
 from sweeps.cli.console import quieten_optuna
-from sweeps.cli.options import data_dir_option, option, storage_option, study_argument
+from sweeps.cli.options import (
+    checkpoint_dir_option,
+    checkpoint_seconds_option,
+    data_dir_option,
+    option,
+    storage_option,
+    study_argument,
+)
 from sweeps.errors import Stopped
-
-_ORPHAN_SECONDS = 10.0
 
 
 @click.command("worker")
@@ -31,6 +35,8 @@ _ORPHAN_SECONDS = 10.0
     help="Start no trial after so long.",
 )
 @data_dir_option
+@checkpoint_dir_option
+@checkpoint_seconds_option
 @click.option("--supervised", is_flag=True, hidden=True)
 def command(
     study: str | None,
@@ -40,6 +46,8 @@ def command(
     name: str | None,
     timeout: float | None,
     data_dir: Path,
+    checkpoint_dir: Path | None,
+    checkpoint_seconds: float,
     supervised: bool,
 ) -> None:
     """Work on a study that exists, from any shell that reaches its storage.
@@ -51,48 +59,50 @@ def command(
     received: list[int] = []
 
     def receive(number: int, _frame: FrameType | None) -> None:
+        number = signal.SIGTERM if number == signal.SIGHUP else number
         if received:
             raise Stopped(number)
         received.append(number)
         stop.set()
         if not supervised:
-            click.echo("Stopping: the trial is ended and queued again (again: at once)", err=True)
+            click.echo(
+                "Stopping: the trial is put away and queued again (again: at once)", err=True
+            )
 
     signal.signal(signal.SIGTERM, receive)
     if supervised:
+        from sweeps.orphans import stop_with_parent
+
         # Ctrl-C is for the parent, which then says what to do.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        threading.Thread(target=_stop_as_orphan, args=(stop,), daemon=True).start()
-    elif signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, receive)
+        stop_with_parent(stop)
+    else:
+        for number in (signal.SIGINT, signal.SIGHUP):
+            # What is ignored stays so: `nohup` and a shell's background jobs ask for that.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, receive)
 
     from sweeps.devices import available_cores, take_device
 
     threads = threads or available_cores()
     taken = take_device(device, threads)
 
-    from storage import open_storage
-    from sweeps.worker import run_worker
+    from sweeps.working import work
 
     quieten_optuna()
-    run_worker(
-        open_storage(storage),
+    work(
         study,
+        storage_url=storage,
         name=name or f"{socket.gethostname()}-{os.getpid()}",
         device=taken,
         device_label=taken if device == "auto" else device,
         threads=threads,
         data_dir=data_dir.absolute(),
+        checkpoint_dir=None if checkpoint_dir is None else checkpoint_dir.absolute(),
+        checkpoint_seconds=checkpoint_seconds,
         deadline=deadline,
         should_stop=stop.is_set,
+        say=lambda text: click.echo(text, err=True),
     )
     if received and not supervised:
         raise Stopped(received[0])
-
-
-def _stop_as_orphan(stop: threading.Event) -> None:
-    """Stop when the parent is gone: its end of standard input then closes."""
-    sys.stdin.read()
-    stop.set()
-    time.sleep(_ORPHAN_SECONDS)
-    os._exit(1)

@@ -67,7 +67,7 @@ class Batches:
         self.batch_size = batch_size
         self.device = torch.device(device)
         self._size, self._crop, self._flip = size, crop, flip
-        self._shuffle, self._seed, self._epoch = shuffle, seed, 0
+        self._shuffle, self._seed, self._epoch, self._first_batch = shuffle, seed, 0, 0
         self._channels_last, self._drop_last = channels_last, drop_last
         indices = np.asarray(indices, dtype=np.int64)
         if self.device.type == "cpu":
@@ -95,9 +95,9 @@ class Batches:
         total = len(self._rows)
         return len(self) * self.batch_size if self._drop_last else total
 
-    def set_epoch(self, epoch: int) -> None:
-        """Makes the next iteration that of `epoch` (from 0)."""
-        self._epoch = epoch
+    def set_epoch(self, epoch: int, first_batch: int = 0) -> None:
+        """Makes the next iteration that of `epoch` (from 0), from one of its batches on."""
+        self._epoch, self._first_batch = epoch, first_batch
 
     def __iter__(self) -> Iterator[Batch]:
         total = len(self._rows)
@@ -108,7 +108,7 @@ class Batches:
         flips = (torch.rand(total, generator=generator) < 0.5).to(self.device)
         rows = (self._rows if order is None else self._rows[order]).to(self.device)
         labels = self._labels if order is None else self._labels[order.to(self.device)]
-        for start in range(0, self.pictures, self.batch_size):
+        for start in range(self._first_batch * self.batch_size, self.pictures, self.batch_size):
             part = slice(start, start + self.batch_size)
             if self._crop or self._flip:
                 pixels = self._augmented(rows[part], shifts[:, part], flips[part])

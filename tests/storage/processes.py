@@ -9,9 +9,10 @@ from typing import Any
 import optuna
 
 from storage import (
-    attach_trial,
+    ask,
     claim_trial,
     create_study,
+    end_trial,
     open_storage,
     open_study,
     reclaim,
@@ -46,9 +47,9 @@ def claim_until_spent(url: str, target: int) -> int:
     worker = register_worker(storage, study._study_id, "worker", "cpu")
     count = 0
     while (claim := claim_trial(storage, study._study_id, worker.worker_id, target)) is not None:
-        trial = study.ask()
-        attach_trial(storage, claim, trial._trial_id)
-        study.tell(trial, trial.suggest_float("x", 0, 1))
+        trial = ask(storage, study, claim)
+        value = trial.suggest_float("x", 0, 1)
+        assert end_trial(storage, study, trial.number, "completed", value=value)
         count += 1
     return count
 
@@ -81,8 +82,7 @@ def die_in_the_middle(url: str, after: str) -> None:
     claim = claim_trial(storage, study._study_id, worker.worker_id, None)
     assert claim is not None
     if after != "claim":
-        trial = study.ask()
-        attach_trial(storage, claim, trial._trial_id)
+        trial = ask(storage, study, claim)
         if after == "value":
             trial.suggest_float("x", 0, 1)
     os.kill(os.getpid(), signal.SIGKILL)

@@ -3,13 +3,13 @@
 import signal
 
 import pytest
-from optuna.trial import TrialState
 
 from storage import (
-    abandon_trial,
-    attach_trial,
+    ClaimLost,
+    ask,
     claim_trial,
     count_claims,
+    end_trial,
     end_worker,
     list_workers,
     reclaim,
@@ -44,21 +44,53 @@ def test_no_queued_trial_runs_twice(url, study):
 
 
 def test_no_limit_without_a_target(storage, study):
-    claims = {claim_trial(storage, study._study_id, "w", None) for _ in range(5)}
+    claims = {claim_trial(storage, study._study_id, f"w{i}", None) for i in range(5)}
     assert None not in claims
-    assert len(claims) == 5
+    assert count_claims(storage, study._study_id) == 5
 
 
 def test_studies_have_budgets_of_their_own(storage, study):
-    assert claim_trial(storage, study._study_id, "w", 1) is not None
-    assert claim_trial(storage, study._study_id, "w", 1) is None
-    assert claim_trial(storage, study._study_id + 1, "w", 1) is not None
+    assert claim_trial(storage, study._study_id, "a", 1) is not None
+    assert claim_trial(storage, study._study_id, "b", 1) is None
+    assert claim_trial(storage, study._study_id + 1, "b", 1) is not None
 
 
 def test_a_released_claim_can_be_claimed_again(storage, study):
     claim = claim_trial(storage, study._study_id, "w", 1)
     release_claim(storage, claim)
+    assert claim_trial(storage, study._study_id, "another", 1) is not None
+
+
+def test_a_claim_that_was_never_used_is_replaced_by_its_workers_next(storage, study):
+    """As after a connection that broke before the answer came."""
+    claim_trial(storage, study._study_id, "w", 1)
     assert claim_trial(storage, study._study_id, "w", 1) is not None
+    assert count_claims(storage, study._study_id) == 1
+
+
+@pytest.mark.parametrize("queued", [False, True])
+def test_a_trial_is_not_asked_for_with_a_claim_that_was_given_back(storage, study, queued):
+    """Its worker was suspended, and taken for dead; another has a claim of that number now."""
+    if queued:
+        study.enqueue_trial({"x": 0.5})
+    lost = claim_trial(storage, study._study_id, "suspended", 1)
+    release_claim(storage, lost)
+    taken = claim_trial(storage, study._study_id, "another", 1)
+    with pytest.raises(ClaimLost):
+        ask(storage, study, lost)
+    assert _states(study) == ["WAITING"] * queued
+    ask(storage, study, taken)
+    assert _states(study) == ["RUNNING"]
+
+
+@pytest.mark.parametrize("queued", [False, True])
+def test_a_claim_gives_one_trial_however_often_it_is_asked_with(storage, study, queued):
+    if queued:
+        study.enqueue_trial({"x": 0.5})
+    claim = claim_trial(storage, study._study_id, "w", None)
+    numbers = [ask(storage, study, claim).number for _ in range(3)]
+    assert numbers == [0, 0, 0]
+    assert _states(study) == ["RUNNING"]
 
 
 @pytest.mark.parametrize("after", ["claim", "ask", "value"])
@@ -95,47 +127,72 @@ def test_a_trial_that_kills_its_workers_is_given_up_and_keeps_its_claim(url, sto
 
 def test_what_live_workers_hold_is_left_alone(storage, study):
     worker = register_worker(storage, study._study_id, "alive", "cpu")
-    claim = claim_trial(storage, study._study_id, worker.worker_id, None)
-    attach_trial(storage, claim, study.ask()._trial_id)
+    ask(storage, study, claim_trial(storage, study._study_id, worker.worker_id, None))
     assert reclaim(storage, study) == []
     assert _states(study) == ["RUNNING"]
 
 
-def test_finished_trials_of_ended_workers_stay_spent(storage, study):
+@pytest.mark.parametrize("outcome", ["completed", "pruned", "diverged", "failed"])
+def test_trials_with_a_result_keep_their_share_of_the_budget(storage, study, outcome):
     worker = register_worker(storage, study._study_id, "done", "cpu")
-    for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL):
-        claim = claim_trial(storage, study._study_id, worker.worker_id, None)
-        trial = study.ask()
-        attach_trial(storage, claim, trial._trial_id)
-        study.tell(trial, 1.0 if state is TrialState.COMPLETE else None, state=state)
+    trial = ask(storage, study, claim_trial(storage, study._study_id, worker.worker_id, None))
+    trial.report(0.5, 1)
+    assert end_trial(storage, study, trial.number, outcome, value=0.75)
     end_worker(storage, worker.worker_id)
     assert reclaim(storage, study) == []
-    assert count_claims(storage, study._study_id) == 3
+    assert count_claims(storage, study._study_id) == 1
+    [ended] = study.trials
+    expected = {"completed": ("COMPLETE", 0.75), "failed": ("FAIL", None)}
+    assert (ended.state.name, ended.value) == expected.get(outcome, ("PRUNED", 0.5))
+    assert ended.user_attrs["outcome"] == outcome
 
 
-def test_an_interrupted_trial_that_was_not_queued_again_is_so_by_the_next(storage, study):
-    """Its worker died between ending the trial and queueing it."""
-    worker = register_worker(storage, study._study_id, "w", "cpu")
-    claim = claim_trial(storage, study._study_id, worker.worker_id, None)
-    trial = study.ask()
-    trial.suggest_float("x", 0, 1)
-    attach_trial(storage, claim, trial._trial_id)
-    trial.set_user_attr("outcome", "interrupted")
-    study.tell(trial, state=TrialState.FAIL)
-    end_worker(storage, worker.worker_id)
-    reclaim(storage, study)
-    assert _states(study) == ["FAIL", "WAITING"]
+@pytest.mark.parametrize("outcome", ["interrupted", "out_of_memory"])
+def test_trials_without_one_give_it_back_and_are_queued_again(storage, study, outcome):
+    trial = ask(storage, study, claim_trial(storage, study._study_id, "w", None))
+    picked = trial.suggest_float("x", 0, 1)
+    assert end_trial(storage, study, 0, outcome, reason="so it is", overrides={"small": True})
     assert count_claims(storage, study._study_id) == 0
+    again = ask(storage, study, claim_trial(storage, study._study_id, "w", None))
+    assert again.suggest_float("x", 0, 1) == picked
+    assert again.user_attrs["retry_of"] == 0
+    assert again.user_attrs["overrides"] == {"small": True}
+    assert study.trials[0].user_attrs["reason"] == "so it is"
 
 
 def test_of_two_that_end_a_trial_one_does(storage, study):
-    trial = study.ask()
-    trial.suggest_float("x", 0, 1)
-    frozen = study.trials[0]
-    assert abandon_trial(study, storage, frozen, "interrupted", "stopped")
-    assert not abandon_trial(study, storage, frozen, "lost", "died")
+    study.ask().suggest_float("x", 0, 1)
+    assert end_trial(storage, study, 0, "interrupted", ended_by="a")
+    assert not end_trial(storage, study, 0, "lost", ended_by="b")
+    assert end_trial(storage, study, 0, "interrupted", ended_by="a"), "told again by the same"
     assert _states(study) == ["FAIL", "WAITING"]
     assert study.trials[0].user_attrs["outcome"] == "interrupted"
+
+
+def test_an_end_is_whole_or_not_at_all(storage, study, monkeypatch):
+    """Something breaks after the state is changed: neither the state nor the queue keeps it."""
+    ask(storage, study, claim_trial(storage, study._study_id, "w", None))
+    with monkeypatch.context() as patched:
+        patched.setattr("storage.trials._queue_again", lambda *arguments: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            end_trial(storage, study, 0, "interrupted")
+    assert _states(study) == ["RUNNING"]
+    assert "outcome" not in study.trials[0].user_attrs
+    assert count_claims(storage, study._study_id) == 1
+    assert end_trial(storage, study, 0, "interrupted")
+    assert _states(study) == ["FAIL", "WAITING"]
+
+
+@pytest.mark.parametrize("retries", [0, 1, 3])
+def test_a_lost_trial_is_tried_again_so_often_and_no_more(storage, study, retries):
+    study.set_user_attr("retries", retries)
+    for _ in range(retries + 1):
+        ask(storage, study, claim_trial(storage, study._study_id, "w", 1))
+        reclaim(storage, study)
+    assert _states(study) == ["FAIL"] * (retries + 1)
+    outcomes = [trial.user_attrs["outcome"] for trial in study.trials]
+    assert outcomes == ["lost"] * retries + ["failed"]
+    assert claim_trial(storage, study._study_id, "w", 1) is None
 
 
 def test_a_worker_that_starts_while_another_looks_for_dead_ones_keeps_its_trial(
@@ -147,8 +204,7 @@ def test_a_worker_that_starts_while_another_looks_for_dead_ones_keeps_its_trial(
     def start_then_list(*arguments):
         if not started:
             worker = register_worker(storage, study._study_id, "new", "cpu")
-            claim = claim_trial(storage, study._study_id, worker.worker_id, None)
-            attach_trial(storage, claim, study.ask()._trial_id)
+            ask(storage, study, claim_trial(storage, study._study_id, worker.worker_id, None))
             started.append(worker)
         return list_workers(*arguments)
 

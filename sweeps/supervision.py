@@ -1,0 +1,166 @@
+"""The watch over a run's workers: who died is started again, and the run ends when it should."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import optuna
+
+from storage import HardenedStorage, reclaim
+from sweeps.attributes import WORKER
+from sweeps.engines import Engine, WorkerExit
+from sweeps.errors import SweepsError
+from sweeps.failures import refuse_failures_in_a_row
+from sweeps.progress import Progress, read_progress
+from sweeps.views import View
+
+_POLL_SECONDS = 0.5
+_RECLAIM_SECONDS = 5.0
+
+#: How long workers have to put their trials away when they are asked to stop.
+STOP_SECONDS = 11.0
+
+#: A worker that lived so long, or ended a trial, is none that cannot start.
+_HEALTHY_SECONDS = 60.0
+_MAX_PAUSE_SECONDS = 60.0
+#: Given up after so many restarts in vain: those that were killed, and those that said why.
+_MAX_KILLED = 8
+_MAX_TOLD = 3
+
+
+@dataclass
+class _Record:
+    """One worker's restarts.
+
+    Attributes:
+        started: when it was started last, in seconds since 1970.
+        vain: how often in a row it ended without having done anything.
+        due: when it is started again, by ``time.monotonic``; ``None`` for not.
+    """
+
+    started: float
+    vain: int = 0
+    due: float | None = None
+
+
+class Supervisor:
+    """Watches over the workers of a run until the last has ended.
+
+    Args:
+        storage: where the study is.
+        study: the study.
+        engine: runs the workers.
+        view: shows what happens.
+        seconds_left: until no trial is started any more; ``None`` for no limit.
+        received: the signals that asked for an end, as they come in.
+    """
+
+    def __init__(
+        self,
+        storage: HardenedStorage,
+        study: optuna.Study,
+        engine: Engine,
+        view: View,
+        *,
+        seconds_left: Callable[[], float | None],
+        received: list[int],
+    ) -> None:
+        self._storage = storage
+        self._study = study
+        self._engine = engine
+        self._view = view
+        self._seconds_left = seconds_left
+        self._received = received
+        self._started = time.time()
+        self._records: dict[str, _Record] = {}
+        self._last: WorkerExit | None = None
+
+    def watch(self) -> None:
+        """Start the workers and stay with them until they have ended.
+
+        Raises:
+            SweepsError: the workers ended before the study did, or trial after trial fails.
+        """
+        self._engine.start()
+        stopping: float | None = None
+        looked = time.monotonic()
+        while self._engine.running or self._is_pausing():
+            exits = self._engine.poll()
+            now = time.monotonic()
+            if exits or now - looked > _RECLAIM_SECONDS:
+                reclaim(self._storage, self._study)
+                looked = now
+            progress = read_progress(self._storage, self._study)
+            for worker in exits:
+                self._consider(worker, progress)
+            self._view.update(progress, self._seconds_left())
+            if self._received:
+                if stopping is None:
+                    stopping = now
+                    self._engine.stop()
+                    self._view.say(
+                        "Stopping: the running trials are put away and queued again "
+                        "(again: at once)"
+                    )
+                if len(self._received) > 1 or now - stopping > STOP_SECONDS:
+                    return
+            else:
+                if progress.outcomes["failed"]:
+                    refuse_failures_in_a_row(progress.trials, since=self._started)
+                self._start_again(progress)
+            time.sleep(_POLL_SECONDS)
+        if self._last is not None and not self._received:
+            self._refuse_early_end(self._last)
+
+    def _consider(self, worker: WorkerExit, progress: Progress) -> None:
+        """What follows from a worker's end."""
+        if self._received or progress.is_done or self._seconds_left() == 0:
+            return
+        self._last = worker
+        how = _how_it_ended(worker)
+        if self._engine.restarts_workers:
+            self._view.say(f"{worker.name} {how}")
+            return
+        record = self._records.setdefault(worker.name, _Record(self._started))
+        worked = time.time() - record.started > _HEALTHY_SECONDS or any(
+            trial.user_attrs.get(WORKER) == worker.name
+            and trial.state.is_finished()
+            and trial.datetime_complete is not None
+            and trial.datetime_complete.timestamp() > record.started
+            for trial in progress.trials
+        )
+        record.vain = 0 if worked else record.vain + 1
+        if record.vain >= (_MAX_TOLD if worker.status > 0 else _MAX_KILLED):
+            self._view.say(f"{worker.name} {how}; not started again, it ends each time")
+            return
+        pause = min(2.0 ** (record.vain - 2), _MAX_PAUSE_SECONDS) if record.vain > 1 else 0.0
+        record.due = time.monotonic() + pause
+        self._view.say(f"{worker.name} {how}; started again {f'in {pause:.0f} s' if pause else ''}")
+
+    def _is_pausing(self) -> bool:
+        """Whether a worker is to be started again that has not been yet."""
+        return not self._received and any(r.due is not None for r in self._records.values())
+
+    def _start_again(self, progress: Progress) -> None:
+        for name, record in self._records.items():
+            if progress.is_done or self._seconds_left() == 0:
+                record.due = None
+            elif record.due is not None and time.monotonic() >= record.due:
+                record.due, record.started = None, time.time()
+                self._engine.restart(name)
+
+    def _refuse_early_end(self, worker: WorkerExit) -> None:
+        progress = read_progress(self._storage, self._study)
+        time_is_up = self._seconds_left() == 0 and progress.best is not None
+        if progress.is_done or time_is_up:
+            return
+        raise SweepsError(
+            "all workers ended before the study did; run it again to go on. The last: "
+            + (worker.last_words or f"{worker.name} {_how_it_ended(worker)}")
+        )
+
+
+def _how_it_ended(worker: WorkerExit) -> str:
+    if worker.status < 0:
+        return f"was killed by signal {-worker.status}"
+    return f"ended with status {worker.status}" if worker.status else "ended"

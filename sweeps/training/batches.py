@@ -1,0 +1,65 @@
+"""A run's pictures, in batches."""
+
+import math
+
+import numpy as np
+import torch
+
+from sweeps.config import RunConfig
+from sweeps.data import Dataset, split_train_validation
+from sweeps.data.batches import Batches
+from sweeps.training.checks import check_run
+
+_EVALUATION_BATCH = 500
+
+
+def split_rows(config: RunConfig, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of a dataset's train part to train on, and those to validate on."""
+    data = config.data
+    return split_train_validation(
+        dataset.train.labels,
+        data.validation,
+        data.split_seed,
+        data.train_limit,
+        data.validation_limit,
+    )
+
+
+def make_batches(
+    config: RunConfig, dataset: Dataset, device: torch.device
+) -> tuple[Batches, Batches]:
+    """The training and the validation batches of a run.
+
+    Raises:
+        SweepsError: the configuration does not go with the dataset's pictures.
+    """
+    settings = config.training
+    train_rows, val_rows = split_rows(config, dataset)
+    check_run(config, dataset.size, len(train_rows))
+    images, labels = dataset.train.images, dataset.train.labels
+    training = Batches(
+        images,
+        labels,
+        train_rows,
+        settings.batch_size,
+        dataset.mean,
+        dataset.std,
+        crop=settings.crop,
+        flip=settings.flip,
+        shuffle=True,
+        seed=config.seed,
+        device=device,
+        channels_last=settings.channels_last,
+        drop_last=True,
+    )
+    validation = Batches(
+        images,
+        labels,
+        val_rows,
+        math.ceil(_EVALUATION_BATCH / settings.micro_batches),
+        dataset.mean,
+        dataset.std,
+        device=device,
+        channels_last=settings.channels_last,
+    )
+    return training, validation

@@ -1,0 +1,52 @@
+"""Number formats: what ``auto`` stands for, autocast, loss scaling."""
+
+import torch
+
+from sweeps.config import RunConfig, TrainingConfig
+from sweeps.errors import SweepsError
+
+
+def resolve_precision(config: RunConfig, device: torch.device) -> RunConfig:
+    """The configuration with ``auto`` precision replaced by what the device takes.
+
+    On CPUs that is float32: bfloat16 is faster on a few of them only.
+
+    Raises:
+        SweepsError: the precision asked for does not work on the device.
+    """
+    precision = config.training.precision
+    on_gpu = device.type == "cuda"
+    if precision == "auto":
+        bfloat16 = on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
+        return config.with_values({"training.precision": "bfloat16" if bfloat16 else "float32"})
+    if precision == "float16" and not on_gpu:
+        raise SweepsError(
+            f"training.precision float16 needs a GPU, not {device}; use bfloat16 or float32"
+        )
+    return config
+
+
+class Precision:
+    """Autocast and loss scaling as a configuration asks for.
+
+    Args:
+        settings: the configuration; its precision is resolved.
+        device: where to train.
+    """
+
+    def __init__(self, settings: TrainingConfig, device: torch.device) -> None:
+        dtype = torch.bfloat16 if settings.precision == "bfloat16" else torch.float16
+        self.autocast = torch.autocast(
+            device.type, dtype, enabled=settings.precision in ("bfloat16", "float16")
+        )
+        self.scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "float16")
+
+    def step(self, optimizer: torch.optim.Optimizer) -> bool:
+        """Let the optimizer step; false where float16 overflowed and the step was left out."""
+        if not self.scaler.is_enabled():
+            optimizer.step()
+            return True
+        before = self.scaler.get_scale()
+        self.scaler.step(optimizer)
+        self.scaler.update()
+        return self.scaler.get_scale() >= before

@@ -1,0 +1,29 @@
+"""What training gives."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """What one epoch gave.
+
+    Attributes:
+        epoch: counted from 1.
+        train_loss: mean cross-entropy over the epoch's training pictures, NaN when diverged.
+        val_loss: mean cross-entropy over the validation pictures, NaN when diverged.
+        val_accuracy: share of the validation pictures that were classified correctly, 0 to 1; NaN
+            when diverged.
+        learning_rate: of the epoch's last step.
+        seconds: training and validation together.
+        images_per_second: training pictures per second of training.
+        diverged: a loss was not finite; no epoch follows.
+    """
+
+    epoch: int
+    train_loss: float
+    val_loss: float
+    val_accuracy: float
+    learning_rate: float
+    seconds: float
+    images_per_second: float
+    diverged: bool = False

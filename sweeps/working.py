@@ -1,0 +1,86 @@
+"""Working on a study: its pictures, its settings, and the worker's loop."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from storage import open_storage, open_study, parse_url
+from sweeps.attributes import DATA_SIZE, FINGERPRINT
+from sweeps.checkpoints import Checkpoints, default_folder
+from sweeps.data import open_dataset
+from sweeps.environment import describe_environment
+from sweeps.errors import SweepsError
+from sweeps.objective import TrainingObjective
+from sweeps.samplers import make_pruner, make_sampler
+from sweeps.study import read_spec
+from sweeps.worker import run_worker
+
+
+def work(
+    study_name: str | None,
+    *,
+    storage_url: str,
+    name: str,
+    device: str,
+    device_label: str,
+    threads: int,
+    data_dir: Path,
+    checkpoint_dir: Path | None,
+    checkpoint_seconds: float,
+    deadline: float | None,
+    should_stop: Callable[[], bool],
+    say: Callable[[str], None],
+) -> None:
+    """Train a study's trials until its budget is spent, the time is up, or a stop is asked for.
+
+    Args:
+        study_name: which; ``None`` for the newest.
+        storage_url: where the study is.
+        name: what the worker is called in tables and notes.
+        device: where to train, ``cpu`` or ``cuda``.
+        device_label: the same as a person knows it, ``cuda:3``.
+        threads: CPU threads to use.
+        data_dir: where the datasets are.
+        checkpoint_dir: where unfinished trials are kept; ``None`` for the storage's own.
+        checkpoint_seconds: between two checkpoints of a trial.
+        deadline: start no trial after this, by ``time.monotonic``; ``None`` for no limit.
+        should_stop: asked before every batch.
+        say: told what a person should know.
+
+    Raises:
+        SweepsError: the data are missing or others than the study's, or too many trials failed in
+            a row.
+        StorageError: the study is missing.
+    """
+    torch.set_num_threads(threads)
+    # Every batch has the same shape, so trying cuDNN's algorithms once pays.
+    torch.backends.cudnn.benchmark = True
+    storage = open_storage(storage_url)
+    study = open_study(storage, study_name)
+    spec = read_spec(study)
+    dataset = open_dataset(spec.data.name, data_dir, study.user_attrs[DATA_SIZE], download=False)
+    if dataset.fingerprint != study.user_attrs[FINGERPRINT]:
+        raise SweepsError(
+            f"{study.study_name}: {dataset.name} in {data_dir} ({dataset.fingerprint}) is not what "
+            f"this study was made with ({study.user_attrs[FINGERPRINT]})"
+        )
+    study.pruner = make_pruner(spec)
+    folder = checkpoint_dir or default_folder(parse_url(storage_url))
+    objective = TrainingObjective(
+        spec,
+        dataset,
+        torch.device(device),
+        describe_environment(device),
+        Checkpoints(folder, study, seconds=checkpoint_seconds, say=say),
+    )
+    run_worker(
+        storage,
+        study,
+        objective,
+        name=name,
+        device=device_label,
+        make_sampler=lambda stream: make_sampler(spec, stream),
+        deadline=deadline,
+        should_stop=should_stop,
+    )
