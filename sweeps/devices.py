@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 from sweeps.errors import SweepsError
 
 _MAX_CPU_WORKERS = 4
+_JOB_THREADS = 4
 _CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 
 
@@ -88,6 +90,72 @@ def plan_slots(
     return [
         Slot(place, threads, 0.0 if place == "cpu" else 1 / places.count(place)) for place in places
     ]
+
+
+def cluster_slots(
+    nodes: Sequence[Mapping[str, float]], devices: str, workers: int | None, workers_per_gpu: int
+) -> list[Slot]:
+    """Slots for what a Ray cluster has; Ray itself decides where each is.
+
+    Args:
+        nodes: what each host has, as ``{"CPU": 64, "GPU": 8}``.
+        devices: ``auto`` (GPUs where there are any), ``cpu`` or ``cuda``.
+        workers: how many in all; ``None`` for ``workers_per_gpu`` on each GPU, or one per CPU.
+        workers_per_gpu: how many share a GPU.
+
+    Raises:
+        SweepsError: the cluster has no such devices.
+    """
+    if devices not in ("auto", "cpu", "cuda"):
+        raise SweepsError(f"--devices {devices}: Ray places the workers; use auto, cpu or cuda")
+    gpu_nodes = [node for node in nodes if node.get("GPU", 0) >= 1]
+    if devices == "cuda" and not gpu_nodes:
+        raise SweepsError("--devices cuda: no host of the Ray cluster has a GPU; use cpu")
+    if gpu_nodes and devices != "cpu":
+        gpus = sum(int(node["GPU"]) for node in gpu_nodes)
+        count = workers or gpus * workers_per_gpu
+        sharing = max(workers_per_gpu, -(-count // gpus))
+        threads = min(int(node.get("CPU", 1) // (int(node["GPU"]) * sharing)) for node in gpu_nodes)
+        return [Slot("cuda:0", max(1, threads), 1 / sharing)] * count
+    cpus = [int(node.get("CPU", 0)) for node in nodes]
+    if not sum(cpus):
+        raise SweepsError("the Ray cluster has no CPU to run a worker on")
+    count = workers or sum(cpus)
+    # As many threads as let every worker have its place at the same time.
+    threads = max(1, sum(cpus) // count)
+    while threads > 1 and sum(cpu // threads for cpu in cpus) < count:
+        threads -= 1
+    return [Slot("cpu", threads)] * count
+
+
+def job_slots(
+    devices: str, workers: int | None, workers_per_gpu: int, settings: Mapping[str, Any]
+) -> list[Slot]:
+    """A slot for each job.
+
+    Args:
+        devices: ``auto`` (a GPU where the settings ask for one), ``cpu`` or ``cuda``.
+        workers: how many.
+        workers_per_gpu: 1.
+        settings: of the jobs.
+
+    Raises:
+        SweepsError: something does not fit.
+    """
+    if workers is None:
+        raise SweepsError("--engine slurm: say how many jobs with --workers")
+    if devices not in ("auto", "cpu", "cuda"):
+        raise SweepsError(f"--devices {devices}: SLURM places the workers; use auto, cpu or cuda")
+    if workers_per_gpu > 1:
+        raise SweepsError(
+            "--workers-per-gpu: a SLURM job is one worker; parts of a GPU are asked for by "
+            "--slurm-setting gres=shard:1"
+        )
+    asked = any(settings.get(name) for name in ("gpus_per_node", "gpus_per_task", "gres"))
+    threads = int(settings.get("cpus_per_task", _JOB_THREADS))
+    if devices == "cuda" or (devices == "auto" and asked):
+        return [Slot("cuda:0", threads, 1.0)] * workers
+    return [Slot("cpu", threads)] * workers
 
 
 def _parse_devices(devices: str, gpus: int) -> list[str]:

@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 
 from sweeps.cli.console import quieten_optuna, results_console
+from sweeps.cli.engine import EngineChoice, engine_options
 from sweeps.cli.options import (
     DEFAULT_STORAGE,
     checkpoint_dir_option,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 @option("--workers", type=click.IntRange(min=1), help="Workers in all.  [default: by device]")
 @option("--workers-per-gpu", type=click.IntRange(min=1), default=1, show_default=True)
 @option("--devices", default="auto", show_default=True, help="auto, cpu, cuda, or cuda:0,1.")
+@engine_options
 @option("--trials", type=click.IntRange(min=1), help="The study's trials, in place of the spec's.")
 @option(
     "--timeout",
@@ -48,6 +50,7 @@ def command(
     workers: int | None,
     workers_per_gpu: int,
     devices: str,
+    engine: EngineChoice,
     trials: int | None,
     timeout: float | None,
     data_dir: Path,
@@ -61,7 +64,7 @@ def command(
     is gone on with, up to its number of trials.
     """
     from storage import open_study, parse_url, show_url
-    from sweeps.devices import available_cores, count_gpus, plan_slots
+    from sweeps.engines import find_slots
     from sweeps.errors import SweepsError
     from sweeps.progress import read_progress
     from sweeps.run import prepare_sweep, run_workers
@@ -74,8 +77,8 @@ def command(
     changes = {"trials": trials, "minutes": timeout}
     budget = loaded.budget.model_copy(update={k: v for k, v in changes.items() if v is not None})
     loaded = loaded.model_copy(update={"budget": budget})
-    slots = plan_slots(
-        devices, workers, workers_per_gpu, gpus=count_gpus(), cores=available_cores()
+    slots = find_slots(
+        engine.name, devices, workers, workers_per_gpu, storage_url=storage, **engine.settings
     )
 
     console = Console(stderr=True)
@@ -106,7 +109,13 @@ def command(
             f"{data.name} ({data.size} x {data.size} pixels), {len(slots)} workers on "
             f"{', '.join(dict.fromkeys(slot.device for slot in slots))}, results in {where}"
         )
-        progress = run_workers(sweep, slots, reports.view(console, progress))
+        progress = run_workers(
+            sweep,
+            slots,
+            reports.view(console, progress),
+            engine=engine.name,
+            **engine.settings,
+        )
     print_summary(results_console(), progress, where)
     if progress.best is None:
         if progress.outcomes["failed"]:

@@ -4,14 +4,23 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import Any
 
-from sweeps.devices import Slot, available_cores, count_gpus, plan_slots
+from sweeps.devices import Slot, available_cores, count_gpus, job_slots, plan_slots
 from sweeps.engines.engine import Engine, WorkerExit, WorkerPlan
+from sweeps.engines.settings import parse_settings
 from sweeps.errors import SweepsError
 
 #: The names that ``--engine`` takes.
 ENGINES = ("local", "ray", "slurm")
 
-__all__ = ["ENGINES", "Engine", "WorkerExit", "WorkerPlan", "find_slots", "make_engine"]
+__all__ = [
+    "ENGINES",
+    "Engine",
+    "WorkerExit",
+    "WorkerPlan",
+    "find_slots",
+    "make_engine",
+    "parse_settings",
+]
 
 
 def make_engine(
@@ -81,8 +90,6 @@ def find_slots(
         return slots
     if name == "slurm":
         _check_extra("slurm")
-        from sweeps.engines.slurm import job_slots
-
         if settings.get("cluster") != "local":
             _check_shared(name, storage_url)
         return job_slots(devices, workers, workers_per_gpu, settings.get("settings") or {})

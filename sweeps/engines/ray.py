@@ -23,7 +23,7 @@ import ray
 from ray._private import ray_constants
 from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
 
-from sweeps.devices import Slot, visible_as
+from sweeps.devices import Slot, cluster_slots, visible_as
 from sweeps.engines.engine import WorkerExit, WorkerPlan
 from sweeps.engines.process import KILL_SECONDS, WorkerProcess
 from sweeps.errors import SweepsError
@@ -67,7 +67,7 @@ class WorkerActor:
         self._process: WorkerProcess | None = None
         self._stopping = False
 
-    @ray.method(max_task_retries=MAX_RESTARTS, retry_exceptions=[WorkerKilled])  # type: ignore[misc]
+    @ray.method(max_task_retries=MAX_RESTARTS, retry_exceptions=[WorkerKilled])
     def run(self) -> tuple[int, str]:
         """Start the worker and wait for its end.
 
@@ -189,14 +189,14 @@ class RayEngine:
         seat = self._seats[name]
         if seat.run is not None:
             raise ValueError(f"{name} still has its slot")
-        actor_class = ray.remote(
+        placed = ray.remote(WorkerActor).options(
             num_cpus=seat.slot.threads,
             # Ray counts in ten-thousandths; three thirds have to fit.
             num_gpus=floor(seat.slot.gpu_share * 10000) / 10000,
             max_restarts=MAX_RESTARTS,
             max_concurrency=4,
-        )(WorkerActor)
-        seat.actor = actor_class.remote(self._plan, name, seat.slot)
+        )
+        seat.actor = placed.remote(self._plan, name, seat.slot)
         seat.ready = seat.actor.__ray_ready__.remote()
         seat.run = seat.actor.run.remote()
         seat.lines = seat.actor.lines.remote()
@@ -338,42 +338,6 @@ def connect(address: str) -> None:
     except (ConnectionError, RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise SweepsError(f"--ray-address {address}: cannot join this Ray: {reason}") from None
-
-
-def cluster_slots(
-    nodes: Sequence[Mapping[str, float]], devices: str, workers: int | None, workers_per_gpu: int
-) -> list[Slot]:
-    """Slots for what a Ray cluster has; Ray itself decides where each is.
-
-    Args:
-        nodes: what each host has, as ``{"CPU": 64, "GPU": 8}``.
-        devices: ``auto`` (GPUs where there are any), ``cpu`` or ``cuda``.
-        workers: how many in all; ``None`` for ``workers_per_gpu`` on each GPU, or one per CPU.
-        workers_per_gpu: how many share a GPU.
-
-    Raises:
-        SweepsError: the cluster has no such devices.
-    """
-    if devices not in ("auto", "cpu", "cuda"):
-        raise SweepsError(f"--devices {devices}: Ray places the workers; use auto, cpu or cuda")
-    gpu_nodes = [node for node in nodes if node.get("GPU", 0) >= 1]
-    if devices == "cuda" and not gpu_nodes:
-        raise SweepsError("--devices cuda: no host of the Ray cluster has a GPU; use cpu")
-    if gpu_nodes and devices != "cpu":
-        gpus = sum(int(node["GPU"]) for node in gpu_nodes)
-        count = workers or gpus * workers_per_gpu
-        sharing = max(workers_per_gpu, -(-count // gpus))
-        threads = min(int(node.get("CPU", 1) // (int(node["GPU"]) * sharing)) for node in gpu_nodes)
-        return [Slot("cuda:0", max(1, threads), 1 / sharing)] * count
-    cpus = [int(node.get("CPU", 0)) for node in nodes]
-    if not sum(cpus):
-        raise SweepsError("the Ray cluster has no CPU to run a worker on")
-    count = workers or sum(cpus)
-    # As many threads as let every worker have its place at the same time.
-    threads = max(1, sum(cpus) // count)
-    while threads > 1 and sum(cpu // threads for cpu in cpus) < count:
-        threads -= 1
-    return [Slot("cpu", threads)] * count
 
 
 def plan_cluster(

@@ -4,7 +4,6 @@ A job does not train: it runs the same worker command as every engine does. Jobs
 a shared folder alone.
 """
 
-import json
 import pickle
 import secrets
 import signal
@@ -31,7 +30,6 @@ MAX_RESTARTS = 20
 LEASE_SECONDS = 120.0
 
 _DEFAULT_MINUTES = 240
-_DEFAULT_THREADS = 4
 _MAX_TIMEOUTS = 100
 _POLL_SECONDS = 2.0
 _STATE_SECONDS = 30.0
@@ -316,7 +314,7 @@ class SlurmEngine:
         if not seats or (now - self._asked < _STATE_SECONDS and self._cluster != "local"):
             return {}
         self._asked = now
-        states = {}
+        states: dict[str, str] = {}
         for seat in seats:
             assert seat.job is not None
             # One question to sacct is answered for all jobs.
@@ -353,63 +351,6 @@ class SlurmEngine:
             # submitit writes there too.
             if line.startswith(f"{seat.name}: "):
                 self._say(line)
-
-
-def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
-    """Settings of jobs as they are typed.
-
-    Args:
-        pairs: ``KEY=VALUE``, the value a word, or JSON for numbers, lists and mappings.
-
-    Raises:
-        SweepsError: one has another form, or asks for more than a job of one worker has.
-    """
-    settings: dict[str, Any] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name:
-            raise SweepsError(f"--slurm-setting {pair}: write KEY=VALUE, as in partition=gpu")
-        try:
-            settings[name] = json.loads(value)
-        except ValueError:
-            settings[name] = value
-    for name in ("gpus_per_node", "gpus_per_task", "nodes", "tasks_per_node"):
-        if settings.get(name, 1) not in (0, 1):
-            raise SweepsError(
-                f"--slurm-setting {name}={settings[name]}: a job is one worker on one device; "
-                "for more, --workers"
-            )
-    return settings
-
-
-def job_slots(
-    devices: str, workers: int | None, workers_per_gpu: int, settings: Mapping[str, Any]
-) -> list[Slot]:
-    """A slot for each job.
-
-    Args:
-        devices: ``auto`` (a GPU where the settings ask for one), ``cpu`` or ``cuda``.
-        workers: how many.
-        workers_per_gpu: 1.
-        settings: of the jobs.
-
-    Raises:
-        SweepsError: something does not fit.
-    """
-    if workers is None:
-        raise SweepsError("--engine slurm: say how many jobs with --workers")
-    if devices not in ("auto", "cpu", "cuda"):
-        raise SweepsError(f"--devices {devices}: SLURM places the workers; use auto, cpu or cuda")
-    if workers_per_gpu > 1:
-        raise SweepsError(
-            "--workers-per-gpu: a SLURM job is one worker; parts of a GPU are asked for by "
-            "--slurm-setting gres=shard:1"
-        )
-    asked = any(settings.get(name) for name in ("gpus_per_node", "gpus_per_task", "gres"))
-    threads = int(settings.get("cpus_per_task", _DEFAULT_THREADS))
-    if devices == "cuda" or (devices == "auto" and asked):
-        return [Slot("cuda:0", threads, 1.0)] * workers
-    return [Slot("cpu", threads)] * workers
 
 
 def _result(seat: _Seat) -> tuple[int, str] | None:
