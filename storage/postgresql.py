@@ -33,9 +33,7 @@ _CONNECT_ARGUMENTS = {
 
 def engine_settings(url: URL) -> dict[str, Any]:
     """What SQLAlchemy needs to know to stay connected to a server; the URL's own settings win."""
-    given = {
-        name: value for name, value in _CONNECT_ARGUMENTS.items() if name not in url.query
-    }
+    given = {name: value for name, value in _CONNECT_ARGUMENTS.items() if name not in url.query}
     # A worker has two threads that call; more connections are made when they are needed.
     return {"connect_args": given, "pool_pre_ping": True, "pool_size": 2, "max_overflow": 20}
 

@@ -81,5 +81,5 @@ def _check_postgresql(url: URL) -> URL:
 
 def _hide_secrets(text: str) -> str:
     """Hide what may be a password in a text that cannot be read as a URL."""
-    text = re.sub(r"(://[^:@/]*:).*@", r"\1***@", text)
+    text = re.sub(r"(://[^:@/]*:)(?:.*(?=@)|[^/]*)", r"\1***", text)
     return re.sub(rf"\b({'|'.join(_SECRETS)})=[^&]*", r"\1=***", text)

@@ -1,7 +1,10 @@
+from collections.abc import Iterator
+
 import optuna
 import pytest
 
 from storage import create_study, open_storage
+from tests.storage.postgres import Server, find_binaries
 
 
 @pytest.fixture(autouse=True)
@@ -9,14 +12,42 @@ def _quiet() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A PostgreSQL server that a test may stop and start."""
+    binaries = find_binaries()
+    if binaries is None:
+        pytest.skip("needs PostgreSQL's programs (Debian: apt install postgresql)")
+    server = Server(binaries)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
 @pytest.fixture
-def url(tmp_path) -> str:
+def sqlite_url(tmp_path) -> str:
     return f"sqlite:///{tmp_path}/sweeps.db"
 
 
 @pytest.fixture
+def postgresql_url(server) -> Iterator[str]:
+    with server.database() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request) -> str:
+    """The URL of a database of each kind, which holds nothing yet."""
+    return request.getfixturevalue(f"{request.param}_url")
+
+
+@pytest.fixture
 def storage(url):
-    return open_storage(url, create=True)
+    storage = open_storage(url, create=True)
+    yield storage
+    storage.engine.dispose()
 
 
 @pytest.fixture

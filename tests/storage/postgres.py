@@ -15,7 +15,6 @@ from typing import Literal
 from urllib.parse import quote
 
 import psycopg
-from psycopg.sql import SQL, Identifier
 
 from tests.sweeps.waiting import wait_for
 
@@ -30,9 +29,7 @@ _GUARD = '"$@" & server=$!; cat; kill -QUIT $server 2>/dev/null; wait $server'
 
 def find_binaries() -> Path | None:
     """The folder of PostgreSQL's programs, the newest release's; ``None`` where there are none."""
-    folders = sorted(
-        Path("/usr/lib/postgresql").glob("*/bin"), key=_release, reverse=True
-    )
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_release, reverse=True)
     config = shutil.which("pg_config")
     if config is not None:
         said = subprocess.run([config, "--bindir"], capture_output=True, text=True, check=True)

@@ -1,0 +1,233 @@
+"""PostgreSQL: URLs, refusals in one line, and what its sessions are set to."""
+
+import socket
+
+import psycopg
+import pytest
+import sqlalchemy
+from sqlalchemy.exc import OperationalError, ProgrammingError
+
+from storage import (
+    StorageError,
+    absolute_url,
+    check_storage,
+    create_study,
+    explain,
+    open_storage,
+    open_study,
+    parse_url,
+    show_url,
+)
+from storage.postgresql import IDLE_TRANSACTION_SECONDS, OLDEST_RELEASE
+from tests.storage.postgres import PASSWORD, ROLE
+from tests.storage.processes import open_and_create, run_at_once
+
+SECRET = "hunter2"
+
+
+class TestUrls:
+    @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])
+    def test_every_name_of_it_is_read(self, scheme):
+        url = parse_url(f"{scheme}://me:{SECRET}@host:5433/sweeps")
+        assert url.render_as_string(hide_password=False) == (
+            f"postgresql+psycopg://me:{SECRET}@host:5433/sweeps"
+        )
+        assert absolute_url(url) == url
+        assert show_url(url) == "postgresql://me:***@host:5433/sweeps"
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            f"postgresql://me:{SECRET}@host/sweeps",
+            f"postgresql://me@host/sweeps?password={SECRET}&sslmode=require",
+            f"postgresql:///sweeps?host=/run&sslpassword={SECRET}",
+        ],
+    )
+    def test_a_password_is_not_shown(self, text):
+        shown = show_url(parse_url(text))
+        assert SECRET not in shown
+        assert "sweeps" in shown
+        assert parse_url(shown)
+
+    @pytest.mark.parametrize(
+        ("text", "reason"),
+        [
+            (f"postgresql://me:{SECRET}@host", "names no database; .*/DATABASE"),
+            (f"postgresql://me:{SECRET}@host/", "names no database"),
+            (f"postgresql+psycopg2://me:{SECRET}@host/x", "psycopg2 is not supported; use postgr"),
+            (f"mysql://me:{SECRET}@host/x", "mysql is not supported; use sqlite"),
+            (f"postgresql://me:{SECRET}@host:port/x", r"not a storage URL.*%2F"),
+            (f"postgresql://me:{SECRET}/x", r"not a storage URL"),
+            (f"postgresql://host:port/x?password={SECRET}", r"not a storage URL"),
+        ],
+    )
+    def test_what_cannot_work_is_refused_without_the_password(self, text, reason):
+        with pytest.raises(StorageError, match=reason) as caught:
+            open_storage(text)
+        assert SECRET not in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+    @pytest.mark.parametrize("query", ["service=cluster", "host=/run&dbname=sweeps"])
+    def test_the_database_may_be_named_elsewhere(self, query):
+        assert parse_url(f"postgresql://?{query}").query
+
+
+class TestRefusals:
+    """Each in one line that names the server and the remedy, and never the password."""
+
+    def refused(self, url, **settings):
+        with pytest.raises(StorageError) as caught:
+            open_storage(url, **settings)
+        message = str(caught.value)
+        assert message.startswith(show_url(parse_url(url)))
+        assert "\n" not in message
+        assert PASSWORD not in message
+        assert SECRET not in message
+        return message
+
+    def test_a_server_that_is_not_there(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            port = taken.getsockname()[1]
+            message = self.refused(f"postgresql://me:{SECRET}@127.0.0.1:{port}/x", create=True)
+        assert "does not answer: see that it runs" in message
+        assert f"port {port}" in message
+
+    def test_a_host_that_is_not_there(self):
+        message = self.refused(f"postgresql://me:{SECRET}@nowhere.invalid/x", create=True)
+        assert "does not answer" in message
+        assert "nowhere.invalid" in message
+
+    def test_a_wrong_password(self, server):
+        message = self.refused(server.url("postgres", password=SECRET), create=True)
+        assert "refuses this user with this password" in message
+
+    def test_a_role_that_is_not_there(self, server):
+        # Passwords of unknown roles are asked for all the same.
+        message = self.refused(server.url("postgres", role="nobody"), create=True)
+        assert "refuses this user with this password" in message
+
+    def test_a_database_that_is_not_there(self, server):
+        message = self.refused(server.url("nowhere"), create=True)
+        assert "no such database: make it with createdb" in message
+
+    def test_a_database_without_a_storage(self, postgresql_url):
+        assert "no such storage; `sweeps run` makes one" in self.refused(postgresql_url)
+        engine = sqlalchemy.create_engine(parse_url(postgresql_url))
+        assert sqlalchemy.inspect(engine).get_table_names() == []
+        engine.dispose()
+
+    def test_a_role_that_may_make_no_tables(self, server, postgresql_url, guest):
+        name = postgresql_url.rpartition("/")[2]
+        url = server.url(name, role=guest, password=SECRET)
+        server.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC", name)
+        message = self.refused(url, create=True)
+        assert f"GRANT CREATE ON SCHEMA public TO {guest}" in message
+        server.execute("DROP SCHEMA public CASCADE", name)
+        assert f"CREATE SCHEMA AUTHORIZATION {guest}" in self.refused(url, create=True)
+
+    def test_tables_that_belong_to_another_role(self, server, postgresql_url, guest):
+        open_storage(postgresql_url, create=True).engine.dispose()
+        name = postgresql_url.rpartition("/")[2]
+        message = self.refused(server.url(name, role=guest, password=SECRET))
+        assert "lacks a right there: let the database's owner GRANT it" in message
+
+    def test_a_server_that_takes_no_changes(self, server, postgresql_url):
+        name = postgresql_url.rpartition("/")[2]
+        server.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        assert "takes no changes" in self.refused(postgresql_url, create=True)
+
+    def test_another_programs_database(self, server, postgresql_url):
+        name = postgresql_url.rpartition("/")[2]
+        server.execute("CREATE TABLE studies (id integer)", name)
+        assert "of another program" in self.refused(postgresql_url, create=True)
+
+    def test_a_server_that_is_too_old(self, postgresql_url, monkeypatch):
+        monkeypatch.setattr("storage.postgresql.OLDEST_RELEASE", 99)
+        assert "older than 99" in self.refused(postgresql_url, create=True)
+        assert OLDEST_RELEASE < 99
+
+    def test_a_schema_of_a_newer_release(self, server, postgresql_url):
+        storage = open_storage(postgresql_url, create=True)
+        with storage.engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE sweeps_schema SET version = 99")
+        storage.engine.dispose()
+        assert "version 99" in self.refused(postgresql_url)
+
+    def test_no_connection_left(self, server, postgresql_url, guest):
+        server.execute(f"ALTER ROLE {guest} CONNECTION LIMIT 0")
+        url = server.url(postgresql_url.rpartition("/")[2], role=guest, password=SECRET)
+        assert "no connection left" in self.refused(url)
+
+    @pytest.fixture
+    def guest(self, server, postgresql_url):
+        """A role with no rights but to connect."""
+        name = postgresql_url.rpartition("/")[2]
+        server.execute(f"CREATE ROLE guest LOGIN PASSWORD '{SECRET}'")
+        yield "guest"
+        server.execute("DROP OWNED BY guest CASCADE", name)
+        server.execute("DROP ROLE guest")
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (psycopg.errors.DiskFull("No space left on device"), "disk is full"),
+        (psycopg.errors.ReadOnlySqlTransaction("cannot execute INSERT"), "takes no changes"),
+        (psycopg.errors.TooManyConnections("too many clients"), "raise its max_connections"),
+        (psycopg.OperationalError("sorry, too many clients already"), "raise its max_connections"),
+        (psycopg.OperationalError("no pg_hba.conf entry for host"), "pg_hba.conf"),
+        (psycopg.OperationalError('role "x" does not exist'), "no such user"),
+        (psycopg.OperationalError("fe_sendauth: no password supplied"), "asks for a password"),
+        (psycopg.errors.AdminShutdown("terminating connection"), "does not answer"),
+    ],
+)
+def test_database_errors_are_told_with_their_remedy(error, remedy):
+    wrapped = OperationalError("SELECT", {"password": SECRET}, error)
+    assert remedy in str(explain(wrapped, "here"))
+    assert SECRET not in str(explain(wrapped, "here"))
+
+
+def test_a_programming_error_is_not_explained_away():
+    error = ProgrammingError("SELECT", {}, psycopg.errors.SyntaxError("at or near"))
+    assert explain(error, "here") is None
+
+
+class TestSessions:
+    @pytest.fixture
+    def url(self, postgresql_url):
+        return postgresql_url
+
+    def test_they_say_who_they_are_and_hold_no_lock_for_ever(self, storage):
+        with storage.engine.connect() as connection:
+            said = {
+                name: connection.exec_driver_sql(f"SHOW {name}").scalar_one()
+                for name in ("application_name", "idle_in_transaction_session_timeout")
+            }
+        assert said == {
+            "application_name": "sweeps",
+            "idle_in_transaction_session_timeout": f"{IDLE_TRANSACTION_SECONDS}s",
+        }
+
+    def test_the_urls_own_settings_win(self, storage, url):
+        other = open_storage(f"{url}?application_name=mine&connect_timeout=3")
+        with other.engine.connect() as connection:
+            assert connection.exec_driver_sql("SHOW application_name").scalar_one() == "mine"
+        other.engine.dispose()
+
+    def test_processes_that_create_it_at_once_share_one_study(self, url):
+        assert run_at_once(open_and_create, [(url,)] * 4) == ["shared"] * 4
+        study = open_study(open_storage(url))
+        assert [trial.system_attrs["fixed_params"]["x"] for trial in study.trials] == [*range(10)]
+
+    def test_it_can_be_looked_at_before_it_is_made(self, url):
+        check_storage(parse_url(url))
+        with pytest.raises(StorageError, match="no such storage"):
+            open_storage(url)
+
+    def test_its_location_hides_the_password(self, storage):
+        assert storage.location.startswith(f"postgresql://{ROLE}:***@127.0.0.1:")
+
+    def test_words_in_any_language_are_kept(self, storage):
+        create_study(storage, "größer ▲", "maximize", lambda study: study.set_user_attr("é", "漢"))
+        assert open_study(storage, "größer ▲").user_attrs["é"] == "漢"
