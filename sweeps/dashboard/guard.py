@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from sweeps.dashboard.hosts import Hosts, host_of
 from sweeps.dashboard.login import Login, Proof
-from sweeps.dashboard.replies import Reply, text
+from sweeps.dashboard.replies import Reply, reason, text
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -43,15 +43,15 @@ class Guard:
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        app = self._refusal(environ) or self._app
+        app = self._answer(environ) or self._app
         # Redirections are built from it.
         environ["wsgi.url_scheme"] = self._scheme
         # Without this header optuna-dashboard 0.21 answers 500 to requests for its static files.
         environ.setdefault("HTTP_ACCEPT_ENCODING", "identity")
         return app(environ, start_response)
 
-    def _refusal(self, environ: "WSGIEnvironment") -> Reply | None:
-        """The answer to a request that does not get through."""
+    def _answer(self, environ: "WSGIEnvironment") -> Reply | None:
+        """The answer to a request that is not optuna-dashboard's; None lets it through."""
         return (
             self._wrong_address(environ)
             or self._wrong_method(environ)
@@ -98,7 +98,7 @@ class Guard:
             origin is not None and origin.lower() != own.lower()
         ):
             hint = "" if self._scheme == "https" else "; behind a TLS proxy, start it --behind-tls"
-            return text("403 Forbidden", f"changes are taken from the dashboard's page alone{hint}")
+            return _refusal(environ, f"changes are taken from the dashboard's page alone{hint}")
         return None
 
     def _not_let_in(self, environ: "WSGIEnvironment") -> Reply | None:
@@ -109,7 +109,13 @@ class Guard:
             return None
         # A browser adds a cookie by itself and names the origin of a change, so both go together.
         if proof is Proof.SESSION and "HTTP_ORIGIN" not in environ:
-            return text("403 Forbidden", "a change with a session has to name its Origin")
+            return _refusal(environ, "a change with a session has to name its Origin")
         if not self._writable:
-            return text("403 Forbidden", "read-only; start the dashboard with --writable")
+            return _refusal(environ, "read-only; start the dashboard with --writable")
         return None
+
+
+def _refusal(environ: "WSGIEnvironment", message: str) -> Reply:
+    """A refused change, in the form in which the dashboard's page can show the reason."""
+    answer = reason if environ["PATH_INFO"].startswith("/api/") else text
+    return answer("403 Forbidden", message)

@@ -7,7 +7,7 @@ from typing import Any
 import waitress
 from optuna_dashboard import wsgi
 
-from storage import HardenedStorage
+from storage import DatabaseArtifactStore, HardenedStorage
 from sweeps.dashboard.announcement import announcement
 from sweeps.dashboard.guard import Guard
 from sweeps.dashboard.headers import with_headers
@@ -36,11 +36,11 @@ def serve(storage: HardenedStorage, settings: Settings, say: Callable[[str], Non
     with listen(settings.host, settings.port) as listener:
         address, port = listener.getsockname()[:2]
         made_up = None
-        if settings.token is None and _is_exposed(settings, address):
+        if settings.token is None and settings.is_exposed(address):
             made_up = make_token()
         token = settings.token or made_up
         guard = Guard(
-            wsgi(storage),
+            wsgi(storage, DatabaseArtifactStore(storage)),
             hosts=Hosts(settings.host, address, settings.allowed_hosts),
             writable=settings.writable,
             login=None
@@ -68,12 +68,3 @@ def serve(storage: HardenedStorage, settings: Settings, say: Callable[[str], Non
             server.run()
         finally:
             server.close()
-
-
-def _is_exposed(settings: Settings, address: str) -> bool:
-    """Whether others than this machine's users are to reach it."""
-    return (
-        settings.behind_tls
-        or not is_loopback(address)
-        or not all(is_loopback(name) for name in settings.allowed_hosts)
-    )

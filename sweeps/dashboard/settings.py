@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from sweeps.dashboard.hosts import is_loopback
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -23,3 +25,15 @@ class Settings:
     writable: bool = False
     allowed_hosts: tuple[str, ...] = ()
     behind_tls: bool = False
+
+    def is_exposed(self, address: str) -> bool:
+        """Whether others than this machine's users are to reach it.
+
+        Args:
+            address: what the host has turned out to be.
+        """
+        return (
+            self.behind_tls
+            or not is_loopback(address)
+            or not all(is_loopback(name) for name in self.allowed_hosts)
+        )
