@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from optuna.trial import FrozenTrial, TrialState
 
-from storage import CONFIGURATION, REASON, WorkerRecord, unfinished_outcome
-from storage.trials import RETRY_OF
+from storage import CONFIGURATION, REASON, RETRY_OF, WorkerRecord, unfinished_outcome
 from sweeps.attributes import WORKER
 from sweeps.progress import Progress, outcome_of
 from sweeps.views.events import (

@@ -14,6 +14,8 @@ from sweeps.views.words import best_words, clock, count_trials, seconds_to_go
 
 # What stands above and below the workers: the head and its line, bar, footer, and some air.
 _OTHER_LINES = 8
+# So that the times fit beside it on a terminal of 80 columns.
+_BAR_WIDTH = 24
 
 
 def standing(progress: Progress, height: int, *times: str) -> RenderableType:
@@ -22,7 +24,7 @@ def standing(progress: Progress, height: int, *times: str) -> RenderableType:
     Args:
         progress: the study.
         height: lines on the terminal; workers that do not fit are counted.
-        times: for the end of the last line.
+        times: what to say of the time, after the bar.
     """
     shown = progress.workers
     if len(shown) > height - _OTHER_LINES:
@@ -33,7 +35,7 @@ def standing(progress: Progress, height: int, *times: str) -> RenderableType:
     words = [best_words(progress)]
     if progress.outcomes:
         words.append(count_words(progress))
-    parts += [_bar(progress), Text(" · ".join([*words, *times]))]
+    parts += [_bar(progress, times), Text(" · ".join(words))]
     return Group(*parts)
 
 
@@ -64,17 +66,24 @@ def time_left(progress: Progress, seconds_left: float | None) -> str | None:
     if progress.is_done:
         return None
     if seconds_left == 0:
-        return "time is up: the last trials run to their end"
+        return "time is up: the last trials end"
     to_go = seconds_to_go(progress)
     if to_go is None:
         return None if seconds_left is None else f"at most {clock(seconds_left)} left"
     return f"about {clock(to_go if seconds_left is None else min(to_go, seconds_left))} left"
 
 
-def _bar(progress: Progress) -> RenderableType:
+def _bar(progress: Progress, times: Sequence[str]) -> RenderableType:
+    words = " · ".join([count_trials(progress), *times])
     if progress.target is None:
-        return Text(count_trials(progress))
+        return Text(words)
     grid = Table.grid(padding=(0, 1))
-    bar = ProgressBar(total=progress.target, completed=progress.finished, width=40)
-    grid.add_row(bar, count_trials(progress))
+    bar = ProgressBar(
+        total=progress.target,
+        completed=progress.finished,
+        width=_BAR_WIDTH,
+        complete_style="cyan",
+        finished_style="green",
+    )
+    grid.add_row(bar, words)
     return grid
