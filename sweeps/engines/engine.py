@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from sweeps.checkpoints import DEFAULT_SECONDS
 from sweeps.devices import Slot
 
 
@@ -27,8 +26,8 @@ class WorkerPlan:
     storage_url: str
     data_dir: Path
     checkpoint_dir: Path
+    checkpoint_seconds: float
     ends_at: float | None
-    checkpoint_seconds: float = DEFAULT_SECONDS
 
     def command(self, name: str, slot: Slot) -> list[str]:
         """The command line of a worker, to be run with :meth:`environment` added.

@@ -34,6 +34,7 @@ MAX_RESTARTS = 20
 _LOOPBACK = "127.0.0.1"
 _LINES_SECONDS = 5.0
 _ROOM_SECONDS = 30.0
+_LONGEST_TEMP = 24
 _OBJECT_STORE_BYTES = 80 * 2**20
 
 
@@ -217,7 +218,8 @@ class RayEngine:
             ray.kill(seat.actor)
         _wait([seat.run for seat in seats], KILL_SECONDS)
         for seat in seats:
-            seat.run = None
+            # To look at what is left of a call would start another Ray.
+            seat.run = seat.lines = None
         ray.shutdown()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -230,8 +232,7 @@ class RayEngine:
     def _start_ray(self) -> None:
         """A Ray for this run alone."""
         devices = {seat.slot.device for seat in self._seats.values() if seat.slot.gpu_share}
-        # Short: the paths of its sockets may have 107 characters.
-        self._folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
+        self._folder = _make_folder()
         environment = {
             **_QUIET,
             # Nobody else on this machine can give it work. Ray makes a token of its own otherwise,
@@ -363,6 +364,12 @@ _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
+
+
+def _make_folder() -> str:
+    """A folder for what Ray writes, its sockets too, whose paths may have 107 characters."""
+    folder = tempfile.gettempdir()
+    return tempfile.mkdtemp(prefix="ray-", dir=folder if len(folder) <= _LONGEST_TEMP else "/tmp")
 
 
 @contextmanager
