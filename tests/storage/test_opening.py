@@ -1,4 +1,4 @@
-"""Opening a storage: pragmas, refusals, several at once."""
+"""Opening a SQLite storage: pragmas, refusals, several at once."""
 
 import os
 import sqlite3
@@ -17,6 +17,11 @@ from storage import (
     parse_url,
 )
 from tests.storage.processes import open_and_create, pop_all, run_and_wait, run_at_once
+
+
+@pytest.fixture
+def url(sqlite_url):
+    return sqlite_url
 
 
 def test_write_ahead_log_and_busy_timeout_are_on_for_every_connection(storage):

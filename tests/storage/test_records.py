@@ -2,27 +2,32 @@
 
 import dataclasses
 import multiprocessing
+import signal
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
+from optuna.exceptions import UpdateFinishedTrialError
 
 from storage import (
     EpochRecord,
     StorageError,
     beat,
     create_study,
+    end_trial,
     end_worker,
     list_workers,
+    living_workers,
     note_progress,
     open_study,
     read_epochs,
-    record_epoch,
     register_worker,
+    report_epoch,
     study_names,
 )
-from storage.schema import workers_table
 from storage.workers import GRACE_SECONDS
+from tests.sweeps.waiting import wait_for
 
 EPOCH = EpochRecord(
     epoch=1,
@@ -71,34 +76,59 @@ class TestStudies:
         create_study(storage, "cut", "maximize", lambda study: done.append(study))
         assert len(done) == 1
 
+    @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
     def test_rows_of_a_deleted_study_are_not_taken_for_those_of_a_new_one(self, storage):
         """SQLite gives the ids of deleted rows to new ones."""
         old = create_study(storage, "old", "maximize", lambda study: None)
-        trial_id = old.ask()._trial_id
+        trial = old.ask()
         register_worker(storage, old._study_id, "w", "cpu")
-        record_epoch(storage, trial_id, EPOCH)
+        report_epoch(storage, trial, EPOCH, 0.5, epochs=3)
         storage.delete_study(old._study_id)
         new = create_study(storage, "new", "maximize", lambda study: None)
         assert new._study_id == old._study_id
-        assert new.ask()._trial_id == trial_id
+        assert new.ask()._trial_id == trial._trial_id
         assert list_workers(storage, new._study_id) == []
-        assert read_epochs(storage, trial_id) == []
+        assert read_epochs(storage, trial._trial_id) == []
 
 
 class TestEpochs:
     def test_records_come_back_in_order(self, storage, study):
-        trial_id = study.ask()._trial_id
+        trial = study.ask()
         second = dataclasses.replace(EPOCH, epoch=2, val_loss=1.0)
-        record_epoch(storage, trial_id, second)
-        record_epoch(storage, trial_id, EPOCH)
-        assert read_epochs(storage, trial_id) == [EPOCH, second]
+        report_epoch(storage, trial, second, 0.75, epochs=3)
+        report_epoch(storage, trial, EPOCH, 0.5, epochs=3)
+        assert read_epochs(storage, trial._trial_id) == [EPOCH, second]
+        assert study.trials[0].intermediate_values == {1: 0.5, 2: 0.75}
 
     def test_an_epoch_that_is_repeated_replaces_the_first(self, storage, study):
-        trial_id = study.ask()._trial_id
+        trial = study.ask()
         again = dataclasses.replace(EPOCH, train_loss=1.0)
-        record_epoch(storage, trial_id, EPOCH)
-        record_epoch(storage, trial_id, again)
-        assert read_epochs(storage, trial_id) == [again]
+        report_epoch(storage, trial, EPOCH, 0.5, epochs=3)
+        report_epoch(storage, trial, again, 0.25, epochs=3)
+        assert read_epochs(storage, trial._trial_id) == [again]
+        assert study.trials[0].intermediate_values == {1: 0.25}
+
+    def test_attributes_and_the_worker_are_told_with_it(self, storage, study):
+        worker_id = register_worker(storage, study._study_id, "w", "cpu").worker_id
+        trial = study.ask()
+        told = {"worker_id": worker_id, "attributes": {"epoch seconds": 1.5}}
+        report_epoch(storage, trial, EPOCH, 0.5, epochs=3, **told)
+        [worker] = list_workers(storage, study._study_id)
+        assert (worker.trial_number, worker.epoch, worker.epochs, worker.value) == (0, 1, 3, 0.5)
+        assert study.trials[0].user_attrs == {"epoch seconds": 1.5}
+
+    def test_nothing_of_it_is_kept_when_the_trial_was_ended(self, storage, study):
+        worker_id = register_worker(storage, study._study_id, "w", "cpu").worker_id
+        trial = study.ask()
+        end_trial(storage, study, trial.number, "lost", ended_by="another")
+        told = {"worker_id": worker_id, "attributes": {"late": True}}
+        with pytest.raises(UpdateFinishedTrialError):
+            report_epoch(storage, trial, EPOCH, 0.5, epochs=3, **told)
+        assert read_epochs(storage, trial._trial_id) == []
+        [worker] = list_workers(storage, study._study_id)
+        assert worker.epoch is None
+        assert study.trials[0].intermediate_values == {}
+        assert "late" not in study.trials[0].user_attrs
 
 
 class TestWorkers:
@@ -108,13 +138,13 @@ class TestWorkers:
         [worker] = list_workers(storage, study._study_id)
         assert (worker.name, worker.device) == ("worker-0", "cuda:1")
         assert (worker.trial_number, worker.epoch, worker.epochs, worker.value) == (3, 2, 9, 0.25)
-        assert worker.is_alive()
+        assert worker.is_alive(time.time())
 
     def test_one_that_ended_is_not_alive(self, storage, study):
         worker_id = register_worker(storage, study._study_id, "w", "cpu").worker_id
         end_worker(storage, worker_id)
         [worker] = list_workers(storage, study._study_id)
-        assert not worker.is_alive()
+        assert not worker.is_alive(time.time())
 
     def test_one_whose_process_is_gone_is_not_alive(self, storage, study):
         process = multiprocessing.get_context("spawn").Process(target=int)
@@ -122,32 +152,50 @@ class TestWorkers:
         process.join()
         register_worker(storage, study._study_id, "w", "cpu")
         [worker] = list_workers(storage, study._study_id)
-        assert not dataclasses.replace(worker, pid=process.pid).is_alive()
+        assert not dataclasses.replace(worker, pid=process.pid).is_alive(time.time())
         # Of another host's processes nothing is known but the heartbeat.
-        assert dataclasses.replace(worker, pid=process.pid, host="elsewhere").is_alive()
+        assert dataclasses.replace(worker, pid=process.pid, host="elsewhere").is_alive(time.time())
 
-    def test_one_that_was_suspended_here_is_alive_all_the_same(self, storage, study):
-        """The heartbeat speaks for other machines' workers alone."""
-        register_worker(storage, study._study_id, "w", "cpu")
-        with storage.engine.begin() as connection:
-            old = time.time() - GRACE_SECONDS - 1
-            connection.execute(workers_table.update().values(last_seen=old))
-        [worker] = list_workers(storage, study._study_id)
-        assert worker.is_alive()
-        assert not dataclasses.replace(worker, host="elsewhere").is_alive()
+    def test_one_that_was_silent_here_is_alive_while_its_process_runs(self, storage, study):
+        """As after a pause of the whole machine."""
+        worker = register_worker(storage, study._study_id, "w", "cpu")
+        later = worker.last_seen + GRACE_SECONDS + 1
+        assert worker.is_alive(later)
+        assert not dataclasses.replace(worker, host="elsewhere").is_alive(later)
+
+    @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux")
+    def test_one_that_was_suspended_alone_is_given_up_after_the_grace(self, storage, study):
+        worker = register_worker(storage, study._study_id, "w", "cpu")
+        process = subprocess.Popen(["sleep", "60"])
+        try:
+            suspended = dataclasses.replace(worker, pid=process.pid, birth="")
+            later = worker.last_seen + GRACE_SECONDS + 1
+            assert suspended.is_alive(later)
+            process.send_signal(signal.SIGSTOP)
+            wait_for(lambda: not suspended.is_alive(later), "it is given up")
+            assert suspended.is_alive(worker.last_seen)
+        finally:
+            process.kill()
+            process.wait()
+
+    def test_the_living_are_told_from_the_ended(self, storage, study):
+        first, second = (register_worker(storage, study._study_id, n, "cpu") for n in "ab")
+        end_worker(storage, first.worker_id)
+        assert [worker.name for worker in living_workers(storage, study._study_id)] == ["b"]
+        assert living_workers(storage, study._study_id)[0].worker_id == second.worker_id
 
     @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux")
     def test_another_process_of_the_same_number_is_not_it(self, storage, study):
         worker = register_worker(storage, study._study_id, "w", "cpu")
-        assert worker.is_alive()
-        assert not dataclasses.replace(worker, birth="1").is_alive()
+        assert worker.is_alive(time.time())
+        assert not dataclasses.replace(worker, birth="1").is_alive(time.time())
 
     def test_one_that_was_taken_for_dead_comes_back_with_its_heartbeat(self, storage, study):
         worker = register_worker(storage, study._study_id, "w", "cpu")
         end_worker(storage, worker.worker_id)
         beat(storage, worker.worker_id)
         [worker] = list_workers(storage, study._study_id)
-        assert worker.is_alive()
+        assert worker.is_alive(time.time())
 
     def test_they_are_numbered_within_their_study(self, storage, study):
         other = create_study(storage, "other", "maximize", lambda study: None)
