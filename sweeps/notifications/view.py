@@ -9,8 +9,8 @@ from sweeps.views import Event, EventView, NewBest, SweepEnded
 class NotifyingView(EventView):
     """Passes on a sweep's end and its new bests.
 
-    The first best of a study is none to tell of: something always is the first. What is tried
-    first has to be through, and where nothing is, one trial complete; what beats that is told.
+    The first best of a study is none to tell of: something always is the first. Nor is one that is
+    set beforehand, or comes before those are through: they are what is to be beaten.
 
     Args:
         notifier: is told.
@@ -31,6 +31,7 @@ class NotifyingView(EventView):
         elif (
             isinstance(event, NewBest)
             and event.previous is not None
+            and event.configuration is None
             and not _trying_first(self._changes.progress)
         ):
             self._notifier.best(event)

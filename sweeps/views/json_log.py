@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sys
 import threading
 from contextlib import redirect_stderr
@@ -53,8 +54,13 @@ class JsonLog:
             try:
                 self._stream.write(line)
                 self._stream.flush()
-            except (OSError, ValueError):
-                # The reader is gone or the disk full; the results go elsewhere: the sweep goes on.
+            except BrokenPipeError:
+                # Its reader has gone. The sweep's results go elsewhere, so it goes on; but Python
+                # would try to write the rest again at its end, and complain.
+                with open(os.devnull, "w") as nowhere:
+                    os.dup2(nowhere.fileno(), self._stream.fileno())
+            except OSError:
+                # A full disk, say: what could not be written is tried again with the next line.
                 return
 
     def say(self, text: str) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import sys
 
 import pytest
 from rich.console import Console
@@ -124,7 +125,7 @@ class TestRuns:
         broken = (
             "import os, sys\n"
             "if 'worker' in sys.argv:\n"
-            "    print('the \\"pictures\\"\\tare lost', file=sys.stderr, flush=True)\n"
+            "    print('the pictures are lost', file=sys.stderr, flush=True)\n"
             "    os._exit(1)\n"
         )
         (place.folder / "sitecustomize.py").write_text(broken)
@@ -316,9 +317,11 @@ def test_plain_lines_go_on_where_they_were(study):
 def test_a_log_that_nobody_reads_ends_no_sweep(study, monkeypatch):
     reading, writing = os.pipe()
     os.close(reading)
-    with open(writing, "w") as stderr, JsonLog() as log:
-        monkeypatch.setattr(log, "_stream", stderr)
-        with make_view(Console(stderr=True), study.progress(), log) as view:
+    # What cannot be written is not kept for later either: closing the file would then fail.
+    with open(writing, "w") as stderr:
+        monkeypatch.setattr(sys, "stderr", stderr)
+        with JsonLog() as log, make_view(Console(stderr=True), study.progress(), log) as view:
             study.run(0.5)
             view.update(study.progress(), None)
             view.say("to nobody")
+        monkeypatch.undo()
