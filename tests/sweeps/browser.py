@@ -76,11 +76,13 @@ class Browser:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._session = None
-        self.call("Browser.close")
-        self._process.wait(timeout=30)
+        # It ends by itself when nobody steers it any more.
         os.close(self._out)
         os.close(self._in)
+        try:
+            self._process.wait(timeout=30)
+        finally:
+            self._process.kill()
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Give a command and wait for its result."""
@@ -89,7 +91,7 @@ class Browser:
         if self._session is not None:
             message["sessionId"] = self._session
         os.write(self._out, json.dumps(message).encode() + b"\0")
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while self._number not in self._answers:
             self._read(deadline - time.monotonic())
         answer = self._answers.pop(self._number)
@@ -106,8 +108,10 @@ class Browser:
         self.call("Emulation.setEmulatedMedia", features=[feature])
 
     def evaluate(self, expression: str) -> Any:
-        """The value of a JavaScript expression in the page."""
-        answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        """The value of a JavaScript expression in the page, or what it promises."""
+        answer = self.call(
+            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
+        )
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
