@@ -15,6 +15,7 @@ from sweeps.views.trial_lines import ended_line
 from sweeps.views.view import EventView
 from sweeps.views.words import clock
 
+_STARTING = "Starting the workers ..."
 _STYLES = {"completed": "green", "pruned": "yellow", "diverged": "magenta", "failed": "red"}
 
 
@@ -28,12 +29,13 @@ class LiveView(EventView):
         super().__init__(progress)
         self._console = console
         self._start = time.monotonic()
+        self._seen = False
         self._live = Live(console=console, refresh_per_second=4, transient=True)
 
     def __enter__(self) -> Self:
         self._start = time.monotonic()
         self._live.start()
-        self._live.update(Text("Starting the workers ..."))
+        self._live.update(Text(_STARTING))
         return super().__enter__()
 
     def __exit__(
@@ -55,7 +57,9 @@ class LiveView(EventView):
         times = [f"{clock(time.monotonic() - self._start)} elapsed"]
         if left := time_left(progress, seconds_left):
             times.append(left)
-        self._live.update(standing(progress, self._console.height, *times))
+        self._seen = self._seen or bool(progress.workers)
+        nobody = "The workers have ended" if self._seen else _STARTING
+        self._live.update(standing(progress, self._console.height, nobody, *times))
 
     def say(self, text: str) -> None:
         self._console.print(Text(text))

@@ -18,18 +18,19 @@ _OTHER_LINES = 8
 _BAR_WIDTH = 24
 
 
-def standing(progress: Progress, height: int, *times: str) -> RenderableType:
+def standing(progress: Progress, height: int, nobody: str, *times: str) -> RenderableType:
     """The workers in a table, a bar, and the best so far.
 
     Args:
         progress: the study.
         height: lines on the terminal; workers that do not fit are counted.
+        nobody: what stands in place of the table where there is no worker.
         times: what to say of the time, after the bar.
     """
     shown = progress.workers
     if len(shown) > height - _OTHER_LINES:
         shown = shown[: max(height - _OTHER_LINES, 1)]
-    parts: list[RenderableType] = [worker_table(progress, shown)]
+    parts: list[RenderableType] = [worker_table(progress, shown) if shown else Text(f"{nobody}\n")]
     if len(shown) < len(progress.workers):
         parts.append(Text(f"and {len(progress.workers) - len(shown)} workers more", style="dim"))
     words = [best_words(progress)]

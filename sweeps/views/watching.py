@@ -92,10 +92,10 @@ class TableWatcher:
 
     def show(self, progress: Progress) -> None:
         head = Text(f"{progress.study_name} in {self._where}", style="bold")
-        times = [] if progress.workers else ["nobody works on it"]
-        if left := time_left(progress, None):
-            times.append(left)
-        self._last = Group(head, standing(progress, self._console.height, *times))
+        left = time_left(progress, None)
+        times = [left] if left else []
+        height = self._console.height
+        self._last = Group(head, standing(progress, height, "Nobody works on it", *times))
         self._live.update(self._last, refresh=True)
 
     def show_trouble(self, reason: str) -> None:

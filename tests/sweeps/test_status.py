@@ -159,7 +159,7 @@ def test_on_a_terminal_it_is_drawn_in_place_and_the_summary_follows(place, watch
 def test_ctrl_c_ends_it_quietly(place, watch):
     HandmadeStudy(place.folder).run(0.5)
     process, out = watch(terminal=True)
-    out.wait_for("nobody works on it")
+    out.wait_for("Nobody works on it")
     process.send_signal(signal.SIGINT)
     assert _end(process) == (130, "")
     assert "Traceback" not in out.finish()
