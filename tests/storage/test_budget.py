@@ -1,6 +1,8 @@
 """The budget: exact over processes, given back and queued again after deaths."""
 
+import dataclasses
 import signal
+import time
 
 import pytest
 
@@ -16,6 +18,9 @@ from storage import (
     register_worker,
     release_claim,
 )
+from storage.schema import workers_table
+from storage.transactions import transaction
+from storage.workers import GRACE_SECONDS
 from tests.storage.processes import (
     claim_until_spent,
     die_in_the_middle,
@@ -220,3 +225,24 @@ def test_processes_that_queue_a_trial_again_at_once_do_it_once(url, storage, stu
     run_at_once(reclaim_once, [(url,)] * 4)
     assert _states(study) == ["FAIL", "WAITING"]
     assert count_claims(storage, study._study_id) == 0
+
+
+def test_a_database_that_was_away_is_no_workers_death(storage, study):
+    """Workers elsewhere could not say that they live; whoever comes back first waits for them."""
+    worker = register_worker(storage, study._study_id, "w", "cpu")
+    long_ago = worker.last_seen - GRACE_SECONDS - 10
+    with transaction(storage.engine) as connection:
+        connection.execute(workers_table.update().values(host="elsewhere", last_seen=long_ago))
+    ask(storage, study, claim_trial(storage, study._study_id, worker.worker_id, None))
+    storage.last_disconnect = time.monotonic()
+    assert reclaim(storage, study) == []
+    storage.last_disconnect = None
+    assert reclaim(storage, study) == [0]
+
+
+def test_a_process_of_another_container_is_known_by_its_heartbeat_alone(storage, study):
+    """Its number means nothing here, be there a process of the same."""
+    worker = register_worker(storage, study._study_id, "w", "cpu")
+    elsewhere = dataclasses.replace(worker, birth=f"{worker.birth}0")
+    assert elsewhere.is_alive(worker.last_seen + GRACE_SECONDS - 1)
+    assert not elsewhere.is_alive(worker.last_seen + GRACE_SECONDS + 1)

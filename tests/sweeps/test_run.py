@@ -39,7 +39,6 @@ class TestFinished:
         assert len(study.trials) == 10
         states = {trial.state.name for trial in study.trials}
         assert states <= {"COMPLETE", "PRUNED"}
-        assert "PRUNED" in states
         names = [trial.user_attrs.get("configuration") for trial in study.trials]
         assert names[:2] == ["plain 3x3", "linear 5x5"]
         assert [trial.state.name for trial in study.trials[:2]] == ["COMPLETE"] * 2
@@ -190,6 +189,29 @@ class TestFinished:
         study = place.study()
         assert len(study.trials) == 12
         assert "12 of 12 trials" in more.stdout
+
+
+def test_hopeless_trials_are_pruned_and_yardsticks_never(place, small):
+    """Each trial's accuracy is worse than all before it."""
+    small["pruner"] = {"name": "asha", "min_epochs": 1, "reduction_factor": 2}
+    spec = place.write_spec(small)
+    worse = [
+        "import itertools, sweeps.objective",
+        "from sweeps.training import EpochResult",
+        "runs = itertools.count(1)",
+        "def train(*arguments, **settings):",
+        "    accuracy = 1 / next(runs)",
+        "    for epoch in (1, 2):",
+        "        yield EpochResult(epoch, 1.0, 1.0, accuracy, 0.1, 1.0, 100.0)",
+        "sweeps.objective.train = train",
+    ]
+    (place.folder / "sitecustomize.py").write_text("\n".join(worse))
+    place.environment["PYTHONPATH"] = str(place.folder)
+    done = place.run("run", spec, "--workers", "1")
+    assert done.returncode == 0, done.stderr
+    trials = place.study().trials
+    assert [trial.state.name for trial in trials] == ["COMPLETE"] * 2 + ["PRUNED"] * 4
+    assert [max(trial.intermediate_values) for trial in trials] == [2, 2, 1, 1, 1, 1]
 
 
 class TestTerminal:

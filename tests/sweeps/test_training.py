@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from sweeps.config import RunConfig
-from sweeps.errors import SweepsError
-from sweeps.training import Interrupted, new_model, one_cycle, resolve_precision, split_rows, train
+from sweeps.errors import Interrupted, SweepsError
+from sweeps.training import new_model, one_cycle, resolve_precision, split_rows, train
 
 CPU = torch.device("cpu")
 

@@ -1,0 +1,316 @@
+"""Trials that are put away and gone on with: to the same numbers, from the right file."""
+
+import math
+import os
+
+import optuna
+import pytest
+import torch
+
+from storage import claim_trial, end_trial, open_storage, register_worker
+from storage.budget import ask
+from sweeps.checkpoints import Checkpoints
+from sweeps.config import RunConfig
+from sweeps.environment import describe_environment
+from sweeps.errors import Interrupted
+from sweeps.objective import TrainingObjective
+from sweeps.spec import parse_spec
+from sweeps.study import open_or_create_study
+from sweeps.training import train
+from sweeps.trial import Desk, run_trial
+
+CPU = torch.device("cpu")
+
+
+def _config(**values):
+    settings = {
+        "data.name": "patterns",
+        "data.size": 16,
+        "data.train_limit": 300,
+        "data.validation_limit": 200,
+        "training.epochs": 3,
+        "training.batch_size": 50,
+        "training.learning_rate": 0.05,
+        "training.crop": 2,
+        "training.precision": "float32",
+    }
+    return RunConfig().with_values(settings | values)
+
+
+class InMemory:
+    """A checkpoint in memory."""
+
+    def __init__(self, *, due=False):
+        self.content = None
+        self.due = due
+        self.writes = 0
+
+    def read(self):
+        return self.content
+
+    def write(self, content):
+        self.content = content
+        self.writes += 1
+
+    def is_due(self):
+        return self.due
+
+
+def _numbers(results):
+    return [(r.epoch, r.train_loss, r.val_loss, r.val_accuracy, r.learning_rate) for r in results]
+
+
+def _stop_after(calls):
+    """Asked for a stop at the n-th time it is looked."""
+    left = iter(range(calls))
+    return lambda: next(left, None) is None
+
+
+@pytest.fixture(scope="module")
+def undisturbed(patterns):
+    return _numbers(train(_config(), patterns, CPU))
+
+
+class TestGoingOn:
+    # Six batches and one of validation an epoch: in the middle of an epoch, at its last batch, in
+    # the validation, at the first batch of the next, and often.
+    @pytest.mark.parametrize("calls", [[3], [5], [6], [7], [1, 1, 1, 1, 9], [4, 4, 4, 4]])
+    def test_it_ends_with_the_numbers_of_an_undisturbed_run(self, patterns, undisturbed, calls):
+        checkpoint = InMemory()
+        for stop in calls:
+            with pytest.raises(Interrupted):
+                list(
+                    train(
+                        _config(),
+                        patterns,
+                        CPU,
+                        should_stop=_stop_after(stop),
+                        checkpoint=checkpoint,
+                    )
+                )
+        assert _numbers(train(_config(), patterns, CPU, checkpoint=checkpoint)) == undisturbed
+
+    def test_a_process_that_dies_loses_what_came_after_its_last_checkpoint_alone(
+        self, patterns, undisturbed
+    ):
+        checkpoint = InMemory(due=True)
+        run = train(_config(), patterns, CPU, checkpoint=checkpoint)
+        next(run)
+        del run
+        looked = []
+        resumed = train(
+            _config(), patterns, CPU, should_stop=lambda: looked.append(1), checkpoint=checkpoint
+        )
+        assert _numbers(resumed) == undisturbed
+        # Of the first epoch, the last batch and the validation; then two epochs of six and one.
+        assert len(looked) == 2 + 2 * 7
+
+    def test_none_is_written_before_it_is_due(self, patterns):
+        checkpoint = InMemory()
+        list(train(_config(), patterns, CPU, checkpoint=checkpoint))
+        assert checkpoint.writes == 0
+
+    def test_one_of_another_configuration_is_not_gone_on_with(self, patterns):
+        checkpoint = InMemory(due=True)
+        list(train(_config(), patterns, CPU, checkpoint=checkpoint))
+        other = _config(**{"training.learning_rate": 0.01})
+        assert _numbers(train(other, patterns, CPU, checkpoint=checkpoint)) == _numbers(
+            train(other, patterns, CPU)
+        )
+
+
+class TestMicroBatches:
+    def test_the_gradient_is_that_of_the_whole_batch(self, patterns):
+        """The tutorial's model has no batch normalisation, so only rounding differs."""
+        whole = list(train(_config(), patterns, CPU))
+        parts = list(train(_config(**{"training.micro_batches": 4}), patterns, CPU))
+        for one, other in zip(whole, parts, strict=True):
+            assert math.isclose(one.train_loss, other.train_loss, rel_tol=1e-3)
+            assert one.images_per_second != other.images_per_second
+
+    def test_a_run_goes_on_with_them_from_its_checkpoint(self, patterns):
+        checkpoint = InMemory()
+        with pytest.raises(Interrupted):
+            list(train(_config(), patterns, CPU, should_stop=_stop_after(8), checkpoint=checkpoint))
+        smaller = _config(**{"training.micro_batches": 4})
+        first = next(train(smaller, patterns, CPU, checkpoint=checkpoint))
+        assert _numbers([first]) == _numbers([next(train(_config(), patterns, CPU))])
+
+
+@pytest.fixture
+def study(tmp_path, patterns, small):
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = open_storage(str(tmp_path / "sweeps.db"), create=True)
+    small["try_first"] = []
+    small["training"]["precision"] = "float32"
+    return open_or_create_study(storage, parse_spec(small, "small"), "study", patterns)
+
+
+class TestFiles:
+    def test_a_trial_that_stands_in_for_another_begins_with_its_file(self, study, tmp_path):
+        said = []
+        kept = Checkpoints(tmp_path / "kept", study, seconds=0, say=said.append)
+        storage = study._storage._backend
+        for number in range(2):
+            study.ask()
+            kept.of(number, study.trials).write(f"of {number}".encode())
+            end_trial(storage, study, number, "interrupted")
+        assert kept.of(2, study.trials).read() == b"of 1"
+        kept.of(2, study.trials).write(b"of 2")
+        assert kept.of(2, study.trials).read() == b"of 2"
+        assert kept.of(1, study.trials).read() == b"of 1", "its own, were it to come back"
+
+    def test_what_no_trial_needs_is_removed(self, study, tmp_path):
+        kept = Checkpoints(tmp_path / "kept", study, seconds=0, say=print)
+        storage = study._storage._backend
+        for number in range(3):
+            study.ask()
+            kept.of(number, study.trials).write(b"x")
+        (kept.folder / ".trial-000000.pt.half").write_bytes(b"x")
+        end_trial(storage, study, 0, "completed", value=0.5)
+        end_trial(storage, study, 1, "lost")
+        before = study.trials
+        kept.of(9, study.trials).write(b"of a trial that began after the look at the study")
+        kept.tidy(before)
+        names = sorted(file.name for file in kept.folder.iterdir())
+        assert names == ["trial-000001.pt", "trial-000002.pt", "trial-000009.pt"]
+
+    def test_the_folder_goes_with_its_last_file(self, study, tmp_path):
+        kept = Checkpoints(tmp_path / "kept", study, seconds=0, say=print)
+        study.ask()
+        kept.of(0, study.trials).write(b"x")
+        end_trial(study._storage._backend, study, 0, "completed", value=0.5)
+        kept.tidy(study.trials)
+        assert not kept.folder.exists()
+
+    def test_a_disk_that_takes_none_is_told_once_and_no_trial_fails(self, study, tmp_path):
+        (tmp_path / "kept").write_text("a file where the folder should be")
+        said = []
+        kept = Checkpoints(tmp_path / "kept", study, seconds=0, say=said.append)
+        checkpoint = kept.of(0, study.trials)
+        checkpoint.write(b"x")
+        checkpoint.write(b"x")
+        assert len(said) == 1
+        assert "no checkpoint is written" in said[0]
+        assert checkpoint.read() is None
+
+    def test_studies_of_the_same_name_do_not_share_one(self, study, tmp_path):
+        first = Checkpoints(tmp_path, study, say=print).folder
+        study.set_user_attr("sweep_id", "another")
+        assert Checkpoints(tmp_path, study, say=print).folder != first
+
+
+class TestTrials:
+    """Trials of a worker, with what happens to their training in its place."""
+
+    @pytest.fixture
+    def run(self, study, patterns, tmp_path):
+        from sweeps.study import read_spec
+
+        storage = study._storage._backend
+        worker = register_worker(storage, study._study_id, "w", "cpu")
+        kept = Checkpoints(tmp_path / "kept", study, seconds=0, say=print)
+        objective = TrainingObjective(
+            read_spec(study), patterns, CPU, describe_environment("cpu"), kept
+        )
+
+        def one(should_stop=lambda: False):
+            desk = Desk(study, storage, worker.worker_id, "w", should_stop)
+            trial = ask(storage, study, claim_trial(storage, study._study_id, worker.worker_id, 2))
+            return run_trial(desk, objective, trial), study.trials[trial.number]
+
+        return one
+
+    def test_an_interrupted_one_is_gone_on_with_and_its_epochs_are_told_again(self, run, study):
+        outcome, trial = run(_stop_after(9))
+        assert outcome == "interrupted"
+        assert list(trial.intermediate_values) == [1]
+        outcome, again = run()
+        assert outcome == "completed"
+        assert again.params == trial.params
+        assert again.intermediate_values[1] == trial.intermediate_values[1]
+        assert list(again.intermediate_values) == [1, 2]
+
+    def test_out_of_memory_is_tried_again_once_in_micro_batches(self, run, study, monkeypatch):
+        def too_much(*arguments, **settings):
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+            yield
+
+        monkeypatch.setattr("sweeps.objective.train", too_much)
+        outcome, trial = run()
+        assert outcome == trial.user_attrs["outcome"] == "out_of_memory"
+        assert study.trials[1].state.name == "WAITING"
+        outcome, again = run()
+        assert outcome == "failed"
+        assert again.user_attrs["config"]["training"]["micro_batches"] == 4
+        assert again.user_attrs["reason"] == (
+            "out of memory: CUDA out of memory. Tried to allocate 2.00 GiB (in 4 micro-batches)"
+        )
+        assert again.params == trial.params
+        assert [t.state.name for t in study.trials] == ["FAIL", "FAIL"]
+
+    def test_less_memory_may_be_enough(self, run, monkeypatch):
+        real = train
+
+        def too_much_at_once(config, *arguments, **settings):
+            if config.training.micro_batches == 1:
+                raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+            yield from real(config, *arguments, **settings)
+
+        monkeypatch.setattr("sweeps.objective.train", too_much_at_once)
+        assert run()[0] == "out_of_memory"
+        outcome, trial = run()
+        assert outcome == "completed"
+        assert trial.user_attrs["config"]["training"]["micro_batches"] == 4
+
+    def test_any_other_error_fails_it_with_the_traceback_as_an_artifact(
+        self, run, study, monkeypatch
+    ):
+        from optuna.artifacts import get_all_artifact_meta
+
+        from storage import DatabaseArtifactStore
+
+        def broken(*arguments, **settings):
+            raise ZeroDivisionError("by nought\nand more")
+            yield
+
+        monkeypatch.setattr("sweeps.objective.train", broken)
+        outcome, trial = run()
+        assert outcome == "failed"
+        assert trial.user_attrs["reason"] == "ZeroDivisionError: by nought"
+        [artifact] = get_all_artifact_meta(trial, storage=study._storage)
+        assert (artifact.filename, artifact.mimetype) == ("traceback.txt", "text/plain")
+        store = DatabaseArtifactStore(study._storage._backend)
+        text = store.open_reader(artifact.artifact_id).read().decode()
+        assert text.startswith("Traceback")
+        assert "ZeroDivisionError: by nought" in text
+
+    def test_one_that_was_taken_from_its_worker_leaves_the_other_alone(self, run, study):
+        """It was suspended for so long that another ended it; it finds out when it reports."""
+        looked = []
+
+        def taken():
+            looked.append(1)
+            if len(looked) == 3:
+                end_trial(study._storage._backend, study, 0, "lost", ended_by="another")
+            return False
+
+        outcome, trial = run(taken)
+        assert outcome == "lost"
+        assert trial.intermediate_values == {}
+        assert [t.state.name for t in study.trials] == ["FAIL", "WAITING"]
+
+
+def test_a_checkpoint_is_whole_or_the_one_before(study, tmp_path, monkeypatch):
+    """The disk fills up, or the process dies, while one is written."""
+    checkpoint = Checkpoints(tmp_path, study, seconds=0, say=lambda text: None).of(0, [])
+    checkpoint.write(b"the first")
+
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        checkpoint.write(b"the second")
+    assert checkpoint.read() == b"the first"
+    assert len(list(Checkpoints(tmp_path, study, say=print).folder.iterdir())) == 1
