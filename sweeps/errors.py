@@ -2,6 +2,9 @@
 
 from typing import Any
 
+#: How long a process that was asked to stop waits for a database that is away.
+STOP_PATIENCE_SECONDS = 3.0
+
 
 class SweepsError(Exception):
     """A person's mistake or an accident, told in one line; the CLI shows it and exits with 1."""

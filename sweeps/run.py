@@ -11,12 +11,20 @@ from typing import Any
 
 import optuna
 
-from storage import HardenedStorage, absolute_url, check_storage, open_storage, parse_url, reclaim
+from storage import (
+    HardenedStorage,
+    StorageError,
+    absolute_url,
+    check_storage,
+    open_storage,
+    parse_url,
+    reclaim,
+)
 from sweeps.checkpoints import DEFAULT_SECONDS, Checkpoints, default_folder
 from sweeps.data import Dataset, open_dataset
 from sweeps.devices import Slot
 from sweeps.engines import WorkerPlan, make_engine
-from sweeps.errors import DatasetUnavailable, Stopped, SweepsError
+from sweeps.errors import STOP_PATIENCE_SECONDS, DatasetUnavailable, Stopped, SweepsError
 from sweeps.progress import Progress, read_progress
 from sweeps.spec import Spec, probe_values
 from sweeps.study import open_or_create_study, study_name
@@ -118,7 +126,7 @@ def run_workers(
         checkpoint_seconds=sweep.checkpoint_seconds,
         ends_at=time.time() + minutes * 60 if minutes is not None else None,
     )
-    with _signals() as received, view:
+    with _signals(sweep.storage) as received, view:
         workers = make_engine(engine, plan, slots, view.say, **settings)
         supervisor = Supervisor(
             sweep.storage,
@@ -132,11 +140,12 @@ def run_workers(
             supervisor.watch()
         finally:
             workers.kill()
-            reclaim(sweep.storage, sweep.study)
-            checkpoints = Checkpoints(sweep.checkpoint_dir, sweep.study, say=view.say)
-            checkpoints.tidy(sweep.study.get_trials(deepcopy=False))
-            progress = read_progress(sweep.storage, sweep.study)
-            view.update(progress, None)
+            try:
+                progress = _leave_in_order(sweep, view)
+            except StorageError as error:
+                if not received:
+                    raise
+                view.say(f"What ran is queued again by the next run: {error}")
         if received:
             # The terminal was closed: who asks for the status is told of a SIGTERM.
             number = received[0]
@@ -144,13 +153,25 @@ def run_workers(
     return progress
 
 
+def _leave_in_order(sweep: Sweep, view: View) -> Progress:
+    """Queue again what ended without a result, and remove what nobody needs."""
+    reclaim(sweep.storage, sweep.study)
+    checkpoints = Checkpoints(sweep.checkpoint_dir, sweep.study, say=view.say)
+    checkpoints.tidy(sweep.study.get_trials(deepcopy=False))
+    progress = read_progress(sweep.storage, sweep.study)
+    view.update(progress, None)
+    return progress
+
+
 @contextmanager
-def _signals() -> Iterator[list[int]]:
+def _signals(storage: HardenedStorage) -> Iterator[list[int]]:
     """Collect the signals that ask for an end instead of dying of them."""
     received: list[int] = []
 
     def receive(number: int, _frame: FrameType | None) -> None:
         received.append(number)
+        # Who is asked to stop does not wait for a database that is away.
+        storage.patience = STOP_PATIENCE_SECONDS
 
     wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     # What is ignored stays so: `nohup` and a shell's background jobs ask for that.

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import optuna
 import torch
 
-from storage import open_storage, open_study, parse_url
+from storage import HardenedStorage
 from sweeps.attributes import DATA_SIZE, FINGERPRINT
 from sweeps.checkpoints import Checkpoints, default_folder
 from sweeps.data import open_dataset
@@ -18,9 +19,9 @@ from sweeps.worker import run_worker
 
 
 def work(
-    study_name: str | None,
+    storage: HardenedStorage,
+    study: optuna.Study,
     *,
-    storage_url: str,
     name: str,
     device: str,
     device_label: str,
@@ -35,8 +36,8 @@ def work(
     """Train a study's trials until its budget is spent, the time is up, or a stop is asked for.
 
     Args:
-        study_name: which; ``None`` for the newest.
-        storage_url: where the study is.
+        storage: where the study is.
+        study: the study.
         name: what the worker is called in tables and notes.
         device: where to train, ``cpu`` or ``cuda``.
         device_label: the same as a person knows it, ``cuda:3``.
@@ -51,13 +52,10 @@ def work(
     Raises:
         SweepsError: the data are missing or others than the study's, or too many trials failed in
             a row.
-        StorageError: the study is missing.
     """
     torch.set_num_threads(threads)
     # Every batch has the same shape, so trying cuDNN's algorithms once pays.
     torch.backends.cudnn.benchmark = True
-    storage = open_storage(storage_url)
-    study = open_study(storage, study_name)
     spec = read_spec(study)
     dataset = open_dataset(spec.data.name, data_dir, study.user_attrs[DATA_SIZE], download=False)
     if dataset.fingerprint != study.user_attrs[FINGERPRINT]:
@@ -66,7 +64,7 @@ def work(
             f"this study was made with ({study.user_attrs[FINGERPRINT]})"
         )
     study.pruner = make_pruner(spec)
-    folder = checkpoint_dir or default_folder(parse_url(storage_url))
+    folder = checkpoint_dir or default_folder(storage.engine.url)
     objective = TrainingObjective(
         spec,
         dataset,

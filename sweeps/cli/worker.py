@@ -7,6 +7,7 @@ import threading
 import time
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,14 +20,17 @@ from sweeps.cli.options import (
     storage_option,
     study_argument,
 )
-from sweeps.errors import Stopped
+from sweeps.errors import STOP_PATIENCE_SECONDS, Stopped
+
+if TYPE_CHECKING:
+    from storage import HardenedStorage
 
 
 @click.command("worker")
 @study_argument
 @storage_option
 @option("--device", default="auto", show_default=True, help="auto, cpu, or one GPU as in cuda:0.")
-@option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: all cores]")
+@option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: a fair share]")
 @option("--name", help="What to call the worker.  [default: host and process]")
 @option(
     "--timeout",
@@ -57,6 +61,7 @@ def command(
     deadline = None if timeout is None else time.monotonic() + timeout * 60
     stop = threading.Event()
     received: list[int] = []
+    opened: list[HardenedStorage] = []
 
     def receive(number: int, _frame: FrameType | None) -> None:
         number = signal.SIGTERM if number == signal.SIGHUP else number
@@ -64,6 +69,9 @@ def command(
             raise Stopped(number)
         received.append(number)
         stop.set()
+        for each in opened:
+            # Who is asked to stop does not wait for a database that is away.
+            each.patience = STOP_PATIENCE_SECONDS
         if not supervised:
             click.echo(
                 "Stopping: the trial is put away and queued again (again: at once)", err=True
@@ -82,17 +90,21 @@ def command(
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, receive)
 
-    from sweeps.devices import available_cores, take_device
+    from sweeps.devices import take_device
 
-    threads = threads or available_cores()
+    if threads is None:
+        threads = _fair_share(storage, study)
     taken = take_device(device, threads)
 
+    # Only now what computes is imported: it heeds what was set for the device.
+    from storage import open_storage, open_study
     from sweeps.working import work
 
     quieten_optuna()
+    opened.append(open_storage(storage))
     work(
-        study,
-        storage_url=storage,
+        opened[0],
+        open_study(opened[0], study),
         name=name or f"{socket.gethostname()}-{os.getpid()}",
         device=taken,
         device_label=taken if device == "auto" else device,
@@ -106,3 +118,15 @@ def command(
     )
     if received and not supervised:
         raise Stopped(received[0])
+
+
+def _fair_share(storage: str, study: str | None) -> int:
+    """The CPU threads of a worker, so that those of its study on this machine do not fight."""
+    from storage import living_workers, open_storage, open_study
+    from sweeps.devices import available_cores
+
+    opened = open_storage(storage)
+    workers = living_workers(opened, open_study(opened, study)._study_id)
+    others = sum(worker.is_here() for worker in workers)
+    opened.engine.dispose()
+    return max(1, available_cores() // (others + 1))
