@@ -82,6 +82,7 @@ class Checkpoints:
                 if found and int(found[1]) in known - needed:
                     file.unlink(missing_ok=True)
             self.folder.rmdir()
+            self.folder.parent.rmdir()
         except OSError:
             # There is no such folder, or it is not empty.
             return

@@ -8,6 +8,7 @@ import time
 import optuna
 import pytest
 
+from storage import open_storage, read_epochs
 from tests.sweeps.waiting import is_gone, wait_for
 
 
@@ -67,6 +68,35 @@ def test_ctrl_c_keeps_the_study_able_to_go_on(place, small):
     assert done.returncode == 0, done.stderr
     states = [trial.state.name for trial in place.study().trials]
     assert sorted(states) == ["COMPLETE"] * 3 + ["FAIL"] * 2
+
+
+def test_a_closed_terminal_is_a_sigterm_and_the_next_run_goes_on_where_it_stopped(place, small):
+    small["training"]["epochs"] = 30
+    small["try_first"] = small["try_first"][:1]
+    spec = place.write_spec(small)
+    run = place.start("run", spec, "--workers", "1", "--trials", "1")
+    pids = _running(place, 1)
+    before = time.monotonic()
+    run.send_signal(signal.SIGHUP)
+    run.communicate(timeout=60)
+    assert run.returncode == 143
+    assert time.monotonic() - before < 15
+    assert all(is_gone(pid) for pid in pids)
+    [folder] = (place.folder / "sweeps.checkpoints").iterdir()
+    assert [file.name for file in folder.iterdir()] == ["trial-000000.pt"]
+
+    done = place.run("run", spec, "--workers", "1", "--trials", "1")
+    assert done.returncode == 0, done.stderr
+    stopped, again = place.study().trials
+    assert (stopped.user_attrs["outcome"], again.user_attrs["outcome"]) == (
+        "interrupted",
+        "completed",
+    )
+    storage = open_storage(str(place.folder / "sweeps.db"))
+    first = read_epochs(storage, stopped._trial_id)
+    # The seconds too: these epochs were told again, not trained again.
+    assert read_epochs(storage, again._trial_id)[: len(first)] == first
+    assert not (place.folder / "sweeps.checkpoints").exists()
 
 
 def test_a_killed_worker_is_replaced_and_its_trial_run_again(place, small):
