@@ -47,18 +47,23 @@ def begin(connection: sqlalchemy.Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def check(url: URL, *, must_exist: bool) -> None:
+def check(url: URL, *, must_exist: bool, writable: bool = True) -> None:
     """See whether a URL's file can be opened, or made.
+
+    Args:
+        url: where it is.
+        must_exist: refuse one that does not exist.
+        writable: refuse one that is read-only.
 
     Raises:
         StorageError: it cannot, or Optuna should not create its tables in it.
     """
     path = sqlite_path(url)
     refuse_network_file_system(path)
-    check_file(path, must_exist=must_exist)
+    check_file(path, must_exist=must_exist, writable=writable)
 
 
-def check_file(path: Path, *, must_exist: bool) -> None:
+def check_file(path: Path, *, must_exist: bool, writable: bool = True) -> None:
     """Refuse a file that Optuna should not create its tables in, before it is touched.
 
     Raises:
@@ -78,7 +83,9 @@ def check_file(path: Path, *, must_exist: bool) -> None:
         return
     if path.is_dir():
         raise StorageError(f"{path}: is a folder, not a SQLite file")
-    if not os.access(path, os.R_OK | os.W_OK):
+    if not os.access(path, os.R_OK):
+        raise StorageError(f"{path}: may not be read; change its permissions")
+    if writable and not os.access(path, os.W_OK):
         raise StorageError(f"{path}: is read-only; change its permissions or use another --storage")
     # Read through SQLite alone: closing the file any other way drops the locks that this process's
     # other connections hold on it, and another process then damages what they write
