@@ -1,10 +1,14 @@
 """Where results live: a database for studies, the records of their trials, and their workers."""
 
 from storage.artifacts import DatabaseArtifactStore, attach_artifact
+from storage.backup import back_up
 from storage.budget import ask, claim_trial, count_claims, reclaim, release_claim
+from storage.checking import Finding, check_contents
+from storage.copying import CopiedStudy, copy_studies
 from storage.epochs import EpochRecord, read_epochs, report_epoch
 from storage.errors import DATABASE_ERRORS, ClaimLost, StorageError, explain
 from storage.rdb import HardenedStorage, check_storage, open_storage
+from storage.repairing import repair as repair_contents
 from storage.studies import create_study, open_study, study_names
 from storage.transactions import transaction
 from storage.trials import (
@@ -43,8 +47,10 @@ __all__ = [
     "RETRIES",
     "RETRY_OF",
     "ClaimLost",
+    "CopiedStudy",
     "DatabaseArtifactStore",
     "EpochRecord",
+    "Finding",
     "HardenedStorage",
     "Outcome",
     "StorageError",
@@ -52,9 +58,12 @@ __all__ = [
     "absolute_url",
     "ask",
     "attach_artifact",
+    "back_up",
     "beat",
+    "check_contents",
     "check_storage",
     "claim_trial",
+    "copy_studies",
     "count_claims",
     "create_study",
     "end_trial",
@@ -70,6 +79,7 @@ __all__ = [
     "reclaim",
     "register_worker",
     "release_claim",
+    "repair_contents",
     "report_epoch",
     "show_url",
     "study_names",

@@ -34,7 +34,8 @@ RETRIES = "retries"
 DEFAULT_RETRIES = 2
 
 _STATES = {"pruned": TrialState.PRUNED, "diverged": TrialState.PRUNED}
-_UNFINISHED = ("interrupted", "lost", "out_of_memory")
+#: Ends without a result of their own: the trial is queued again.
+UNFINISHED = ("interrupted", "lost", "out_of_memory")
 
 #: Attributes that a trial takes over from the one that it stands in for.
 _INHERITED = (CONFIGURATION, OVERRIDES)
@@ -42,7 +43,7 @@ _INHERITED = (CONFIGURATION, OVERRIDES)
 
 def unfinished_outcome(trial: FrozenTrial) -> bool:
     """Whether a trial ended without a result of its own, so that another stands in for it."""
-    return trial.state is TrialState.FAIL and trial.user_attrs.get(OUTCOME) in _UNFINISHED
+    return trial.state is TrialState.FAIL and trial.user_attrs.get(OUTCOME) in UNFINISHED
 
 
 @patient
@@ -92,7 +93,7 @@ def end_trial(
             study.tell(number, value)
         else:
             study.tell(number, state=_STATES.get(outcome, TrialState.FAIL))
-        if outcome in _UNFINISHED:
+        if outcome in UNFINISHED:
             _queue_again(study, trial, losses, overrides or {})
             connection.execute(delete(claims_table).where(claims_table.c.trial_id == trial_id))
     return True

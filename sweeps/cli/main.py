@@ -10,7 +10,7 @@ import click
 from sweeps.errors import Stopped
 from sweeps.mistakes import in_words
 
-_COMMANDS = ("run", "worker", "status", "export", "train", "data", "dashboard")
+_COMMANDS = ("run", "worker", "status", "export", "train", "data", "dashboard", "storage")
 
 
 class _LazyGroup(click.Group):

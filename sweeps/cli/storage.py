@@ -1,0 +1,110 @@
+"""``sweeps storage``."""
+
+from pathlib import Path
+
+import click
+
+from sweeps.cli.console import quieten_optuna
+from sweeps.cli.options import option, storage_option
+
+
+@click.group("storage")
+def command() -> None:
+    """Check a storage, back it up, and copy studies between storages.
+
+    All of them can be done while workers run. URL is the one of --storage where it is left out.
+    """
+
+
+@command.command("check")
+@click.argument("url", required=False)
+@storage_option
+@option(
+    "--study",
+    "studies",
+    metavar="NAME",
+    multiple=True,
+    help="This study alone; repeatable.",
+)
+@option(
+    "--repair",
+    is_flag=True,
+    help="Queue again what dead workers left, count the budget again, forget what hangs loose.",
+)
+def check_command(url: str | None, storage: str, studies: tuple[str, ...], repair: bool) -> None:
+    """See whether a storage is sound and what it holds fits together.
+
+    Exits with 1 where something is wrong, and says what can be done. Nothing is changed without
+    --repair.
+    """
+    from storage import check_contents, open_storage, parse_url, repair_contents
+
+    quieten_optuna()
+    place = parse_url(url or storage)
+    if repair:
+        opened = open_storage(place)
+        for line in repair_contents(opened, studies):
+            click.echo(f"done   {line}")
+        opened.engine.dispose()
+    findings = check_contents(place, studies)
+    width = max(len(finding.place) for finding in findings)
+    for finding in findings:
+        click.echo(
+            f"{'WRONG' if finding.is_wrong else 'ok':5}  {finding.place:{width}}  {finding.said}"
+        )
+        if finding.is_wrong:
+            click.echo(f"{'':{width + 7}}  remedy: {finding.remedy}")
+    if any(finding.is_wrong for finding in findings):
+        raise click.exceptions.Exit(1)
+
+
+@command.command("backup")
+@click.argument("places", nargs=-1, required=True, metavar="[URL] FILE")
+@storage_option
+@option("--force", is_flag=True, help="Replace a file that is there.")
+def backup_command(places: tuple[str, ...], storage: str, force: bool) -> None:
+    """Write a storage as it is now to FILE, a SQLite storage itself.
+
+    A PostgreSQL database is written to a SQLite file too; `sweeps storage copy` takes its studies
+    back.
+    """
+    from storage import back_up, parse_url, show_url
+
+    if len(places) > 2:
+        raise click.UsageError(f"[URL] FILE are at most two, given were {len(places)}")
+    quieten_optuna()
+    source = parse_url(places[0] if len(places) == 2 else storage)
+    size = back_up(source, Path(places[-1]), replace=force)
+    click.echo(f"{show_url(source)} -> {places[-1]} ({size / 2**20:,.1f} MiB)")
+
+
+@command.command("copy")
+@click.argument("source")
+@click.argument("target")
+@option("--study", "studies", metavar="NAME", multiple=True, help="This study alone; repeatable.")
+@option("--as", "as_name", metavar="NAME", help="What the one study is called in TARGET.")
+def copy_command(source: str, target: str, studies: tuple[str, ...], as_name: str | None) -> None:
+    """Copy studies, with all that belongs to them, from the storage SOURCE to the storage TARGET.
+
+    All or none of them are copied, as they are at one moment. TARGET is made where there is none.
+    """
+    from storage import copy_studies, parse_url, show_url
+
+    quieten_optuna()
+    to = parse_url(target)
+    copied = copy_studies(parse_url(source), to, studies, as_name=as_name)
+    if not copied:
+        click.echo(f"{show_url(parse_url(source))}: holds no study", err=True)
+    for study in copied:
+        click.echo(f"{study.name}: {study.trials} trials -> {show_url(to)}")
+        if study.workers:
+            click.echo(
+                f"{study.name}: is being worked on ({study.workers} workers); copied as it is now",
+                err=True,
+            )
+        if study.running:
+            click.echo(
+                f"{study.name}: nobody runs the copy's trials that were running ({study.running}); its "
+                "first run queues them again",
+                err=True,
+            )
