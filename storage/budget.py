@@ -23,7 +23,7 @@ from storage.reconnecting import patient
 from storage.schema import claims_table
 from storage.transactions import reading, transaction
 from storage.trials import end_trial
-from storage.workers import GRACE_SECONDS, WorkerRecord, end_worker, list_workers
+from storage.workers import GRACE_SECONDS, WorkerRecord, beat, end_worker, list_workers
 
 
 @patient
@@ -49,6 +49,8 @@ def claim_trial(
             return None
         values = {"study_id": study_id, "worker_id": worker_id}
         statement = claims_table.insert().values(**values).returning(claims_table.c.claim_id)
+        # Who claims lives, whatever others thought of it while it was suspended.
+        beat(storage, worker_id)
         return Claim(int(connection.execute(statement).scalar_one()), worker_id)
 
 
@@ -90,7 +92,7 @@ def reclaim(storage: HardenedStorage, study: optuna.Study) -> list[int]:
     alive = {worker.worker_id for worker in workers if _is_alive(storage, worker, moment)}
     for worker in workers:
         if worker.ended is None and worker.worker_id not in alive:
-            end_worker(storage, worker.worker_id)
+            end_worker(storage, worker.worker_id, last_seen=worker.last_seen)
     orphaned = [claim for claim in claims if claim.worker_id not in alive]
     running = {
         trial._trial_id: trial

@@ -118,11 +118,21 @@ def beat(storage: HardenedStorage, worker_id: str) -> None:
 
 
 @patient
-def end_worker(storage: HardenedStorage, worker_id: str) -> None:
-    """Say that a worker is no more."""
+def end_worker(storage: HardenedStorage, worker_id: str, last_seen: float | None = None) -> None:
+    """Say that a worker is no more.
+
+    Args:
+        storage: where it is registered.
+        worker_id: the worker.
+        last_seen: when it was seen last; one that was seen since lives on. ``None`` where it is
+            the worker itself that says so.
+    """
     with transaction(storage.engine) as connection:
+        statement = update(workers_table).where(workers_table.c.worker_id == worker_id)
+        if last_seen is not None:
+            statement = statement.where(workers_table.c.last_seen == last_seen)
         moment = now(connection)
-        _update(storage, worker_id, ended=moment, trial_number=None)
+        connection.execute(statement.values(last_seen=moment, ended=moment, trial_number=None))
 
 
 @patient

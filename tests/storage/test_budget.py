@@ -9,11 +9,13 @@ import pytest
 from storage import (
     ClaimLost,
     ask,
+    beat,
     claim_trial,
     count_claims,
     end_trial,
     end_worker,
     list_workers,
+    living_workers,
     reclaim,
     register_worker,
     release_claim,
@@ -246,3 +248,18 @@ def test_a_process_of_another_container_is_known_by_its_heartbeat_alone(storage,
     elsewhere = dataclasses.replace(worker, birth=f"{worker.birth}0")
     assert elsewhere.is_alive(worker.last_seen + GRACE_SECONDS - 1)
     assert not elsewhere.is_alive(worker.last_seen + GRACE_SECONDS + 1)
+
+
+def test_a_worker_that_was_given_up_and_comes_back_keeps_what_it_claims_then(storage, study):
+    worker = register_worker(storage, study._study_id, "suspended", "cpu")
+    end_worker(storage, worker.worker_id)
+    ask(storage, study, claim_trial(storage, study._study_id, worker.worker_id, 1))
+    assert reclaim(storage, study) == []
+    assert _states(study) == ["RUNNING"]
+
+
+def test_a_worker_that_was_seen_meanwhile_is_not_given_up(storage, study):
+    worker = register_worker(storage, study._study_id, "suspended", "cpu")
+    beat(storage, worker.worker_id)
+    end_worker(storage, worker.worker_id, last_seen=worker.last_seen)
+    assert [each.name for each in living_workers(storage, study._study_id)] == ["suspended"]
