@@ -287,15 +287,12 @@ class RayEngine:
                 seat.stop = seat.actor.stop.remote()
 
     def _tell_of_room(self) -> None:
-        waiting = [
-            seat
-            for seat in self._seats.values()
-            if seat.run is not None
-            and time.monotonic() - seat.since > _ROOM_SECONDS
-            and not _ready([seat.ready])
-        ]
-        if waiting and not self._told_of_room:
-            self._say(f"{len(waiting)} workers wait for room in the Ray cluster")
+        taken = [seat for seat in self._seats.values() if seat.run is not None]
+        placed = _ready([seat.ready for seat in taken])
+        waiting = [seat for seat in taken if seat.ready not in placed]
+        now = time.monotonic()
+        if not self._told_of_room and any(now - seat.since > _ROOM_SECONDS for seat in waiting):
+            self._say(f"{len(waiting)} of {len(taken)} workers wait for room in the Ray cluster")
             self._told_of_room = True
 
     def _leave(self, seat: _Seat) -> WorkerExit:

@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Any
 
 import submitit
+from submitit.core.utils import FailedJobError, FailedSubmissionError
 from submitit.helpers import DelayedSubmission
 
 from sweeps.devices import Slot
@@ -305,8 +306,8 @@ class SlurmEngine:
             return self._executor.map_array(
                 job, [seat.name for seat in seats], [seat.slot for seat in seats]
             )
-        except submitit.core.utils.FailedSubmissionError as error:
-            reason = str(error).strip().splitlines()[-1]
+        except (FailedJobError, FailedSubmissionError) as error:
+            reason = " ".join(str(error).split())
             raise SweepsError(f"--engine slurm: sbatch refused the jobs: {reason}") from None
 
     def _states(self, seats: list[_Seat], now: float) -> dict[str, str]:

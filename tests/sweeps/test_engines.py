@@ -8,10 +8,12 @@ import subprocess
 import sys
 import textwrap
 import uuid
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from sweeps.devices import Slot
 from sweeps.engines import make_engine
 from sweeps.errors import SweepsError
 from tests.sweeps.fake_workers import ROOT, Orders, fake_plan, processes_with, slots
@@ -41,7 +43,7 @@ def ray_address(tmp_path_factory):
     # Short: the paths of its sockets may have 107 characters.
     folder = f"/tmp/ray-{uuid.uuid4().hex[:8]}"
     command = [Path(sys.executable).with_name("ray"), "start", "--head", "--block"]
-    command += [f"--port={port}", "--node-ip-address=127.0.0.1", "--num-cpus=4"]
+    command += [f"--port={port}", "--node-ip-address=127.0.0.1", "--num-cpus=4", "--num-gpus=2"]
     command += ["--include-dashboard=false", "--disable-usage-stats", f"--temp-dir={folder}"]
     command += [f"--object-store-memory={80 * 2**20}"]
     log = tmp_path_factory.mktemp("ray") / "log"
@@ -62,11 +64,12 @@ def ray_address(tmp_path_factory):
 class Running:
     """An engine with two workers, and what it has said."""
 
-    def __init__(self, name, folder, settings):
+    def __init__(self, name, folder, settings, places=None):
         self.plan = fake_plan(folder)
         self.orders = Orders(self.plan)
         self.said = []
-        self.engine = make_engine(name, self.plan, slots(2), self.said.append, **settings)
+        places = places or slots(2)
+        self.engine = make_engine(name, self.plan, places, self.said.append, **settings)
 
     def wait_for_exits(self, count=1, seconds=40):
         exits = []
@@ -166,6 +169,61 @@ def test_kill_ends_what_is_deaf_or_suspended_and_its_children(running):
     for pid in [*pids, child]:
         wait_for(lambda pid=pid: is_gone(pid), f"the end of {pid}", seconds=10)
     running.engine.kill()
+
+
+@contextmanager
+def on_ray(address, folder, places):
+    workers = Running("ray", folder, {"address": address}, places)
+    try:
+        workers.engine.start()
+        yield workers
+    finally:
+        workers.engine.kill()
+
+
+def test_ray_gives_every_worker_its_share_of_a_gpu(ray_address, tmp_path):
+    with on_ray(ray_address, tmp_path, [Slot("cuda:0", 1, 0.5)] * 4) as running:
+        pids = [running.orders.wait_for_start(f"worker-{i}") for i in range(4)]
+        notes = [running.orders.note(pid) for pid in pids]
+    assert {device for device, _, _ in notes} == {"cuda:0"}
+    assert sorted(visible for _, _, visible in notes) == ["0", "0", "1", "1"]
+
+
+def test_workers_that_find_no_room_in_a_ray_cluster_stop_too(ray_address, tmp_path, monkeypatch):
+    with on_ray(ray_address, tmp_path, slots(5)) as running:
+        started = running.orders.folder
+        wait_for(lambda: len(list(started.glob("*.pid.*"))) == 4, "those with room to start")
+        monkeypatch.setattr("sweeps.engines.ray._ROOM_SECONDS", 0.0)
+        told = "1 of 5 workers wait for room in the Ray cluster"
+        wait_for(lambda: running.engine.poll() or told in running.said, "the lack to be told of")
+        assert running.engine.running == 5
+        running.engine.stop()
+        exits = running.wait_for_exits(5, seconds=15)
+        assert [exit.status for exit in exits] == [0] * 5
+        assert sorted(exit.last_words for exit in exits)[1:] == ["put away"] * 4
+
+
+def test_ray_makes_an_actor_again_whose_host_is_lost(ray_address, tmp_path):
+    with on_ray(ray_address, tmp_path, slots(1)) as running:
+        pid = running.orders.wait_for_start("worker-0")
+        actor = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        os.kill(actor, signal.SIGKILL)
+        told = "worker-0: its Ray actor is gone; Ray starts it again"
+        wait_for(lambda: running.engine.poll() or told in running.said, "the loss to be told of")
+        running.orders.wait_for_start("worker-0", times=2)
+        wait_for(lambda: is_gone(pid), "the end of the worker without an actor")
+        assert running.engine.poll() == []
+        running.orders.end("worker-0", 0)
+        (exit,) = running.wait_for_exits()
+        assert (exit.status, exit.last_words) == (0, "these are my last words")
+
+
+def test_a_ray_cluster_that_is_not_there_is_refused():
+    pytest.importorskip("ray")
+    from sweeps.engines.ray import connect
+
+    with pytest.raises(SweepsError, match="--ray-address nonsense: cannot join this Ray"):
+        connect("nonsense")
 
 
 @pytest.mark.slow
