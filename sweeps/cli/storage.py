@@ -104,7 +104,7 @@ def copy_command(source: str, target: str, studies: tuple[str, ...], as_name: st
             )
         if study.running:
             click.echo(
-                f"{study.name}: nobody runs the copy's trials that were running ({study.running}); its "
+                f"{study.name}: {study.running} trials run; nobody runs them in the copy, whose "
                 "first run queues them again",
                 err=True,
             )

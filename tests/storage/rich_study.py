@@ -1,0 +1,146 @@
+"""A study with something of everything, and all that a storage holds of a study."""
+
+import json
+import math
+import re
+from typing import Any
+
+import optuna
+from optuna.storages._rdb.models import BaseModel
+from optuna.trial import TrialState
+from optuna_dashboard import save_note
+from sqlalchemy import select
+
+from storage import (
+    CONFIGURATION,
+    EpochRecord,
+    HardenedStorage,
+    ask,
+    attach_artifact,
+    claim_trial,
+    create_study,
+    end_trial,
+    register_worker,
+    report_epoch,
+)
+from storage.artifacts import write_artifact
+from storage.schema import metadata
+
+NAME = "Größe 📏 'of' \"x\"; DROP % {}"
+BIG = bytes(range(256)) * 10_000
+
+
+def record(epoch: int, value: float | None) -> EpochRecord:
+    return EpochRecord(epoch, 1.5, None, value, 0.1, 2.0, 300.0)
+
+
+def make_rich_study(storage: HardenedStorage, name: str = NAME) -> optuna.Study:
+    """A study with trials of all states; one runs, on a worker that is this process."""
+
+    def set_up(study: optuna.Study) -> None:
+        study.set_user_attr("naïve ✓", {"list": [1, 2.5, None, "\x00 \ud83d"]})
+        study.set_metric_names(["val_accuracy"])
+        save_note(study, "the study's note ✓ " * 300)
+
+    study = create_study(storage, name, "maximize", set_up)
+    worker = register_worker(storage, study._study_id, "worker-0", "cpu")
+    values = (0.25, math.inf, -math.inf)
+    for value in values:
+        trial = _claimed(storage, study, worker.worker_id)
+        _pick(trial)
+        finite = math.isfinite(value)
+        report_epoch(storage, trial, record(1, 0.1 + 0.2), 0.1 + 0.2, epochs=2)
+        report_epoch(storage, trial, record(2, value if finite else None), value, epochs=2)
+        trial.set_user_attr(CONFIGURATION, "ä\n")
+        save_note(trial, f"note of trial {trial.number}")
+        attach_artifact(storage, trial, "traceback.txt", f"of {trial.number}".encode())
+        end_trial(storage, study, trial.number, "completed", value=value)
+
+    pruned = _claimed(storage, study, worker.worker_id)
+    report_epoch(storage, pruned, record(1, None), math.nan, epochs=2)
+    end_trial(storage, study, pruned.number, "diverged", reason="the loss was not finite")
+    failed = _claimed(storage, study, worker.worker_id)
+    attach_artifact(storage, failed, "empty.bin", b"")
+    attach_artifact(storage, failed, "big.bin", BIG)
+    end_trial(storage, study, failed.number, "failed", reason="RuntimeError: x")
+    stopped = _claimed(storage, study, worker.worker_id)
+    _pick(stopped)
+    end_trial(storage, study, stopped.number, "interrupted", reason="stopped")
+
+    # A file that a finished trial and the study were given on the dashboard.
+    for key, artifact_id in (
+        (f"dashboard:artifacts:{failed._trial_id}:", "11111111-aaaa"),
+        ("artifacts:", "22222222-bbbb"),
+    ):
+        entry = {"artifact_id": artifact_id, "filename": "a.png", "mimetype": "image/png"}
+        write_artifact(storage, artifact_id, artifact_id.encode())
+        storage.set_study_system_attr(
+            study._study_id, f"{key}{artifact_id}", json.dumps(entry | {"encoding": None})
+        )
+
+    running = _claimed(storage, study, worker.worker_id)
+    report_epoch(storage, running, record(1, 0.5), 0.5, epochs=2, worker_id=worker.worker_id)
+    storage.record_heartbeat(running._trial_id)
+    study.enqueue_trial({"float": 0.75, "choice": None}, user_attrs={"queued": True})
+    states = [trial.state for trial in study.trials]
+    assert set(states) == set(TrialState)
+    return study
+
+
+def _claimed(storage: HardenedStorage, study: optuna.Study, worker_id: str) -> optuna.Trial:
+    claim = claim_trial(storage, study._study_id, worker_id, None)
+    assert claim is not None
+    return ask(storage, study, claim)
+
+
+def _pick(trial: optuna.Trial) -> None:
+    trial.suggest_float("float", 0.0, 1.0)
+    trial.suggest_float("log", 1e-5, 1.0, log=True)
+    trial.suggest_float("step", 0.0, 1.0, step=0.25)
+    trial.suggest_int("int", 1, 2**40)
+    trial.suggest_categorical("choice", ["ä", 1, 2.5, None, True])
+
+
+def rows_of(storage: HardenedStorage, study: optuna.Study) -> dict[str, list[Any]]:
+    """All rows that a storage holds of a study, by table, with numbers in place of its ids."""
+    trials = {trial._trial_id: trial.number for trial in study.get_trials(deepcopy=False)}
+    found: dict[str, list[Any]] = {}
+    with storage.engine.connect() as connection:
+        workers = {
+            row.worker_id: row.number
+            for row in connection.execute(select(metadata.tables["sweeps_workers"]))
+            if row.study_id == study._study_id
+        }
+        for table in (*BaseModel.metadata.sorted_tables, *metadata.sorted_tables):
+            rows = []
+            for row in connection.execute(select(table)).mappings():
+                belongs = row.get("trial_id") in trials or row.get("study_id") == study._study_id
+                if not belongs:
+                    continue
+                plain = dict(row)
+                for column in table.primary_key:
+                    if column.name not in ("epoch", "trial_id", "worker_id"):
+                        del plain[column.name]
+                plain.pop("study_id", None)
+                if plain.get("trial_id") is not None:
+                    plain["trial_id"] = trials[plain["trial_id"]]
+                if "worker_id" in plain:
+                    plain["worker_id"] = workers[plain["worker_id"]]
+                if "key" in plain:
+                    plain["key"] = re.sub(
+                        r"(?<=^dashboard:)(artifacts:)?(\d+)(?=:)",
+                        lambda match: f"{match[1] or ''}trial {trials[int(match[2])]}",
+                        plain["key"],
+                    )
+                rows.append(plain)
+            if rows:
+                found[table.name] = sorted(rows, key=repr)
+        ids = {
+            key.rpartition(":")[2]
+            for name in ("study_system_attributes", "trial_system_attributes")
+            for key in (row["key"] for row in found.get(name, []))
+            if "artifacts:" in key
+        }
+        artifacts = connection.execute(select(metadata.tables["sweeps_artifacts"])).all()
+        found["artifacts"] = sorted(tuple(row) for row in artifacts if row.artifact_id in ids)
+    return found
