@@ -135,7 +135,8 @@ class Supervisor:
             return
         pause = min(2.0 ** (record.vain - 2), _MAX_PAUSE_SECONDS) if record.vain > 1 else 0.0
         record.due = time.monotonic() + pause
-        self._view.say(f"{worker.name} {how}; started again {f'in {pause:.0f} s' if pause else ''}")
+        when = f" in {pause:.0f} s" if pause else ""
+        self._view.say(f"{worker.name} {how}; started again{when}")
 
     def _is_pausing(self) -> bool:
         """Whether a worker is to be started again that has not been yet."""
