@@ -67,6 +67,7 @@ class WorkerActor:
         self._lock = threading.Lock()
         self._process: WorkerProcess | None = None
         self._stopping = False
+        self._is_over = False
 
     @ray.method(max_task_retries=MAX_RESTARTS, retry_exceptions=[WorkerKilled])
     def run(self) -> tuple[int, str]:
@@ -89,6 +90,7 @@ class WorkerActor:
         if status < 0 and not self._stopping:
             self._lines.put(f"was killed by signal {-status}; Ray starts it again")
             raise WorkerKilled(-status, process.last_words)
+        self._is_over = True
         self._lines.put(None)
         return status, process.last_words
 
@@ -96,7 +98,7 @@ class WorkerActor:
         """What the worker has written since the last call; waits a little for the first line."""
         taken: list[str] = []
         try:
-            line = self._lines.get(timeout=_LINES_SECONDS)
+            line = self._lines.get(timeout=0 if self._is_over else _LINES_SECONDS)
             while line is not None:
                 taken.append(line)
                 line = self._lines.get_nowait()

@@ -68,7 +68,7 @@ def listening(pids):
     return found
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ["ray", pytest.param("slurm", marks=pytest.mark.slow)])
 def test_a_killed_worker_costs_no_trial(place, small, marked, engine):
     small["training"]["epochs"] = 12
     spec = place.write_spec(small)
@@ -88,6 +88,7 @@ def test_a_killed_worker_costs_no_trial(place, small, marked, engine):
     assert not list(Path(place.environment["TMPDIR"]).glob("ray-*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_ctrl_c_leaves_nothing_running(place, small, marked, engine):
     small["training"]["epochs"] = 500
