@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import sqlalchemy
 from sqlalchemy import Connection, select
 from sqlalchemy.engine import URL
 
@@ -71,18 +72,19 @@ def check_contents(url: URL, names: Sequence[str] = ()) -> list[Finding]:
 
 
 def _check_file(connection: Connection) -> list[Finding]:
-    damages = connection.exec_driver_sql("PRAGMA integrity_check(10)").scalars().all()
-    findings = [
-        Finding("file", f"is damaged: {said}", _RESTORE) for said in damages if said != "ok"
-    ]
-    # The keys are looked at where the file is whole: the check reads through its indexes.
-    if not findings:
-        rows = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
-        tables = sorted({str(row[0]) for row in rows})
-        findings = [
-            Finding("file", f"{table} has rows that belong to nothing", _RESTORE)
-            for table in tables
-        ]
+    try:
+        damages = connection.exec_driver_sql("PRAGMA integrity_check(10)").scalars().all()
+        wrong = [f"is damaged: {said}" for said in damages if said != "ok"]
+        # The keys are looked at where the file is whole: the check reads through its indexes.
+        if not wrong:
+            rows = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+            tables = sorted({str(row[0]) for row in rows})
+            wrong = [f"{table} has rows that belong to nothing" for table in tables]
+    except sqlalchemy.exc.DatabaseError as error:
+        if "malformed" not in str(error.orig):
+            raise
+        wrong = [f"is damaged: {error.orig}"]
+    findings = [Finding("file", said, _RESTORE) for said in wrong]
     return findings or [Finding("file", "whole, and every row belongs to one that is there")]
 
 

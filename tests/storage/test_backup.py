@@ -1,0 +1,174 @@
+"""Backups that are made while others write."""
+
+import multiprocessing
+import sqlite3
+import subprocess
+import sys
+import time
+
+import pytest
+
+from storage import (
+    StorageError,
+    back_up,
+    check_contents,
+    count_claims,
+    create_study,
+    open_storage,
+    open_study,
+    parse_url,
+    study_names,
+)
+from tests.storage.processes import claim_until_spent
+from tests.storage.rich_study import NAME, make_rich_study, rows_of
+from tests.sweeps.waiting import wait_for
+
+
+def _names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_it_is_one_file_that_holds_everything(storage, url, tmp_path):
+    study = make_rich_study(storage)
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    size = back_up(parse_url(url), folder / "a b%.db")
+    assert _names(folder) == ["a b%.db"]
+    assert size == (folder / "a b%.db").stat().st_size
+    with sqlite3.connect(folder / "a b%.db") as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert connection.execute("SELECT * FROM sweeps_leases").fetchall() == []
+    connection.close()
+    opened = open_storage(str(folder / "a b%.db"))
+    rows = rows_of(storage, study)
+    [worker] = rows["sweeps_workers"]
+    assert worker["ended"] is None
+    # In the backup nobody is at work.
+    worker["ended"] = worker["last_seen"]
+    assert rows_of(opened, open_study(opened, NAME)) == rows
+    opened.engine.dispose()
+
+
+def test_it_is_consistent_while_workers_run(storage, url, tmp_path):
+    create_study(storage, "study", "maximize", lambda study: None)
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=claim_until_spent, args=(url, 10**6)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    try:
+        study = open_study(storage)
+        counts = []
+        for index in range(5):
+            before = count_claims(storage, study._study_id)
+            wait_for(
+                lambda: count_claims(storage, study._study_id) > before + 3,  # noqa: B023
+                "the workers go on",
+            )
+            file = tmp_path / f"backup-{index}.db"
+            back_up(parse_url(url), file)
+            findings = check_contents(parse_url(str(file)))
+            # Where trials ran in that moment nobody runs them in the backup: that alone is told.
+            wrong = [finding.said for finding in findings if finding.is_wrong]
+            assert all("its worker died" in said or "which died" in said for said in wrong), wrong
+            assert len(wrong) <= 2
+            opened = open_storage(str(file))
+            counts.append(count_claims(opened, open_study(opened)._study_id))
+            assert counts[-1] > before
+            opened.engine.dispose()
+        assert all(worker.is_alive() for worker in workers)
+        assert counts == sorted(counts)
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.join()
+
+
+def test_a_program_that_writes_all_the_time_does_not_hold_it_up(sqlite_url, tmp_path):
+    """Without a snapshot each of its commits would let the copy begin again."""
+    storage = open_storage(sqlite_url, create=True)
+    study = create_study(storage, "study", "maximize", lambda study: None)
+    with storage.engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE filler (content)")
+        for _ in range(60):
+            connection.exec_driver_sql("INSERT INTO filler VALUES (zeroblob(1000000))")
+    path = sqlite_url.removeprefix("sqlite:///")
+    program = (
+        "import sqlite3, sys\n"
+        "database = sqlite3.connect(sys.argv[1], timeout=60)\n"
+        "while True:\n"
+        "    with database:\n"
+        "        database.execute('UPDATE studies SET study_name = study_name')\n"
+    )
+    writer = subprocess.Popen([sys.executable, "-c", program, path])
+    try:
+        began = time.monotonic()
+        assert back_up(parse_url(sqlite_url), tmp_path / "backup.db") > 60_000_000
+        assert time.monotonic() - began < 60
+        assert writer.poll() is None
+    finally:
+        writer.kill()
+        writer.wait()
+    opened = open_storage(str(tmp_path / "backup.db"))
+    assert open_study(opened).study_name == study.study_name
+    storage.engine.dispose()
+    opened.engine.dispose()
+
+
+class TestWhatIsThere:
+    @pytest.fixture(autouse=True)
+    def _storage(self, sqlite_url, tmp_path):
+        self.url = parse_url(sqlite_url)
+        self.file = tmp_path / "backups" / "backup.db"
+        self.file.parent.mkdir()
+        storage = open_storage(sqlite_url, create=True)
+        make_rich_study(storage)
+        yield
+        storage.engine.dispose()
+
+    def refused(self, said, file=None, **settings):
+        with pytest.raises(StorageError, match=said) as caught:
+            back_up(self.url, file or self.file, **settings)
+        assert "\n" not in str(caught.value)
+
+    def test_it_is_never_replaced_but_by_force(self):
+        self.file.write_text("precious")
+        self.refused("is there already; name another file, or replace it by --force")
+        assert self.file.read_text() == "precious"
+        back_up(self.url, self.file, replace=True)
+        assert open_study(open_storage(str(self.file))).study_name == NAME
+
+    def test_a_database_that_is_open_is_not_replaced(self):
+        """Its write-ahead log would be read as the new file's."""
+        other = open_storage(str(self.file), create=True)
+        self.refused("backup.db-wal lies beside it", replace=True)
+        other.engine.dispose()
+        assert study_names(open_storage(str(self.file))) == []
+
+    def test_the_storage_itself_is_not(self, tmp_path):
+        open_storage(self.url).engine.dispose()
+        link = self.file.with_name("link.db")
+        link.symlink_to(self.url.database)
+        self.refused("is the storage itself", link, replace=True)
+
+    def test_a_folder_that_is_missing_or_the_wrong_thing(self, tmp_path):
+        self.refused("does not exist; create it first", tmp_path / "nowhere" / "backup.db")
+        self.refused("not a regular file", self.file.parent, replace=True)
+
+    def test_too_small_a_disk_is_told_before_anything_is_written(self, monkeypatch):
+        monkeypatch.setattr("storage.backup.shutil.disk_usage", lambda folder: _Usage)
+        self.refused("the disk has 0 MiB left, the backup needs 3; free some space")
+        assert _names(self.file.parent) == []
+
+    def test_an_interrupt_leaves_nothing(self, monkeypatch):
+        def interrupt(path):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("storage.backup._finish", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            back_up(self.url, self.file)
+        assert _names(self.file.parent) == []
+
+
+class _Usage:
+    free = 1000

@@ -1,0 +1,228 @@
+"""The check finds what is wrong, and calls nothing wrong that is not."""
+
+import multiprocessing
+import random
+import re
+import sqlite3
+
+import optuna
+import pytest
+from optuna.storages._rdb.models import BaseModel
+from optuna.trial import TrialState
+from sqlalchemy import delete, update
+
+from storage import (
+    check_contents,
+    count_claims,
+    open_storage,
+    parse_url,
+    repair_contents,
+)
+from storage.schema import artifacts_table, claims_table, epochs_table
+from tests.storage.processes import claim_until_spent, die_in_the_middle, run_and_wait
+from tests.storage.rich_study import make_rich_study, record
+from tests.sweeps.waiting import wait_for
+
+
+def wrong(url):
+    return [(f.place, f.said, f.remedy) for f in check_contents(parse_url(url)) if f.is_wrong]
+
+
+@pytest.fixture
+def rich(storage):
+    return make_rich_study(storage, "rich")
+
+
+def trial_ids(study):
+    return {trial.number: trial._trial_id for trial in study.trials}
+
+
+def execute(storage, statement):
+    with storage.engine.begin() as connection:
+        return connection.execute(statement)
+
+
+def test_a_sound_storage_is_called_so(storage, url, rich):
+    findings = check_contents(parse_url(url))
+    assert [f.said for f in findings if f.is_wrong] == []
+    assert findings[-1].said == (
+        "8 trials (3 complete, 2 fail, 1 pruned, 1 running, 1 waiting), workers at work: 1"
+    )
+    assert repair_contents(storage) == []
+
+
+def test_nothing_is_called_wrong_while_workers_come_and_go(storage, url, study):
+    context = multiprocessing.get_context("spawn")
+
+    def start(target):
+        process = context.Process(target=claim_until_spent, args=(url, target))
+        process.start()
+        return process
+
+    workers = [start(10**6), start(40)]
+    try:
+        for _ in range(8):
+            before = count_claims(storage, study._study_id)
+            assert wrong(url) == []
+            wait_for(
+                lambda: count_claims(storage, study._study_id) > before,  # noqa: B023
+                "the workers go on",
+            )
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.join()
+
+
+@pytest.mark.parametrize("after", ["claim", "ask"])
+def test_what_a_killed_worker_left_is_told_and_repaired(storage, url, study, after):
+    assert run_and_wait(die_in_the_middle, url, after) == -9
+    [(place, said, remedy)] = wrong(url)
+    assert place == "study study"
+    assert ("trial 0 runs, but its worker died: doomed (process" in said) == (after == "ask")
+    assert "--repair" in remedy
+    assert repair_contents(storage) == (["study study: trial 0 was lost"] if after == "ask" else [])
+    assert wrong(url) == []
+    assert count_claims(storage, study._study_id) == 0
+
+
+def _claim_of_nothing(storage, study):
+    values = {"study_id": study._study_id, "worker_id": "x", "trial_id": 10**6}
+    execute(storage, claims_table.insert().values(**values))
+    return "held by a trial that is not there"
+
+
+def _claim_of_a_queued_trial(storage, study):
+    waiting = next(t for t in study.trials if t.state is TrialState.WAITING)
+    values = {"study_id": study._study_id, "worker_id": "x", "trial_id": waiting._trial_id}
+    execute(storage, claims_table.insert().values(**values))
+    return f"held by trial {waiting.number}, which has no result and does not run"
+
+
+def _no_claim(storage, study):
+    execute(storage, delete(claims_table).where(claims_table.c.trial_id == trial_ids(study)[0]))
+    return "the budget does not count what trials 0 used"
+
+
+def _loose_rows(storage, study):
+    execute(storage, epochs_table.insert().values(trial_id=10**6, **vars(record(1, 0.5))))
+    return "1 records of epochs of what is not there any more"
+
+
+def _loose_artifact(storage, study):
+    values = {"artifact_id": "loose", "part": 0, "content": b"x"}
+    execute(storage, artifacts_table.insert().values(**values))
+    return "1 artifacts of what is not there any more"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [_claim_of_nothing, _claim_of_a_queued_trial, _no_claim, _loose_rows, _loose_artifact],
+)
+def test_what_hangs_loose_is_told_and_repaired(storage, url, rich, spoil):
+    claims = count_claims(storage, rich._study_id)
+    expected = spoil(storage, rich)
+    [(_, said, remedy)] = wrong(url)
+    assert expected in said
+    assert "--repair" in remedy
+    assert len(repair_contents(storage)) == 1
+    assert wrong(url) == []
+    assert count_claims(storage, rich._study_id) == claims
+
+
+def _number(storage, study):
+    trials = BaseModel.metadata.tables["trials"]
+    execute(storage, update(trials).where(trials.c.number == 1).values(number=0))
+    return "no trial has the number 1", "several trials have the number 0"
+
+
+def _value(storage, study):
+    values = BaseModel.metadata.tables["trial_values"]
+    execute(storage, delete(values).where(values.c.trial_id == trial_ids(study)[1]))
+    return ("trial 1 is complete without a value",)
+
+
+def _records(storage, study):
+    one = (epochs_table.c.trial_id == trial_ids(study)[0]) & (epochs_table.c.epoch == 2)
+    execute(storage, delete(epochs_table).where(one))
+    return ("trial 0 lacks records of epochs",)
+
+
+def _intermediate(storage, study):
+    values = BaseModel.metadata.tables["trial_intermediate_values"]
+    one = (values.c.trial_id == trial_ids(study)[0]) & (values.c.step == 1)
+    execute(storage, delete(values).where(one))
+    return ("trial 0 lacks values of epochs",)
+
+
+def _other_value(storage, study):
+    one = (epochs_table.c.trial_id == trial_ids(study)[0]) & (epochs_table.c.epoch == 2)
+    execute(storage, update(epochs_table).where(one).values(val_accuracy=0.9))
+    return ("trial 0 has values that are not the val_accuracy of its epochs",)
+
+
+def _content(storage, study):
+    execute(storage, delete(artifacts_table).where(artifacts_table.c.part == 1))
+    return (r"the content of artifact \S+ is not whole",)
+
+
+def _no_content(storage, study):
+    one = artifacts_table.c.artifact_id == "22222222-bbbb"
+    execute(storage, delete(artifacts_table).where(one))
+    return ("the content of artifact 22222222-bbbb is not there",)
+
+
+def _double(storage, study):
+    study.enqueue_trial({}, user_attrs={"retry_of": 5})
+    return ("2 trials stand in for trial 5",)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [_number, _value, _records, _intermediate, _other_value, _content, _no_content, _double],
+)
+def test_what_cannot_be_repaired_is_told(storage, url, rich, spoil):
+    expected = spoil(storage, rich)
+    said = [said for _, said, _ in wrong(url)]
+    assert len(said) == len(expected)
+    for words, pattern in zip(said, expected, strict=True):
+        assert re.search(pattern, words)
+
+
+def test_a_study_of_another_program_is_not_judged_nor_changed(storage, url):
+    other = optuna.create_study(storage=storage, study_name="theirs")
+    trial = other.ask()
+    trial.report(0.5, 1)
+    other.tell(trial, 0.5)
+    other.ask()
+    assert wrong(url) == []
+    assert repair_contents(storage) == []
+    assert other.trials[-1].state is TrialState.RUNNING
+
+
+def test_a_deleted_study_leaves_nothing_behind_after_a_repair(storage, url, rich):
+    storage.delete_study(rich._study_id)
+    said = [said for _, said, _ in wrong(url)]
+    assert len(said) == 4
+    assert len(repair_contents(storage)) == 4
+    assert wrong(url) == []
+
+
+def test_a_damaged_file_is_told(sqlite_url, tmp_path):
+    storage = open_storage(sqlite_url, create=True)
+    make_rich_study(storage)
+    storage.engine.dispose()
+    path = tmp_path / "sweeps.db"
+    with sqlite3.connect(path) as connection:
+        [root] = connection.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = 'ix_trials_study_id'"
+        ).fetchone()
+    connection.close()
+    content = bytearray(path.read_bytes())
+    content[(root - 1) * 4096 + 8 : root * 4096] = random.Random(0).randbytes(4088)
+    path.write_bytes(content)
+    [(place, said, remedy), *_] = wrong(sqlite_url)
+    assert place == "file"
+    assert "is damaged" in said
+    assert "restore a backup" in remedy
+    assert path.read_bytes() == content
