@@ -1,0 +1,173 @@
+"""Storages that cannot be used: one clear line, and nothing is changed by trying."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from storage import (
+    StorageError,
+    back_up,
+    check_contents,
+    copy_studies,
+    create_study,
+    open_storage,
+    open_study,
+    parse_url,
+)
+from storage.file_systems import file_system, refuse_network_file_system
+
+ROOT = "22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw"
+
+
+@pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "ceph"])
+def test_a_file_on_a_network_file_system_is_refused(tmp_path, kind):
+    mounts = f"{ROOT}\n30 22 0:40 / {tmp_path} rw,noatime shared:9 master:1 - {kind} host:/x rw"
+    for place in (tmp_path / "sweeps.db", tmp_path / "not" / "there" / "sweeps.db"):
+        with pytest.raises(StorageError, match=rf"sweeps.db: lies on a .*\({kind}\).*PostgreSQL"):
+            refuse_network_file_system(place, mounts)
+
+
+@pytest.mark.parametrize("kind", ["ext4", "overlay", "tmpfs", "fuseblk", "btrfs", "zfs", "xfs"])
+def test_a_file_on_a_local_file_system_is_not(tmp_path, kind):
+    mounts = f"{ROOT}\n30 22 0:40 / {tmp_path} rw - {kind} none rw"
+    refuse_network_file_system(tmp_path / "sweeps.db", mounts)
+    assert file_system(tmp_path / "sweeps.db", mounts) == kind
+
+
+class TestMounts:
+    def test_the_innermost_counts(self, tmp_path):
+        inner = tmp_path / "home" / "local"
+        lines = [
+            ROOT,
+            f"30 22 0:40 / {tmp_path}/home rw - nfs4 host:/home rw",
+            f"31 30 0:41 / {inner} rw - ext4 /dev/vdb rw",
+        ]
+        for mounts in ("\n".join(lines), "\n".join(reversed(lines))):
+            assert file_system(inner / "a.db", mounts) == "ext4"
+            assert file_system(tmp_path / "home" / "a.db", mounts) == "nfs4"
+            # Its name begins alike, but it lies elsewhere.
+            assert file_system(tmp_path / "home-2" / "a.db", mounts) == "ext4"
+
+    def test_the_last_of_several_at_a_place_covers_the_others(self, tmp_path):
+        lines = [
+            f"3{i} 22 0:40 / {tmp_path} rw - {kind} x rw" for i, kind in ((0, "nfs"), (1, "xfs"))
+        ]
+        assert file_system(tmp_path / "a.db", "\n".join(lines)) == "xfs"
+
+    def test_blanks_in_names_are_understood(self, tmp_path):
+        mounts = f"{ROOT}\n30 22 0:40 / {tmp_path}/my\\040files rw - cifs //host/a\\040b rw"
+        assert file_system(tmp_path / "my files" / "a.db", mounts) == "cifs"
+
+    def test_a_link_is_followed(self, tmp_path):
+        (tmp_path / "link").symlink_to(tmp_path / "far")
+        mounts = f"{ROOT}\n30 22 0:40 / {tmp_path}/far rw - nfs4 host:/ rw"
+        assert file_system(tmp_path / "link" / "a.db", mounts) == "nfs4"
+
+    def test_an_unknown_or_garbled_table_is_no_reason_to_refuse(self, tmp_path):
+        for mounts in ("", "garbage\n\n1 2 3 - \n", "- - -"):
+            assert file_system(tmp_path / "a.db", mounts) is None
+            refuse_network_file_system(tmp_path / "a.db", mounts)
+
+    @pytest.mark.skipif(not Path("/proc/self/mountinfo").exists(), reason="needs Linux")
+    def test_the_table_of_this_machine_is_read(self):
+        assert file_system(Path("/proc/self/stat")) == "proc"
+
+
+def _read(url, tmp_path):
+    """What reads a storage without changing it."""
+    return {
+        "check": lambda: check_contents(url),
+        "backup": lambda: back_up(url, tmp_path / "backup.db"),
+        "copy": lambda: copy_studies(url, parse_url(str(tmp_path / "copy.db"))),
+    }
+
+
+def _refused(action, said):
+    with pytest.raises(StorageError, match=said) as caught:
+        action()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["check", "backup", "copy"])
+class TestOfAnotherSchema:
+    @pytest.fixture(autouse=True)
+    def _study(self, study, storage):
+        self.storage = storage
+
+    def change(self, statement):
+        with self.storage.engine.begin() as connection:
+            connection.exec_driver_sql(statement)
+
+    def test_a_newer_one_of_ours(self, url, tmp_path, name):
+        self.change("UPDATE sweeps_schema SET version = 99")
+        _refused(_read(parse_url(url), tmp_path)[name], "schema is version 99, .* newer release")
+        _refused(lambda: open_storage(url), "schema is version 99, .* newer release")
+
+    def test_a_newer_one_of_optuna(self, url, tmp_path, name):
+        self.change("UPDATE alembic_version SET version_num = 'v9.9.9.a'")
+        _refused(_read(parse_url(url), tmp_path)[name], "newer Optuna .*v9.9.9.a.* install a newer")
+        _refused(lambda: open_storage(url), "Please try updating optuna")
+
+    def test_an_older_one_of_optuna(self, url, tmp_path, name):
+        self.change("UPDATE alembic_version SET version_num = 'v3.0.0.a'")
+        _refused(_read(parse_url(url), tmp_path)[name], "older Optuna .*optuna storage upgrade")
+        _refused(lambda: open_storage(url), "optuna storage upgrade")
+
+    def test_a_table_is_missing(self, url, tmp_path, name):
+        self.change("DROP TABLE trial_params")
+        _refused(_read(parse_url(url), tmp_path)[name], "lacks the table trial_params: restore")
+
+    def test_nothing_is_left_by_a_refusal(self, url, tmp_path, name):
+        before = {path for path in tmp_path.iterdir() if path.suffix == ".db"}
+        self.change("UPDATE sweeps_schema SET version = 99")
+        _refused(_read(parse_url(url), tmp_path)[name], "newer release")
+        assert {path for path in tmp_path.iterdir() if path.suffix == ".db"} == before
+
+
+@pytest.mark.parametrize("name", ["check", "backup", "copy"])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "no such storage"),
+        (b"", "holds no storage"),
+        (b"not a database, however long it may be" * 100, "not a SQLite database"),
+        (b"SQLite format 3\x00" + b"\xff" * 5000, "cannot be read|damaged|not a SQLite"),
+    ],
+)
+def test_files_that_are_no_storage(tmp_path, name, content, said):
+    path = tmp_path / "sweeps.db"
+    if content is not None:
+        path.write_bytes(content)
+    _refused(_read(parse_url(str(path)), tmp_path)[name], said)
+    assert sorted(tmp_path.iterdir()) == ([path] if content is not None else [])
+    assert content is None or path.read_bytes() == content
+
+
+@pytest.mark.parametrize("name", ["check", "backup", "copy"])
+def test_another_program_s_database(tmp_path, name):
+    path = tmp_path / "sweeps.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE invoices (id INTEGER)")
+    connection.close()
+    before = path.read_bytes()
+    _refused(_read(parse_url(str(path)), tmp_path)[name], "another program .*invoices")
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["check", "backup", "copy"])
+def test_an_empty_server_database(postgresql_url, tmp_path, name):
+    _refused(_read(parse_url(postgresql_url), tmp_path)[name], "no such storage")
+
+
+def test_a_target_that_cannot_be_is_refused(sqlite_url, tmp_path):
+    create_study(open_storage(sqlite_url, create=True), "study", "maximize", lambda study: None)
+    foreign = tmp_path / "foreign.db"
+    foreign.write_text("not a database at all, not even a little")
+    for target, said in (
+        (foreign, "not a SQLite database"),
+        (tmp_path / "nowhere" / "copy.db", "does not exist; create it first"),
+    ):
+        url = parse_url(str(target))
+        _refused(lambda: copy_studies(parse_url(sqlite_url), url), said)  # noqa: B023
+    assert open_study(open_storage(sqlite_url)).study_name == "study"
