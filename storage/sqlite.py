@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy.engine import URL
 
-from storage.errors import StorageError
+from storage.errors import StorageError, explain
 from storage.file_systems import refuse_network_file_system
 from storage.url import sqlite_path
 
@@ -102,7 +102,13 @@ def check_file(path: Path, *, must_exist: bool, writable: bool = True) -> None:
             raise StorageError(
                 f"{path}: is not a SQLite database; name another with --storage"
             ) from None
-        raise StorageError(f"{path}: cannot be read as a SQLite database: {error}") from None
+        if not os.access(folder, os.W_OK):
+            raise StorageError(
+                f"{path}: the folder {folder} is read-only, where SQLite keeps a log beside the "
+                "file; change its permissions, or copy the file to another folder"
+            ) from None
+        cause = sqlalchemy.exc.OperationalError("open", {}, error)
+        raise explain(cause, str(path)) or cause from None
     # The first tables that Optuna makes; a set-up that was interrupted may have no others.
     if tables and not {"studies", "version_info"} & tables:
         raise StorageError(
