@@ -3,6 +3,7 @@
 import os
 
 from storage import HardenedStorage, StorageError, open_storage, open_study, parse_url
+from storage.studies import READY
 from storage.url import is_sqlite, sqlite_path
 from sweeps.mistakes import in_words
 from sweeps.progress import Progress, read_progress
@@ -37,6 +38,8 @@ class Onlooker:
                 self._file = self._find_file()
             study = open_study(self._storage, self._study)
             self._study = study.study_name
+            if not study.user_attrs.get(READY):
+                raise StorageError(f"{self._study}: the study is just being made")
             return read_progress(self._storage, study)
         except Exception as error:
             words = in_words(error)
