@@ -81,6 +81,7 @@ class WorkerActor:
         """
         with self._lock:
             if self._stopping:
+                self._is_over = True
                 return 0, ""
             command = self._plan.command(self._name, self._slot)
             process = WorkerProcess(command, self._plan.environment(), self._lines.put)

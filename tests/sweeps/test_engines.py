@@ -171,6 +171,23 @@ def test_kill_ends_what_is_deaf_or_suspended_and_its_children(running):
     running.engine.kill()
 
 
+def driver_script(name, folder, settings):
+    """A program that runs an engine until it is killed."""
+    return textwrap.dedent(f"""
+        import time
+        from pathlib import Path
+        from sweeps.engines import make_engine
+        from tests.sweeps.fake_workers import fake_plan, slots
+
+        plan = fake_plan(Path({str(folder)!r}))
+        engine = make_engine({name!r}, plan, slots(2), print, **{settings!r})
+        engine.start()
+        while True:
+            engine.poll()
+            time.sleep(0.1)
+    """)
+
+
 @contextmanager
 def on_ray(address, folder, places):
     workers = Running("ray", folder, {"address": address}, places)
@@ -218,6 +235,20 @@ def test_ray_makes_an_actor_again_whose_host_is_lost(ray_address, tmp_path):
         assert (exit.status, exit.last_words) == (0, "these are my last words")
 
 
+def test_a_ray_cluster_ends_the_workers_of_an_engine_that_is_killed(ray_address, tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    script = driver_script("ray", tmp_path, {"address": ray_address})
+    driver = subprocess.Popen([sys.executable, "-c", script], env=environment, cwd=tmp_path)
+    try:
+        notes = tmp_path / "notes"
+        wait_for(lambda: len(list(notes.glob("*.pid.*"))) == 2, "the workers to start", seconds=90)
+        pids = [int(path.suffix[1:]) for path in notes.glob("*.pid.*")]
+    finally:
+        driver.kill()
+        driver.wait()
+    wait_for(lambda: all(is_gone(pid) for pid in pids), "the workers' end", seconds=40)
+
+
 def test_a_ray_cluster_that_is_not_there_is_refused():
     pytest.importorskip("ray")
     from sweeps.engines.ray import connect
@@ -242,25 +273,14 @@ def test_workers_do_not_outlive_an_engine_that_is_killed(name, tmp_path):
     """Not even Ray's own processes, or submitit's."""
     marker = uuid.uuid4().hex
     settings = {"slurm": {"cluster": "local", "lease_seconds": 6.0}}.get(name, {})
-    script = f"""
-        import time
-        from pathlib import Path
-        from sweeps.engines import make_engine
-        from tests.sweeps.fake_workers import fake_plan, slots
-
-        plan = fake_plan(Path({str(tmp_path)!r}))
-        engine = make_engine({name!r}, plan, slots(2), print, **{settings!r})
-        engine.start()
-        while True:
-            engine.poll()
-            time.sleep(0.1)
-    """
     temporary = Path(f"/tmp/{marker[:8]}")
     temporary.mkdir()
     environment = {**os.environ, "MARKER": marker, "TMPDIR": str(temporary)}
     del environment["RAY_AUTH_MODE"]
     driver = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(script)], env=environment, cwd=tmp_path
+        [sys.executable, "-c", driver_script(name, tmp_path, settings)],
+        env=environment,
+        cwd=tmp_path,
     )
     try:
         started = lambda: len(list((tmp_path / "notes").glob("*.pid.*"))) == 2  # noqa: E731
