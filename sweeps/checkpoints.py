@@ -81,7 +81,9 @@ class Checkpoints:
                 found = re.search(r"trial-(\d+)\.pt", file.name)
                 if found and int(found[1]) in known - needed:
                     file.unlink(missing_ok=True)
-            self.folder.rmdir()
+            # Else another worker may be about to write its first file there.
+            if not needed:
+                self.folder.rmdir()
             self.folder.parent.rmdir()
         except OSError:
             # There is no such folder, or it is not empty.

@@ -183,6 +183,13 @@ class TestFiles:
         kept.tidy(study.trials)
         assert not kept.folder.exists()
 
+    def test_the_folder_stays_while_a_trial_may_be_about_to_write_there(self, study, tmp_path):
+        kept = Checkpoints(tmp_path / "kept", study, seconds=0, say=print)
+        study.ask()
+        kept.folder.mkdir(parents=True)
+        kept.tidy(study.trials)
+        assert kept.folder.exists()
+
     def test_a_disk_that_takes_none_is_told_once_and_no_trial_fails(self, study, tmp_path):
         (tmp_path / "kept").write_text("a file where the folder should be")
         said = []
