@@ -32,7 +32,15 @@ test: lint  ## Lint, check types and run the quick tests
 
 .PHONY: test-slow
 test-slow: $(READY)  ## Run the long tests too
-	$(PYTEST) -m "slow or not slow" --timeout 1800 $(ARGS)
+	$(PYTEST) -m "not nightly" --timeout 1800 $(ARGS)
+
+.PHONY: test-chaos
+test-chaos: $(READY)  ## Kill and suspend workers at random: 50 times on each database (a minute or two)
+	$(PYTEST) -rP tests/chaos $(ARGS)
+
+.PHONY: chaos
+chaos: $(READY)  ## The same for a night: 3000 kills on each database (ARGS="--kills 10000" for more)
+	$(PYTEST) -rP -m nightly tests/chaos $(ARGS)
 
 .PHONY: bench-layer
 bench-layer: $(READY)  ## Compare the layer's speed and memory with a plain convolution's

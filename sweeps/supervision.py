@@ -17,6 +17,9 @@ from sweeps.views import View
 _POLL_SECONDS = 0.5
 _RECLAIM_SECONDS = 5.0
 
+#: How long workers have to end by themselves once the study is done: one may be suspended.
+_LINGER_SECONDS = 30.0
+
 #: How long workers have to put their trials away when they are asked to stop.
 STOP_SECONDS = 11.0
 
@@ -83,6 +86,7 @@ class Supervisor:
         """
         self._engine.start()
         stopping: float | None = None
+        done: float | None = None
         looked = time.monotonic()
         while self._engine.running or self._is_pausing():
             exits = self._engine.poll()
@@ -108,6 +112,10 @@ class Supervisor:
                 if progress.outcomes["failed"]:
                     refuse_failures_in_a_row(progress.trials, since=self._started)
                 self._start_again(progress)
+                done = (done or now) if progress.is_done else None
+                if done is not None and now - done > _LINGER_SECONDS and self._engine.running:
+                    self._view.say("The study is done; a worker that has not ended is killed")
+                    return
             time.sleep(_POLL_SECONDS)
         if self._last is not None and not self._received:
             self._refuse_early_end(self._last)

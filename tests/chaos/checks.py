@@ -1,0 +1,208 @@
+"""What must be true of a study, whatever was done to its workers."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import select, text
+
+from storage import (
+    CONFIGURATION,
+    OUTCOME,
+    REASON,
+    RETRY_OF,
+    HardenedStorage,
+    open_storage,
+    open_study,
+    read_epochs,
+    unfinished_outcome,
+)
+from storage.schema import claims_table, workers_table
+from storage.trials import LOSSES
+from sweeps.attributes import TARGET
+from tests.chaos.journal import read_journal
+from tests.chaos.objective import (
+    EPOCHS,
+    expected_values,
+    has_accident,
+    is_hopelessly_large,
+    is_too_large,
+)
+from tests.chaos.run import YARDSTICKS
+from tests.chaos.settings import ChaosSettings
+from tests.sweeps.waiting import is_gone, wait_for
+
+
+@dataclass(frozen=True)
+class Story:
+    """What happened on the way.
+
+    Attributes:
+        signals: sent to living workers, by name.
+        outcomes: of trials.
+        resumed: how often a trial was gone on with from a checkpoint.
+        taken: how often a worker found that its trial had been taken from it.
+        given_up: trials that failed since their workers died too often.
+        starts: of workers.
+        complaints: what workers said, and errors of their databases.
+    """
+
+    signals: Counter[str]
+    outcomes: Counter[str]
+    resumed: int
+    taken: int
+    given_up: int
+    starts: int
+    complaints: list[str]
+
+    @property
+    def kills(self) -> int:
+        return self.signals["SIGKILL"] + self.signals["SIGTERM"]
+
+    def __str__(self) -> str:
+        return (
+            f"{self.signals['SIGKILL']} SIGKILL, {self.signals['SIGTERM']} SIGTERM, "
+            f"{self.signals['SIGSTOP']} SIGSTOP; {self.starts} worker processes; trials: "
+            + ", ".join(f"{count} {name}" for name, count in sorted(self.outcomes.items()))
+            + f"; {self.given_up} given up after their losses, {self.resumed} resumed from a "
+            f"checkpoint, {self.taken} times a worker found its trial taken; "
+            f"{len(self.complaints)} database errors and complaints"
+        )
+
+
+def tell_story(settings: ChaosSettings) -> Story:
+    """Read what happened."""
+    journal = read_journal(settings.journal)
+    events = Counter(line["event"] for line in journal)
+    storage = open_storage(settings.url)
+    trials = open_study(storage).get_trials(deepcopy=False)
+    storage.engine.dispose()
+    return Story(
+        signals=Counter(line["signal"] for line in journal if line["event"] == "signal"),
+        outcomes=Counter(trial.user_attrs.get(OUTCOME, trial.state.name) for trial in trials),
+        resumed=events["resume"],
+        taken=events["taken"],
+        given_up=sum("times)" in trial.user_attrs.get(REASON, "") for trial in trials),
+        starts=events["start"],
+        complaints=[line["text"] for line in journal if line["event"] in ("error", "complaint")],
+    )
+
+
+def check_everything(settings: ChaosSettings) -> None:
+    """Check a study whose run has ended."""
+    check_processes(settings)
+    storage = open_storage(settings.url)
+    study = open_study(storage)
+    trials = study.get_trials(deepcopy=False)
+    check_budget(storage, study, trials)
+    check_retries(settings, trials)
+    for trial in trials:
+        check_trial(storage, trial)
+    left = list(settings.checkpoints.rglob("*.pt*"))
+    assert not left, "checkpoints that nobody needs"
+    check_database(storage)
+    storage.engine.dispose()
+
+
+def check_processes(settings: ChaosSettings) -> None:
+    """No worker lives; none imported torch; none ran what another ran; none broke."""
+    journal = read_journal(settings.journal)
+    children = [line["child"] for line in journal if line["event"] == "start"]
+    wait_for(lambda: all(is_gone(pid) for pid in children), "the workers' end", seconds=20)
+    done = [line for line in journal if line["event"] == "done"]
+    assert done
+    assert not any(line["torch"] for line in done)
+    begun = Counter(line["trial"] for line in journal if line["event"] == "trial")
+    assert max(begun.values()) == 1, "a trial that two workers were at"
+    log = settings.log.read_text() if settings.log.exists() else ""
+    assert "Traceback" not in log, log[-4000:]
+
+
+def check_budget(storage: HardenedStorage, study: optuna.Study, trials: list[FrozenTrial]) -> None:
+    """Exactly the target's number of results, a claim for each, and nothing left over."""
+    states = Counter(trial.state for trial in trials)
+    assert states[TrialState.RUNNING] == 0
+    assert states[TrialState.WAITING] == 0
+    results = {t._trial_id for t in trials if t.state.is_finished() and not unfinished_outcome(t)}
+    assert len(results) == study.user_attrs[TARGET]
+    with storage.engine.connect() as connection:
+        claimed = list(connection.execute(select(claims_table.c.trial_id)).scalars())
+        at_work = connection.execute(
+            select(workers_table.c.name).where(workers_table.c.ended.is_(None))
+        ).all()
+    assert None not in claimed
+    assert sorted(claimed) == sorted(results)
+    assert not at_work, "workers that are said to be at work"
+
+
+def check_retries(settings: ChaosSettings, trials: list[FrozenTrial]) -> None:
+    """Each unfinished trial has one that stands in for it, with its parameters, and no other has."""
+    by_number = {trial.number: trial for trial in trials}
+    stands_in = [t.user_attrs[RETRY_OF] for t in trials if RETRY_OF in t.user_attrs]
+    assert sorted(stands_in) == sorted(t.number for t in trials if unfinished_outcome(t))
+    for trial in trials:
+        losses = trial.user_attrs.get(LOSSES, 0)
+        if RETRY_OF in trial.user_attrs:
+            before = by_number[trial.user_attrs[RETRY_OF]]
+            lost = before.user_attrs[OUTCOME] == "lost"
+            assert losses == before.user_attrs.get(LOSSES, 0) + lost
+            fixed = before.system_attrs.get("fixed_params", {}) | before.params
+            assert trial.system_attrs["fixed_params"] == fixed
+            assert trial.user_attrs.get(CONFIGURATION) == before.user_attrs.get(CONFIGURATION)
+        # As far as it came.
+        fixed = trial.system_attrs.get("fixed_params", {})
+        assert all(fixed.get(name, value) == value for name, value in trial.params.items())
+        assert losses <= settings.retries
+        if "times)" in trial.user_attrs.get(REASON, ""):
+            assert losses == settings.retries
+    results = [trial for trial in trials if not unfinished_outcome(trial)]
+    queued = Counter(trial.user_attrs.get(CONFIGURATION) for trial in results)
+    assert {queued[f"yardstick {index}"] for index in range(YARDSTICKS)} == {1}
+
+
+def check_trial(storage: HardenedStorage, trial: FrozenTrial) -> None:
+    """Its values are those of an undisturbed run, and its records are complete."""
+    records = read_epochs(storage, trial._trial_id)
+    told = trial.intermediate_values
+    assert [record.epoch for record in records] == sorted(told)
+    assert sorted(told) == list(range(1, len(told) + 1))
+    assert {record.epoch: record.val_accuracy for record in records} == told
+    assert trial.user_attrs.get("told", 0) == len(told)
+    if not told and trial.user_attrs[OUTCOME] != "completed":
+        check_failure(trial)
+        return
+    expected = expected_values(trial.params)
+    assert [told[epoch] for epoch in sorted(told)] == expected[: len(told)]
+    outcome = trial.user_attrs[OUTCOME]
+    if outcome == "completed":
+        assert trial.state is TrialState.COMPLETE
+        assert len(told) == EPOCHS
+        assert trial.value == expected[-1]
+    elif outcome == "pruned":
+        assert trial.state is TrialState.PRUNED
+        assert CONFIGURATION not in trial.user_attrs
+        assert trial.value == told[len(told)]
+    elif outcome == "out_of_memory":
+        assert is_too_large(trial.params)
+        assert len(told) == 1
+    else:
+        check_failure(trial)
+
+
+def check_failure(trial: FrozenTrial) -> None:
+    """It was lost, put away, or failed of what its parameters ask for or of its losses."""
+    assert trial.state is TrialState.FAIL
+    outcome, reason = trial.user_attrs[OUTCOME], trial.user_attrs[REASON]
+    if outcome == "failed" and "times)" not in reason:
+        accident = has_accident(trial.params) and reason.startswith("Accident")
+        assert accident or (is_hopelessly_large(trial.params) and reason == "none left")
+    else:
+        assert outcome in ("lost", "interrupted", "failed")
+
+
+def check_database(storage: HardenedStorage) -> None:
+    """The file is whole."""
+    if storage.engine.dialect.name == "sqlite":
+        with storage.engine.connect() as connection:
+            assert connection.execute(text("PRAGMA integrity_check")).scalars().all() == ["ok"]

@@ -1,0 +1,36 @@
+from collections.abc import Iterator
+
+import pytest
+
+from tests.chaos.settings import ChaosSettings
+from tests.storage.postgres import Server, find_binaries
+
+NIGHTLY_KILLS = 3000
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--kills",
+        type=int,
+        default=NIGHTLY_KILLS,
+        help="how many workers the nightly tests kill on each database",
+    )
+
+
+@pytest.fixture
+def settings(tmp_path) -> ChaosSettings:
+    """A run on SQLite."""
+    return ChaosSettings(url=f"sqlite:///{tmp_path}/sweeps.db", folder=str(tmp_path))
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    binaries = find_binaries()
+    if binaries is None:
+        pytest.skip("needs PostgreSQL's programs (Debian: apt install postgresql)")
+    server = Server(binaries)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()

@@ -1,0 +1,108 @@
+"""A run's process, as ``sweeps run`` has it, without pictures: ``python -m tests.chaos.run``."""
+
+import signal
+import sys
+import uuid
+from types import FrameType
+
+import optuna
+import psycopg  # noqa: F401  (so that the forks have it)
+
+from storage import (
+    CONFIGURATION,
+    RETRIES,
+    HardenedStorage,
+    count_claims,
+    create_study,
+    open_storage,
+    reclaim,
+)
+from sweeps.attributes import SWEEP_ID, TARGET
+from sweeps.checkpoints import Checkpoints
+from sweeps.errors import SweepsError
+from sweeps.progress import Progress
+from sweeps.supervision import Supervisor
+from tests.chaos.engine import ForkEngine
+from tests.chaos.journal import Journal
+from tests.chaos.parent import fork_parent
+from tests.chaos.settings import ChaosSettings, hurry
+from tests.chaos.warming import warm_up
+
+YARDSTICKS = 10
+
+
+class JournalView:
+    """A view that writes what it is told into the journal.
+
+    Args:
+        journal: the journal.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def __enter__(self) -> "JournalView":
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def update(self, progress: Progress, seconds_left: float | None) -> None: ...
+
+    def say(self, text: str) -> None:
+        self._journal.write("say", text=text)
+
+
+def main() -> None:
+    settings = ChaosSettings.from_text(sys.argv[1])
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    hurry(settings.grace)
+    warm_up()
+    engine = ForkEngine(*fork_parent(settings), settings.workers)
+    received: list[int] = []
+
+    def receive(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+
+    signal.signal(signal.SIGTERM, receive)
+    storage = open_storage(settings.url, create=True)
+    study = make_study(storage, settings)
+    journal = Journal(settings.journal)
+    journal.write("run", reclaimed=reclaim(storage, study))
+    supervisor = Supervisor(
+        storage,
+        study,
+        engine,
+        JournalView(journal),
+        seconds_left=lambda: None,
+        received=received,
+    )
+    try:
+        supervisor.watch()
+    except SweepsError as error:
+        sys.exit(str(error))
+    finally:
+        engine.kill()
+        reclaim(storage, study)
+        checkpoints = Checkpoints(settings.checkpoints, study, say=print)
+        checkpoints.tidy(study.get_trials(deepcopy=False))
+
+
+def make_study(storage: HardenedStorage, settings: ChaosSettings) -> optuna.Study:
+    """The study, made if there is none, with the run's target."""
+
+    def set_up(study: optuna.Study) -> None:
+        study.set_user_attr(SWEEP_ID, uuid.uuid4().hex[:12])
+        study.set_user_attr(RETRIES, settings.retries)
+        for index in range(YARDSTICKS):
+            study.enqueue_trial(
+                {"x": index / YARDSTICKS, "y": index + 1, "z": "a"},
+                user_attrs={CONFIGURATION: f"yardstick {index}"},
+            )
+
+    study = create_study(storage, "chaos", "maximize", set_up)
+    study.set_user_attr(TARGET, max(settings.target, count_claims(storage, study._study_id)))
+    return study
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""Runs in processes of their own, watched from outside."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from tests.chaos.checks import Story, check_everything, tell_story
+from tests.chaos.journal import read_journal
+from tests.chaos.settings import ChaosSettings
+
+_ROOT = Path(__file__).parents[2]
+_MAX_ROUNDS = 200
+_ROUND_KILLS = 200
+
+
+@contextmanager
+def started(settings: ChaosSettings) -> Iterator[subprocess.Popen[str]]:
+    """A run that is under way; ended with the block."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.chaos.run", settings.to_text()],
+        cwd=_ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate(timeout=60)
+
+
+def run_to_end(
+    settings: ChaosSettings,
+    *,
+    seconds: float = 240,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> None:
+    """Run until the study has its target.
+
+    Args:
+        settings: of the run.
+        seconds: the time it has.
+        meanwhile: called all the while.
+    """
+    deadline = time.monotonic() + seconds
+    with started(settings) as process:
+        while True:
+            try:
+                said, _ = process.communicate(timeout=0.5)
+                break
+            except subprocess.TimeoutExpired:
+                assert time.monotonic() < deadline, f"not within {seconds} s"
+                meanwhile()
+        assert process.returncode == 0, said
+
+
+def run_through_kills(
+    settings: ChaosSettings, meanwhile: Callable[[], None] = lambda: None
+) -> Story:
+    """Run, with the target raised each time, until the kills are done; check everything then."""
+    target = 0
+    for seed in range(_MAX_ROUNDS):
+        left = settings.kills - count_signals(settings, "SIGKILL", "SIGTERM")
+        if left <= 0:
+            break
+        # Enough for the kills of a round, as a rule; the next round goes on where it is not.
+        target += max(15, min(left, _ROUND_KILLS) // 2)
+        run_to_end(
+            replace(settings, target=target, seed=settings.seed + seed, kills=left),
+            seconds=600,
+            meanwhile=meanwhile,
+        )
+    check_everything(settings)
+    return tell_story(settings)
+
+
+def count_signals(settings: ChaosSettings, *names: str) -> int:
+    """How many signals of these names were sent to living workers."""
+    return sum(
+        line["event"] == "signal" and line["signal"] in names
+        for line in read_journal(settings.journal)
+    )
+
+
+def count_epochs(settings: ChaosSettings) -> int:
+    """How many epochs were told."""
+    return sum(line["event"] == "epoch" for line in read_journal(settings.journal))
+
+
+def check_chaos(story: Story, kills: int) -> None:
+    """What was to happen on the way has happened."""
+    assert story.kills >= kills, story
+    assert story.signals["SIGKILL"] > kills / 2, story
+    assert story.signals["SIGSTOP"], story
+    assert story.outcomes["lost"] > kills / 10, story
+    assert story.outcomes["interrupted"], story
+    assert story.resumed, story
+    assert story.taken, story
