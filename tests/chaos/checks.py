@@ -137,7 +137,7 @@ def check_budget(storage: HardenedStorage, study: optuna.Study, trials: list[Fro
 
 
 def check_retries(settings: ChaosSettings, trials: list[FrozenTrial]) -> None:
-    """Each unfinished trial has one that stands in for it, with its parameters, and no other has."""
+    """Each unfinished trial has one that stands in for it, with its parameters; no other has."""
     by_number = {trial.number: trial for trial in trials}
     stands_in = [t.user_attrs[RETRY_OF] for t in trials if RETRY_OF in t.user_attrs]
     assert sorted(stands_in) == sorted(t.number for t in trials if unfinished_outcome(t))
