@@ -88,16 +88,17 @@ def reclaim(storage: HardenedStorage, study: optuna.Study) -> list[int]:
         The numbers of the trials that were ended.
     """
     study_id: int = study._study_id
+    # Read first: a trial has its claim from its first moment, so one that has none later never had.
+    running = {
+        trial._trial_id: trial
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    }
     claims, workers, moment = _claims_and_workers(storage, study_id)
     alive = {worker.worker_id for worker in workers if _is_alive(storage, worker, moment)}
     for worker in workers:
         if worker.ended is None and worker.worker_id not in alive:
             end_worker(storage, worker.worker_id, last_seen=worker.last_seen)
     orphaned = [claim for claim in claims if claim.worker_id not in alive]
-    running = {
-        trial._trial_id: trial
-        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    }
     ended = []
     for claim in orphaned:
         if claim.trial_id is None:

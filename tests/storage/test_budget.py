@@ -216,6 +216,8 @@ def test_a_worker_that_starts_while_another_looks_for_dead_ones_keeps_its_trial(
         return list_workers(*arguments)
 
     monkeypatch.setattr("storage.budget.list_workers", start_then_list)
+    # As if this process had been suspended there for long.
+    monkeypatch.setattr("storage.budget.GRACE_SECONDS", -1)
     assert reclaim(storage, study) == []
     assert _states(study) == ["RUNNING"]
     assert count_claims(storage, study._study_id) == 1
