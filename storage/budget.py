@@ -13,6 +13,7 @@ from datetime import datetime
 
 import optuna
 import sqlalchemy
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 from sqlalchemy import delete, func, select
 
@@ -22,7 +23,7 @@ from storage.rdb import HardenedStorage
 from storage.reconnecting import patient
 from storage.schema import claims_table
 from storage.transactions import reading, transaction
-from storage.trials import end_trial
+from storage.trials import RETRY_OF, end_trial
 from storage.workers import GRACE_SECONDS, WorkerRecord, beat, end_worker, list_workers
 
 
@@ -55,13 +56,23 @@ def claim_trial(
 
 
 def ask(storage: HardenedStorage, study: optuna.Study, claim: Claim) -> optuna.Trial:
-    """Ask a study for a trial that belongs to a claim.
+    """Ask a study for a trial that belongs to a claim: one that was begun before, if any waits.
 
     Raises:
         ClaimLost: the claim was given back, since its worker was taken for dead.
     """
     with storage.claimed(claim):
+        waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        # The first that is still to be had is the claim's, and the one that the study then gives.
+        any(_take(storage, trial) for trial in waiting if RETRY_OF in trial.user_attrs)
         return study.ask()
+
+
+def _take(storage: HardenedStorage, trial: optuna.trial.FrozenTrial) -> bool:
+    try:
+        return storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
+    except UpdateFinishedTrialError:
+        return False
 
 
 @patient

@@ -167,6 +167,20 @@ def test_trials_without_one_give_it_back_and_are_queued_again(storage, study, ou
     assert study.trials[0].user_attrs["reason"] == "so it is"
 
 
+def test_what_was_begun_is_asked_for_before_what_was_not(storage, study):
+    """So a sweep that was stopped ends its trials, whatever is left of its budget."""
+    for x in (0.25, 0.5, 0.75):
+        study.enqueue_trial({"x": x})
+    study_id = study._study_id
+    for number in (0, 1):
+        ask(storage, study, claim_trial(storage, study_id, f"w{number}", None))
+    for number in (1, 0):
+        end_trial(storage, study, number, "interrupted")
+    asked = [ask(storage, study, claim_trial(storage, study_id, f"v{n}", None)) for n in range(4)]
+    assert [trial.suggest_float("x", 0, 1) for trial in asked[:3]] == [0.5, 0.25, 0.75]
+    assert [trial.number for trial in asked] == [3, 4, 2, 5]
+
+
 def test_of_two_that_end_a_trial_one_does(storage, study):
     study.ask().suggest_float("x", 0, 1)
     assert end_trial(storage, study, 0, "interrupted", ended_by="a")
@@ -234,10 +248,10 @@ def test_processes_that_queue_a_trial_again_at_once_do_it_once(url, storage, stu
 def test_a_database_that_was_away_is_no_workers_death(storage, study):
     """Workers elsewhere could not say that they live; whoever comes back first waits for them."""
     worker = register_worker(storage, study._study_id, "w", "cpu")
+    ask(storage, study, claim_trial(storage, study._study_id, worker.worker_id, None))
     long_ago = worker.last_seen - GRACE_SECONDS - 10
     with transaction(storage.engine) as connection:
         connection.execute(workers_table.update().values(host="elsewhere", last_seen=long_ago))
-    ask(storage, study, claim_trial(storage, study._study_id, worker.worker_id, None))
     storage.last_disconnect = time.monotonic()
     assert reclaim(storage, study) == []
     storage.last_disconnect = None
