@@ -110,12 +110,12 @@ def _notes(progress: Progress, best: FrozenTrial, yardsticks: list[FrozenTrial])
 
 
 def _search_found_nothing_better(progress: Progress, best: FrozenTrial) -> str:
-    sampled = best_first(
-        (trial for trial in progress.trials if CONFIGURATION not in trial.user_attrs),
-        maximize=progress.direction == "maximize",
-    )
+    of_the_search = [t for t in progress.trials if CONFIGURATION not in t.user_attrs]
+    sampled = best_first(of_the_search, maximize=progress.direction == "maximize")
+    if not any(trial.state.is_finished() for trial in of_the_search):
+        return "The search has not begun: no trial has run that was not set beforehand."
     if not sampled:
-        return "The search found nothing better: its trials were all pruned."
+        return "The search found nothing better: none of its trials was complete."
     found = sampled[0]
     verdict = _verdict(progress, best.values[0], found.values[0]).replace("better", "worse")
     return (

@@ -97,6 +97,14 @@ def test_a_search_that_found_less_says_so(storage):
     assert "Its own best is trial 1 with 0.6000 ±0.0155: 0.1000 worse." in text
 
 
+def test_a_search_that_has_not_begun_is_not_said_to_have_found_nothing(storage):
+    study = _study(storage)
+    _add(study, 0.5, "yardstick")
+    assert "The search has not begun" in _print(storage, study)
+    _add(study, None, state=TrialState.PRUNED)
+    assert "found nothing better: none of its trials was complete" in _print(storage, study)
+
+
 def test_equals_are_equal(storage):
     study = _study(storage)
     _add(study, 0.6)
