@@ -11,8 +11,7 @@ from typing import BinaryIO
 
 import optuna
 from optuna.artifacts.exceptions import ArtifactNotFound
-from optuna.storages._rdb import models
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import delete, func, select
 
 from storage.rdb import HardenedStorage
 from storage.reconnecting import patient
@@ -61,35 +60,6 @@ class DatabaseArtifactStore:
             if not connection.execute(select(func.count()).where(mine)).scalar_one():
                 raise ArtifactNotFound(f"{artifact_id}: no such artifact")
             connection.execute(delete(artifacts_table).where(mine))
-
-
-def artifact_ids(connection: Connection, study_id: int | None = None) -> set[str]:
-    """The ids of the artifacts that studies and their trials have entries for.
-
-    Args:
-        connection: to the storage.
-        study_id: the study; ``None`` for all.
-    """
-    tables = models.BaseModel.metadata.tables
-    trials, of_trials = tables["trials"], tables["trial_system_attributes"]
-    of_studies = tables["study_system_attributes"]
-    queries = [
-        select(of_studies.c.key, of_studies.c.value_json, of_studies.c.study_id),
-        select(of_trials.c.key, of_trials.c.value_json, trials.c.study_id).join(
-            trials, trials.c.trial_id == of_trials.c.trial_id
-        ),
-    ]
-    found = set()
-    for query in queries:
-        key, study = query.selected_columns["key"], query.selected_columns["study_id"]
-        query = query.where(key.like("artifacts:%") | key.like("dashboard:artifacts:%"))
-        if study_id is not None:
-            query = query.where(study == study_id)
-        for name, value, _ in connection.execute(query):
-            # Of one that was removed a `null` stays.
-            if value.strip('"') != "null":
-                found.add(name.rpartition(":")[2])
-    return found
 
 
 @patient

@@ -18,7 +18,7 @@ from optuna.trial import TrialState
 from sqlalchemy import Column, Connection, Integer, Select, Table, func, select
 from sqlalchemy.engine import URL
 
-from storage.artifacts import artifact_ids
+from storage.artifact_entries import artifact_ids
 from storage.clock import now
 from storage.errors import StorageError
 from storage.rdb import HardenedStorage, open_storage

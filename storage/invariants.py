@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 from sqlalchemy import Connection, Row, Select, and_, func, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
-from storage.artifacts import artifact_ids
+from storage.artifact_entries import artifact_ids
 from storage.clock import now
 from storage.schema import artifacts_table, claims_table, epochs_table, workers_table
 from storage.snapshots import has_table

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from optuna.storages import RDBStorage
 
-from storage.reconnecting import PATIENCE_SECONDS, patient, patiently
+from storage.reconnecting import PATIENCE_SECONDS, patient
 
 C = TypeVar("C", bound=type)
 
@@ -65,13 +65,3 @@ class PatientStorage(RDBStorage):
     location: str
     patience: float = PATIENCE_SECONDS
     last_disconnect: float | None = None
-
-    def delete_study(self, study_id: int) -> None:
-        def delete(again: bool) -> None:
-            try:
-                RDBStorage.delete_study(self, study_id)
-            except KeyError:
-                if not again:
-                    raise
-
-        patiently(self, delete)

@@ -13,6 +13,7 @@ from sqlalchemy.engine import URL
 
 from storage import postgresql, sqlite
 from storage.claims import Claim, is_claim
+from storage.deleting import delete_rows
 from storage.errors import DATABASE_ERRORS, ClaimLost, StorageError, explain
 from storage.patience import PatientStorage
 from storage.reconnecting import patient, patiently
@@ -51,6 +52,19 @@ class HardenedStorage(PatientStorage):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return HardenedStorage, (self._url,)
+
+    def delete_study(self, study_id: int) -> None:
+        def delete(again: bool) -> None:
+            try:
+                with transaction(self.engine, study_id) as connection:
+                    delete_rows(connection, study_id)
+                    super(HardenedStorage, self).delete_study(study_id)
+            except KeyError:
+                # Deleted by a call whose answer was lost with its connection.
+                if not again:
+                    raise
+
+        patiently(self, delete)
 
     @contextmanager
     def claimed(self, claim: Claim) -> Iterator[None]:

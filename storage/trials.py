@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import delete
+from sqlalchemy import delete, func, select
 
 from storage.rdb import HardenedStorage
 from storage.reconnecting import patient
@@ -80,10 +80,11 @@ def end_trial(
     with transaction(storage.engine, study._study_id) as connection:
         trial_id = storage.get_trial_id_from_study_id_trial_number(study._study_id, number)
         trial = storage.get_trial(trial_id)
+        mine = claims_table.c.trial_id == trial_id
         if trial.state is not TrialState.RUNNING:
             return bool(ended_by) and trial.user_attrs.get(ENDED_BY) == ended_by
         losses = trial.user_attrs.get(LOSSES, 0) + (outcome == "lost")
-        if losses > study.user_attrs.get(RETRIES, DEFAULT_RETRIES):
+        if outcome == "lost" and losses > study.user_attrs.get(RETRIES, DEFAULT_RETRIES):
             outcome, reason = "failed", f"{reason} ({losses} times)"
         known = {OUTCOME: outcome, REASON: reason, ENDED_BY: ended_by or None}
         for name, content in known.items():
@@ -95,7 +96,11 @@ def end_trial(
             study.tell(number, state=_STATES.get(outcome, TrialState.FAIL))
         if outcome in UNFINISHED:
             _queue_again(study, trial, losses, overrides or {})
-            connection.execute(delete(claims_table).where(claims_table.c.trial_id == trial_id))
+            connection.execute(delete(claims_table).where(mine))
+        elif not connection.execute(select(func.count()).where(mine)).scalar_one():
+            # Another program asked for it; its result counts all the same.
+            spent = {"study_id": study._study_id, "worker_id": ended_by, "trial_id": trial_id}
+            connection.execute(claims_table.insert().values(spent))
     return True
 
 

@@ -279,3 +279,19 @@ def test_a_worker_that_was_seen_meanwhile_is_not_given_up(storage, study):
     beat(storage, worker.worker_id)
     end_worker(storage, worker.worker_id, last_seen=worker.last_seen)
     assert [each.name for each in living_workers(storage, study._study_id)] == ["suspended"]
+
+
+def test_the_result_of_a_trial_that_nobody_claimed_is_part_of_the_budget(storage, study):
+    study.ask()
+    assert end_trial(storage, study, 0, "failed", reason="its worker died")
+    assert count_claims(storage, study._study_id) == 1
+
+
+def test_a_completed_trial_is_not_failed_for_what_was_lost_before(storage, study):
+    """The study's retries were lowered meanwhile."""
+    ask(storage, study, claim_trial(storage, study._study_id, "w", 1))
+    reclaim(storage, study)
+    study.set_user_attr("retries", 0)
+    ask(storage, study, claim_trial(storage, study._study_id, "w", 1))
+    assert end_trial(storage, study, 1, "completed", value=0.5)
+    assert study.trials[1].user_attrs["outcome"] == "completed"

@@ -21,7 +21,7 @@ from storage import (
     reclaim,
     study_names,
 )
-from storage.artifacts import artifact_ids
+from storage.artifact_entries import artifact_ids
 from storage.schema import artifacts_table, claims_table
 from tests.storage.processes import claim_until_spent, run_at_once
 from tests.storage.rich_study import NAME, make_rich_study, rows_of

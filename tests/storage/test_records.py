@@ -9,11 +9,15 @@ from pathlib import Path
 
 import pytest
 from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages import RDBStorage
 
 from storage import (
     EpochRecord,
     StorageError,
+    ask,
+    attach_artifact,
     beat,
+    claim_trial,
     create_study,
     end_trial,
     end_worker,
@@ -26,6 +30,7 @@ from storage import (
     report_epoch,
     study_names,
 )
+from storage.schema import artifacts_table, claims_table, epochs_table, workers_table
 from storage.workers import GRACE_SECONDS
 from tests.sweeps.waiting import wait_for
 
@@ -78,17 +83,35 @@ class TestStudies:
 
     @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
     def test_rows_of_a_deleted_study_are_not_taken_for_those_of_a_new_one(self, storage):
-        """SQLite gives the ids of deleted rows to new ones."""
+        """SQLite gives the ids of deleted rows to new ones; another program deleted the study."""
         old = create_study(storage, "old", "maximize", lambda study: None)
         trial = old.ask()
         register_worker(storage, old._study_id, "w", "cpu")
         report_epoch(storage, trial, EPOCH, 0.5, epochs=3)
-        storage.delete_study(old._study_id)
+        RDBStorage.delete_study(storage, old._study_id)
         new = create_study(storage, "new", "maximize", lambda study: None)
         assert new._study_id == old._study_id
         assert new.ask()._trial_id == trial._trial_id
         assert list_workers(storage, new._study_id) == []
         assert read_epochs(storage, trial._trial_id) == []
+
+    def test_a_deleted_study_takes_all_that_is_its_own_along(self, storage):
+        kept, deleted = (
+            create_study(storage, name, "maximize", lambda study: None)
+            for name in ("kept", "deleted")
+        )
+        for study in (kept, deleted):
+            worker = register_worker(storage, study._study_id, "w", "cpu")
+            claim = claim_trial(storage, study._study_id, worker.worker_id, None)
+            trial = ask(storage, study, claim)
+            report_epoch(storage, trial, EPOCH, 0.5, epochs=3)
+            attach_artifact(storage, trial, "file.txt", b"content")
+        storage.delete_study(deleted._study_id)
+        with storage.engine.connect() as connection:
+            for table in (workers_table, claims_table, epochs_table, artifacts_table):
+                assert len(connection.execute(table.select()).all()) == 1, table.name
+        with pytest.raises(KeyError):
+            storage.delete_study(deleted._study_id)
 
 
 class TestEpochs:
