@@ -15,7 +15,7 @@ from storage import postgresql, sqlite
 from storage.claims import Claim, is_claim
 from storage.deleting import delete_rows
 from storage.errors import DATABASE_ERRORS, ClaimLost, StorageError, explain
-from storage.patience import PatientStorage
+from storage.guarding import GuardingStorage
 from storage.reconnecting import patient, patiently
 from storage.schema import claims_table, prepare_schema
 from storage.transactions import JoiningSessions, transaction
@@ -26,13 +26,14 @@ _SETUP_ATTEMPTS = 5
 _claim: ContextVar[Claim | None] = ContextVar("claim", default=None)
 
 
-class HardenedStorage(PatientStorage):
+class HardenedStorage(GuardingStorage):
     """An :class:`optuna.storages.RDBStorage` that is safe for many processes.
 
     - What a decision rests on is read in the transaction that acts on it: on SQLite, which ignores
       ``FOR UPDATE``, two workers can otherwise take the same queued trial.
     - Several calls can be one transaction (:func:`storage.transactions.transaction`).
     - A trial that is asked for under a claim belongs to that claim from its first moment.
+    - A trial that has ended changes no more (:class:`storage.guarding.GuardingStorage`).
     - The server may be restarted under it (:class:`storage.patience.PatientStorage`).
 
     Args:

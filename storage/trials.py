@@ -11,6 +11,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import delete, func, select
 
+from storage.guarding import lock_trial
 from storage.rdb import HardenedStorage
 from storage.reconnecting import patient
 from storage.schema import claims_table
@@ -79,6 +80,7 @@ def end_trial(
     """
     with transaction(storage.engine, study._study_id) as connection:
         trial_id = storage.get_trial_id_from_study_id_trial_number(study._study_id, number)
+        lock_trial(connection, trial_id)
         trial = storage.get_trial(trial_id)
         mine = claims_table.c.trial_id == trial_id
         if trial.state is not TrialState.RUNNING:
