@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import time
 import uuid
 from types import FrameType
 
@@ -10,8 +11,10 @@ import psycopg  # noqa: F401  (so that the forks have it)
 
 from storage import (
     CONFIGURATION,
+    DATABASE_ERRORS,
     RETRIES,
     HardenedStorage,
+    StorageError,
     count_claims,
     create_study,
     open_storage,
@@ -29,6 +32,8 @@ from tests.chaos.settings import ChaosSettings, hurry
 from tests.chaos.warming import warm_up
 
 YARDSTICKS = 10
+
+_ATTEMPTS = 20
 
 
 class JournalView:
@@ -64,10 +69,8 @@ def main() -> None:
         received.append(number)
 
     signal.signal(signal.SIGTERM, receive)
-    storage = open_storage(settings.url, create=True)
-    study = make_study(storage, settings)
+    storage, study = open_study(settings)
     journal = Journal(settings.journal)
-    journal.write("run", reclaimed=reclaim(storage, study))
     supervisor = Supervisor(
         storage,
         study,
@@ -85,6 +88,20 @@ def main() -> None:
         reclaim(storage, study)
         checkpoints = Checkpoints(settings.checkpoints, study, say=print)
         checkpoints.tidy(study.get_trials(deepcopy=False))
+
+
+def open_study(settings: ChaosSettings) -> tuple[HardenedStorage, optuna.Study]:
+    """The storage and the study; a person tries again where the server is just away."""
+    for _ in range(_ATTEMPTS):
+        try:
+            storage = open_storage(settings.url, create=True)
+            study = make_study(storage, settings)
+            reclaim(storage, study)
+            return storage, study
+        except (StorageError, *DATABASE_ERRORS) as error:
+            said = error
+            time.sleep(0.5)
+    raise said
 
 
 def make_study(storage: HardenedStorage, settings: ChaosSettings) -> optuna.Study:
