@@ -36,6 +36,9 @@ def passes(error: BaseException) -> bool:
     The transaction is lost then, unless the connection broke after its commit was sent: nobody
     knows before the database is back.
     """
+    # What is said in a transaction whose connection broke before.
+    if any(isinstance(cause, sqlalchemy.exc.PendingRollbackError) for cause in _causes(error)):
+        return True
     cause = database_error(error)
     if cause is None:
         return False

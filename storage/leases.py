@@ -2,15 +2,16 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 
 from sqlalchemy import delete, select, text
 
 from storage.clock import now
-from storage.errors import StorageError
+from storage.errors import DATABASE_ERRORS, StorageError
 from storage.processes import ProcessIdentity, this_process
 from storage.rdb import HardenedStorage
+from storage.reconnecting import patiently
 from storage.schema import leases_table
 from storage.transactions import transaction
 
@@ -29,7 +30,7 @@ def lease(storage: HardenedStorage, name: str) -> Iterator[None]:
         StorageError: it was not to be had within a minute.
     """
     deadline = time.monotonic() + _WAIT_SECONDS
-    while not _take(storage, name):
+    while not patiently(storage, lambda again: _take(storage, name, again)):
         if time.monotonic() > deadline:
             raise StorageError(
                 f"{storage.location}: another process has been at {name} for {_WAIT_SECONDS:.0f} "
@@ -38,15 +39,15 @@ def lease(storage: HardenedStorage, name: str) -> Iterator[None]:
         time.sleep(_POLL_SECONDS)
     try:
         yield
-    finally:
-        mine = leases_table.c.name == name
-        for column, value in asdict(this_process()).items():
-            mine &= leases_table.c[column] == value
-        with transaction(storage.engine) as connection:
-            connection.execute(delete(leases_table).where(mine))
+    except BaseException:
+        # A stop does not wait for a database that is away: the end of this process gives it back.
+        with suppress(*DATABASE_ERRORS):
+            _give_back(storage, name)
+        raise
+    patiently(storage, lambda again: _give_back(storage, name))
 
 
-def _take(storage: HardenedStorage, name: str) -> bool:
+def _take(storage: HardenedStorage, name: str, again: bool) -> bool:
     mine = leases_table.c.name == name
     with transaction(storage.engine) as connection:
         if storage.engine.dialect.name == "postgresql":
@@ -55,6 +56,9 @@ def _take(storage: HardenedStorage, name: str) -> bool:
         row = connection.execute(select(leases_table).where(mine)).one_or_none()
         if row is not None:
             holder = ProcessIdentity(row.host, row.pid, row.birth)
+            # Taken by a call whose answer was lost with its connection.
+            if again and holder == this_process():
+                return True
             if holder.is_here() and holder.runs_here():
                 return False
             if not holder.is_here() and now(connection) - row.taken < _FOREIGN_SECONDS:
@@ -63,3 +67,11 @@ def _take(storage: HardenedStorage, name: str) -> bool:
         values = asdict(this_process())
         connection.execute(leases_table.insert().values(name=name, taken=now(connection), **values))
     return True
+
+
+def _give_back(storage: HardenedStorage, name: str) -> None:
+    mine = leases_table.c.name == name
+    for column, value in asdict(this_process()).items():
+        mine &= leases_table.c[column] == value
+    with transaction(storage.engine) as connection:
+        connection.execute(delete(leases_table).where(mine))

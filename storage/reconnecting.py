@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import PendingRollbackError
 
 from storage.disconnects import passes
 from storage.errors import DATABASE_ERRORS, StorageError, explain
@@ -76,14 +77,14 @@ def patiently(storage: Reconnecting, call: Callable[[bool], R]) -> R:
     while True:
         try:
             return call(began is not None)
-        except DATABASE_ERRORS as error:
+        except (*DATABASE_ERRORS, PendingRollbackError) as error:
             if not passes(error):
                 raise
             now = time.monotonic()
             storage.last_disconnect = now
             began = now if began is None else began
             if not _wait(storage, began, pause):
-                raise _gave_up(storage, error, now - began) from error
+                raise _gave_up(storage, error, time.monotonic() - began) from error
         pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
 

@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import PendingRollbackError
 from sqlalchemy.orm import Session, scoped_session
 
 _current: ContextVar[dict[int, Connection] | None] = ContextVar("current", default=None)
@@ -26,6 +27,9 @@ class JoiningSessions(scoped_session[Session]):
         connection = current_connection(self._engine)
         if connection is None:
             return super().__call__(**settings)
+        if connection.invalidated:
+            # Said here, it is not taken by Optuna for an error that another try may mend.
+            raise PendingRollbackError("the connection broke; the transaction is lost")
         # https://docs.sqlalchemy.org/en/21/orm/session_transaction.html
         #   #joining-a-session-into-an-external-transaction-such-as-for-test-suites
         return Session(bind=connection, join_transaction_mode="create_savepoint")

@@ -3,7 +3,7 @@
 import uuid
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 
 from storage.clock import now
 from storage.processes import ProcessIdentity, this_process
@@ -69,14 +69,21 @@ class WorkerRecord:
         return ProcessIdentity(self.host, self.pid, self.birth)
 
 
-@patient
 def register_worker(
     storage: HardenedStorage, study_id: int, name: str, device: str
 ) -> WorkerRecord:
     """Enter this process as a worker of a study."""
-    worker_id = uuid.uuid4().hex
+    return _register(storage, study_id, uuid.uuid4().hex, name, device)
+
+
+@patient
+def _register(
+    storage: HardenedStorage, study_id: int, worker_id: str, name: str, device: str
+) -> WorkerRecord:
     count = select(func.count()).where(workers_table.c.study_id == study_id)
     with transaction(storage.engine, study_id) as connection:
+        # Entered by a call whose answer was lost with its connection.
+        connection.execute(delete(workers_table).where(workers_table.c.worker_id == worker_id))
         moment = now(connection)
         worker = WorkerRecord(
             worker_id=worker_id,

@@ -62,6 +62,11 @@ class Server:
             self.remove()
             raise
 
+    @property
+    def runs(self) -> bool:
+        """Whether it was started, and not stopped since."""
+        return self._process is not None
+
     def start(self) -> None:
         """Start it and wait until it takes connections."""
         assert self._process is None
@@ -116,7 +121,7 @@ class Server:
         try:
             yield self.url(name)
         finally:
-            if self._process is None:
+            if not self.runs:
                 self.start()
             self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -1,0 +1,349 @@
+"""Calls outlive a database that is away, and do what they do once."""
+
+import multiprocessing
+import os
+import signal
+import sqlite3
+import threading
+import time
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+from optuna.study import StudyDirection
+from optuna.trial import TrialState
+
+from storage import (
+    StorageError,
+    ask,
+    claim_trial,
+    count_claims,
+    create_study,
+    end_trial,
+    list_workers,
+    living_workers,
+    open_storage,
+    read_epochs,
+    register_worker,
+    report_epoch,
+    transaction,
+)
+from storage.reconnecting import patient
+from tests.storage.postgres import PASSWORD
+from tests.storage.survivors import EPOCHS, survive
+from tests.storage.test_records import EPOCH
+from tests.sweeps.waiting import wait_for
+
+
+@contextmanager
+def _soon(action, seconds=0.7):
+    """Do something in a while, beside the block."""
+    timer = threading.Timer(seconds, action)
+    timer.start()
+    yield
+    timer.join()
+
+
+class TestWaiting:
+    @pytest.fixture
+    def url(self, postgresql_url):
+        return postgresql_url
+
+    @pytest.fixture
+    def away(self, server, storage, study):
+        """The server is down until the test is over, or starts it."""
+        server.stop("immediate")
+        yield
+        if not server.runs:
+            server.start()
+
+    @pytest.mark.parametrize("mode", ["fast", "immediate"])
+    def test_a_restart_between_two_calls_is_not_noticed(self, server, storage, study, mode):
+        server.restart(mode)
+        assert [each.study_name for each in storage.get_all_studies()] == ["study"]
+        assert claim_trial(storage, study._study_id, "w", 1) is not None
+
+    def test_a_call_waits_until_the_server_is_back(self, server, storage, study, away):
+        before = time.monotonic()
+        assert storage.last_disconnect is None
+        with _soon(server.start):
+            assert claim_trial(storage, study._study_id, "w", 1) is not None
+        assert before < storage.last_disconnect < time.monotonic()
+        assert count_claims(storage, study._study_id) == 1
+
+    def test_optunas_own_calls_wait_too(self, server, storage, study):
+        trial = study.ask()
+        server.stop("immediate")
+        with _soon(server.start):
+            x = trial.suggest_float("x", 0, 1)
+        server.stop("immediate")
+        with _soon(server.start):
+            trial.report(x, 1)
+        server.stop("immediate")
+        with _soon(server.start):
+            study.tell(trial, x)
+        server.stop("immediate")
+        with _soon(server.start):
+            study.enqueue_trial({"x": 0.5})
+        server.stop("immediate")
+        with _soon(server.start):
+            trials = study.get_trials()
+        assert [trial.state.name for trial in trials] == ["COMPLETE", "WAITING"]
+        assert trials[0].intermediate_values == {1: x}
+
+    def test_a_transaction_is_done_again_as_a_whole(self, server, storage, study):
+        tries = []
+
+        @patient
+        def two_notes(storage):
+            tries.append(1)
+            with transaction(storage.engine):
+                storage.set_study_user_attr(study._study_id, f"try {len(tries)}", True)
+                if len(tries) == 1:
+                    server.restart("immediate")
+                storage.set_study_user_attr(study._study_id, "done", True)
+
+        two_notes(storage)
+        attributes = storage.get_study_user_attrs(study._study_id)
+        assert "try 1" not in attributes
+        assert attributes["try 2"]
+        assert attributes["done"]
+
+    def test_patience_ends_with_one_line(self, storage, study, away):
+        storage.patience = 0.5
+        with pytest.raises(StorageError, match=r"does not answer.*; waited \d s for it") as caught:
+            claim_trial(storage, study._study_id, "w", 1)
+        assert "\n" not in str(caught.value)
+        assert PASSWORD not in str(caught.value)
+
+    def test_patience_can_be_cut_short(self, storage, study, away):
+        began = time.monotonic()
+        with (
+            _soon(lambda: setattr(storage, "patience", 0.0)),
+            pytest.raises(StorageError, match="does not answer"),
+        ):
+            study.get_trials()
+        assert time.monotonic() - began < 10
+
+    def test_an_interrupt_ends_the_waiting(self, storage, study, away):
+        def interrupt(number, frame):
+            raise KeyboardInterrupt
+
+        before = signal.signal(signal.SIGUSR1, interrupt)
+        try:
+            with (
+                _soon(lambda: os.kill(os.getpid(), signal.SIGUSR1)),
+                pytest.raises(KeyboardInterrupt),
+            ):
+                study.get_trials()
+        finally:
+            signal.signal(signal.SIGUSR1, before)
+
+    def test_what_stays_wrong_is_not_waited_for(self, storage, server, study):
+        server.execute("ALTER TABLE studies RENAME TO elsewhere", _name(storage))
+        began = time.monotonic()
+        with pytest.raises(Exception, match="studies"):
+            claim_trial(storage, study._study_id, "w", 1)
+        assert time.monotonic() - began < 10
+        assert storage.last_disconnect is None
+
+    def test_who_holds_a_lock_and_says_nothing_is_cut_off(self, url, storage, study):
+        """As a worker that is suspended in a transaction, or whose machine is gone."""
+        hasty = open_storage(f"{url}?options=-c%20idle_in_transaction_session_timeout%3D1s")
+        tries = []
+
+        @patient
+        def fall_asleep(hasty):
+            tries.append(1)
+            with transaction(hasty.engine, study._study_id):
+                hasty.set_study_user_attr(study._study_id, "tries", len(tries))
+                if len(tries) == 1:
+                    # Waits for the lock that this thread holds.
+                    claim_trial(storage, study._study_id, "w", 1)
+                hasty.set_study_user_attr(study._study_id, "awake", True)
+
+        fall_asleep(hasty)
+        assert len(tries) == 2
+        assert study.user_attrs["tries"] == 2
+        assert count_claims(storage, study._study_id) == 1
+        hasty.engine.dispose()
+
+
+def _name(storage):
+    return storage.engine.url.database
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_a_file_that_is_locked_for_too_long_is_waited_for(url, study, monkeypatch):
+    monkeypatch.setattr("storage.sqlite.BUSY_TIMEOUT_SECONDS", 0.05)
+    storage = open_storage(url)
+    other = sqlite3.connect(
+        url.removeprefix("sqlite:///"), isolation_level=None, check_same_thread=False
+    )
+    other.execute("BEGIN IMMEDIATE")
+    with _soon(other.close):
+        assert claim_trial(storage, study._study_id, "w", 1) is not None
+    assert storage.last_disconnect is not None
+    assert count_claims(storage, study._study_id) == 1
+
+
+class TestLostAnswers:
+    """The connection breaks after a commit was carried out, before its answer is here."""
+
+    @pytest.fixture
+    def url(self, postgresql_url):
+        return postgresql_url
+
+    @pytest.fixture
+    def lose(self, storage, monkeypatch):
+        """Lose the answer to the first commit of a block that writes."""
+        dialect = storage.engine.dialect
+        commit = dialect.do_commit
+        lost = []
+
+        def commit_and_break(connection):
+            # Only what has written has a number.
+            query = "SELECT pg_current_xact_id_if_assigned()"
+            wrote = connection.execute(query).fetchone() != (None,)
+            commit(connection)
+            if wrote and not lost:
+                lost.append(True)
+                connection.dbapi_connection.close()
+                raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+        @contextmanager
+        def losing():
+            lost.clear()
+            monkeypatch.setattr(dialect, "do_commit", commit_and_break)
+            yield
+            monkeypatch.undo()
+            assert lost
+
+        return losing
+
+    def test_a_claim_is_made_once(self, storage, study, lose):
+        with lose():
+            assert claim_trial(storage, study._study_id, "w", 1) is not None
+        assert count_claims(storage, study._study_id) == 1
+        assert claim_trial(storage, study._study_id, "other", 1) is None
+
+    def test_one_trial_is_asked_for(self, storage, study, lose):
+        claim = claim_trial(storage, study._study_id, "w", 1)
+        with lose():
+            trial = ask(storage, study, claim)
+        assert trial.number == 0
+        assert [each.state for each in study.trials] == [TrialState.RUNNING]
+
+    def test_one_queued_trial_is_taken(self, storage, study, lose):
+        for x in (1.0, 2.0):
+            study.enqueue_trial({"x": x})
+        claim = claim_trial(storage, study._study_id, "w", 1)
+        with lose():
+            trial = ask(storage, study, claim)
+        assert trial.suggest_float("x", 0, 5) == 1.0
+        assert [each.state for each in study.trials] == [TrialState.RUNNING, TrialState.WAITING]
+
+    def test_a_trial_without_a_claim_is_made_once(self, storage, study, lose):
+        with lose():
+            trial = study.ask()
+        study.tell(trial, 1.0)
+        assert [each.state for each in study.trials] == [TrialState.COMPLETE]
+
+    def test_parameters_are_queued_once(self, storage, study, lose):
+        with lose():
+            study.enqueue_trial({"x": 1.0}, user_attrs={"pair": [1, 2], "nan": float("nan")})
+        study.enqueue_trial({"x": 2.0})
+        fixed = [each.system_attrs["fixed_params"]["x"] for each in study.trials]
+        assert fixed == [1.0, 2.0]
+
+    def test_a_parameter_is_set_once(self, storage, study, lose):
+        trial = study.ask()
+        with lose():
+            x = trial.suggest_float("x", 0, 1)
+        assert study.trials[0].params == {"x": x}
+
+    def test_an_epoch_is_told_once(self, storage, study, lose):
+        trial = study.ask()
+        with lose():
+            report_epoch(storage, trial, EPOCH, 0.5, epochs=1)
+        assert read_epochs(storage, trial._trial_id) == [EPOCH]
+        assert study.trials[0].intermediate_values == {1: 0.5}
+
+    @pytest.mark.parametrize("outcome", ["completed", "failed"])
+    def test_a_trial_is_ended_by_this_call(self, storage, study, lose, outcome):
+        claim = claim_trial(storage, study._study_id, "w", 1)
+        number = ask(storage, study, claim).number
+        value = 1.0 if outcome == "completed" else None
+        with lose():
+            assert end_trial(storage, study, number, outcome, value=value, ended_by="w")
+        assert count_claims(storage, study._study_id) == 1
+        assert len(study.trials) == 1
+
+    def test_a_trial_is_queued_again_once(self, storage, study, lose):
+        claim = claim_trial(storage, study._study_id, "w", 1)
+        number = ask(storage, study, claim).number
+        with lose():
+            assert end_trial(storage, study, number, "interrupted", ended_by="w")
+        assert count_claims(storage, study._study_id) == 0
+        assert [each.state for each in study.trials] == [TrialState.FAIL, TrialState.WAITING]
+
+    def test_optunas_own_end_is_one(self, storage, study, lose):
+        trial = study.ask()
+        with lose():
+            study.tell(trial, 0.25)
+        assert study.trials[0].value == 0.25
+        with pytest.raises(ValueError, match="Cannot tell a COMPLETE trial"):
+            study.tell(trial, 0.5)
+
+    def test_a_worker_is_entered_once(self, storage, study, lose):
+        with lose():
+            worker = register_worker(storage, study._study_id, "w", "cpu")
+        assert [each.worker_id for each in list_workers(storage, study._study_id)] == [
+            worker.worker_id
+        ]
+
+    def test_a_study_is_made_and_set_up(self, storage, lose):
+        calls = []
+        with lose():
+            create_study(storage, "new", "maximize", lambda study: calls.append(study.study_name))
+        assert calls == ["new"]
+
+    def test_a_study_is_deleted(self, storage, lose):
+        study_id = storage.create_new_study([StudyDirection.MINIMIZE])
+        with lose():
+            storage.delete_study(study_id)
+        with pytest.raises(KeyError):
+            storage.delete_study(study_id)
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_nothing_is_lost_or_done_twice_when_the_server_restarts_under_workers(
+    server, url, storage, study
+):
+    target, queued = 60, 10
+    for x in range(queued):
+        study.enqueue_trial({"x": float(x)})
+    context = multiprocessing.get_context("spawn")
+    restarts = 0
+    with context.Pool(3) as pool:
+        running = pool.starmap_async(survive, [(url, target)] * 3)
+        wait_for(lambda: study.trials[0].state.is_finished(), "the first trial is over")
+        while not running.ready():
+            server.restart("immediate" if restarts % 3 else "fast")
+            restarts += 1
+            # As many are over before the next as were when this one came, and some more.
+            before = _finished(study)
+            wait_for(lambda: running.ready() or _finished(study) > before + 3, "trials go on")  # noqa: B023
+        ended = [number for numbers in running.get(timeout=60) for number in numbers]
+    assert restarts >= 5
+    assert sorted(ended) == list(range(target))
+    trials = study.get_trials()
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * target
+    assert count_claims(storage, study._study_id) == target
+    assert [trial.params["x"] for trial in trials[:queued]] == [*range(queued)]
+    assert all(len(read_epochs(storage, trial._trial_id)) == EPOCHS for trial in trials)
+    assert living_workers(storage, study._study_id) == []
+
+
+def _finished(study):
+    return sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
