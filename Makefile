@@ -50,6 +50,10 @@ bench-layer: $(READY)  ## Compare the layer's speed and memory with a plain conv
 bench-choice: $(READY)  ## Measure what the layer's choice of algorithms rests on
 	@$(BIN)/python -m benchmarks.choice $(ARGS)
 
+.PHONY: bench-storage
+bench-storage: $(READY)  ## Measure what storing results costs a trial's epochs
+	@$(BIN)/python -m benchmarks.storage $(ARGS)
+
 .PHONY: figures
 figures: $(READY)  ## Draw the pictures of the layer's page into docs/images (ARGS=FOLDER for elsewhere)
 	@$(BIN)/python -m docs.figures $(ARGS)
