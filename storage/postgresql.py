@@ -55,7 +55,7 @@ def check(url: URL, *, must_exist: bool) -> None:
             _check_release(connection, where)
             _check_tables(connection, where, must_exist)
     except DATABASE_ERRORS as error:
-        raise explain(error, where) or error from None
+        raise explain(error, where) or error from error
 
 
 def _check_release(connection: Connection, where: str) -> None:

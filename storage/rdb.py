@@ -1,6 +1,7 @@
 """Optuna's RDB storage, hardened for many processes on SQLite and PostgreSQL."""
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -14,6 +15,7 @@ from sqlalchemy.engine import URL
 from storage import postgresql, sqlite
 from storage.claims import Claim, is_claim
 from storage.deleting import delete_rows
+from storage.disconnects import passes
 from storage.errors import DATABASE_ERRORS, ClaimLost, StorageError, explain
 from storage.guarding import GuardingStorage
 from storage.reconnecting import patient, patiently
@@ -22,6 +24,7 @@ from storage.transactions import JoiningSessions, transaction
 from storage.url import parse_url, show_url
 
 _SETUP_ATTEMPTS = 5
+_PAUSE_SECONDS = 0.5
 
 _claim: ContextVar[Claim | None] = ContextVar("claim", default=None)
 
@@ -174,19 +177,32 @@ class HardenedStorage(GuardingStorage):
                 raise ClaimLost(f"claim {claim.claim_id} was given back")
 
 
-def open_storage(url: str | URL, *, create: bool = False) -> HardenedStorage:
+def open_storage(url: str | URL, *, create: bool = False, patience: float = 0.0) -> HardenedStorage:
     """Open a storage, with Optuna's tables and ours.
 
     Args:
         url: a storage URL, or the path of a SQLite file.
         create: make the file, or the tables, when they are missing; otherwise a missing file is
             refused.
+        patience: how many seconds to wait for a server that is away. Once opened, a storage is
+            patient by itself.
 
     Raises:
         StorageError: it cannot be used; the message says why, in one line.
     """
     if isinstance(url, str):
         url = parse_url(url)
+    until = time.monotonic() + patience
+    while True:
+        try:
+            return _open(url, create)
+        except StorageError as error:
+            if not passes(error) or time.monotonic() >= until:
+                raise
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _open(url: URL, create: bool) -> HardenedStorage:
     _backend(url).check(url, must_exist=not create)
     for attempt in range(_SETUP_ATTEMPTS):
         try:
@@ -196,7 +212,7 @@ def open_storage(url: str | URL, *, create: bool = False) -> HardenedStorage:
             # they exist already and finds them there on its next attempt.
             if attempt + 1 < _SETUP_ATTEMPTS and _lost_setup_race(error):
                 continue
-            raise explain(error, show_url(url)) or error from None
+            raise explain(error, show_url(url)) or error from error
         except RuntimeError as error:
             # Optuna's word on a schema of another of its releases.
             raise StorageError(f"{show_url(url)}: {' '.join(str(error).split())}") from None

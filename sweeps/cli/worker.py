@@ -25,6 +25,9 @@ from sweeps.errors import STOP_PATIENCE_SECONDS, Stopped
 if TYPE_CHECKING:
     from storage import HardenedStorage
 
+#: How long a worker that was started by others waits for a server that is away.
+_OPENING_SECONDS = 60.0
+
 
 @click.command("worker")
 @study_argument
@@ -101,7 +104,8 @@ def command(
     from sweeps.working import work
 
     quieten_optuna()
-    opened.append(open_storage(storage))
+    # Started again while the server is, it waits; a person is told at once.
+    opened.append(open_storage(storage, patience=_OPENING_SECONDS if supervised else 0.0))
     work(
         opened[0],
         open_study(opened[0], study),

@@ -21,7 +21,7 @@ EPOCHS = 2
 def survive(url: str, target: int) -> list[int]:
     """Run trials until the budget is spent; the numbers of those that this worker ended."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    storage = open_storage(url)
+    storage = open_storage(url, patience=60)
     study = open_study(storage)
     worker_id = register_worker(storage, study._study_id, "survivor", "cpu").worker_id
     numbers = []

@@ -57,6 +57,14 @@ class TestWaiting:
         if not server.runs:
             server.start()
 
+    def test_opening_waits_when_it_is_asked_to(self, server, url, away):
+        with pytest.raises(StorageError, match="does not answer"):
+            open_storage(url)
+        with _soon(server.start):
+            opened = open_storage(url, patience=60)
+        assert [each.study_name for each in opened.get_all_studies()] == ["study"]
+        opened.engine.dispose()
+
     @pytest.mark.parametrize("mode", ["fast", "immediate"])
     def test_a_restart_between_two_calls_is_not_noticed(self, server, storage, study, mode):
         server.restart(mode)
@@ -185,6 +193,38 @@ def test_a_file_that_is_locked_for_too_long_is_waited_for(url, study, monkeypatc
         assert claim_trial(storage, study._study_id, "w", 1) is not None
     assert storage.last_disconnect is not None
     assert count_claims(storage, study._study_id) == 1
+
+
+class TestHurry:
+    """Who is asked to stop gives each call a few seconds, also those that do not come back."""
+
+    def test_what_waits_for_another_s_lock_ends_soon(self, url, storage, study):
+        other = open_storage(url)
+        storage.hurry(0.5)
+        with transaction(other.engine, study._study_id):
+            began = time.monotonic()
+            with pytest.raises(StorageError, match=r"; waited \d s for it"):
+                claim_trial(storage, study._study_id, "w", 1)
+            assert time.monotonic() - began < 5
+        assert claim_trial(storage, study._study_id, "w", 1) is not None
+        other.engine.dispose()
+
+    def test_a_hurry_is_not_taken_back(self, storage):
+        storage.hurry(0.5)
+        storage.hurry(60)
+        assert storage.patience == storage.haste == 0.5
+
+    def test_a_connection_that_gets_no_answer_is_given_up(self, server, postgresql_url):
+        """The server is suspended: its port takes connections, and nobody answers them."""
+        storage = open_storage(postgresql_url, create=True)
+        storage.engine.dispose()
+        with server.suspended():
+            storage.hurry(0.5)
+            began = time.monotonic()
+            with pytest.raises(StorageError, match="does not answer"):
+                storage.get_all_studies()
+            assert time.monotonic() - began < 8
+        storage.engine.dispose()
 
 
 class TestLostAnswers:
