@@ -2,6 +2,7 @@
 
 from storage.artifacts import DatabaseArtifactStore, attach_artifact
 from storage.backup import back_up
+from storage.batch import batch
 from storage.budget import ask, claim_trial, count_claims, reclaim, release_claim
 from storage.checking import Finding, check_contents
 from storage.copying import CopiedStudy, copy_studies
@@ -59,6 +60,7 @@ __all__ = [
     "ask",
     "attach_artifact",
     "back_up",
+    "batch",
     "beat",
     "check_contents",
     "check_storage",

@@ -13,6 +13,7 @@ import optuna
 from optuna.artifacts.exceptions import ArtifactNotFound
 from sqlalchemy import delete, func, select
 
+from storage.batch import batch
 from storage.rdb import HardenedStorage
 from storage.reconnecting import patient
 from storage.schema import artifacts_table
@@ -77,7 +78,6 @@ def write_artifact(storage: HardenedStorage, artifact_id: str, content: bytes) -
         connection.execute(artifacts_table.insert(), parts)
 
 
-@patient
 def attach_artifact(
     storage: HardenedStorage,
     trial: optuna.Trial,
@@ -111,9 +111,12 @@ def attach_artifact(
         "mimetype": mimetype or guessed or "application/octet-stream",
         "encoding": encoding,
     }
-    with transaction(storage.engine):
+
+    def attach() -> None:
         storage.set_trial_system_attr(
             trial._trial_id, f"artifacts:{artifact_id}", json.dumps(entry)
         )
         write_artifact(storage, artifact_id, content)
+
+    batch(storage, trial.study._study_id, attach)
     return artifact_id

@@ -9,7 +9,6 @@ memory): see :func:`storage.trials.end_trial`.
 """
 
 import time
-from datetime import datetime
 
 import optuna
 import sqlalchemy
@@ -25,6 +24,9 @@ from storage.schema import claims_table
 from storage.transactions import reading, transaction
 from storage.trials import RETRY_OF, end_trial
 from storage.workers import GRACE_SECONDS, WorkerRecord, beat, end_worker, list_workers
+
+#: When this process first saw trials that run without a claim: by storage and trial.
+_first_seen: dict[tuple[str, int], float] = {}
 
 
 @patient
@@ -71,7 +73,7 @@ def ask(storage: HardenedStorage, study: optuna.Study, claim: Claim) -> optuna.T
 def _take(storage: HardenedStorage, trial: optuna.trial.FrozenTrial) -> bool:
     try:
         return storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
-    except UpdateFinishedTrialError:
+    except (UpdateFinishedTrialError, KeyError):
         return False
 
 
@@ -122,7 +124,7 @@ def reclaim(storage: HardenedStorage, study: optuna.Study) -> list[int]:
     for trial in running.values():
         if (
             trial._trial_id not in claimed
-            and _age_seconds(trial) > GRACE_SECONDS
+            and _seen_for(storage, trial) > GRACE_SECONDS
             and _end_as_lost(storage, study, trial)
         ):
             ended.append(trial.number)
@@ -162,6 +164,10 @@ def _count(connection: sqlalchemy.Connection, study_id: int) -> int:
     return int(connection.execute(query).scalar_one())
 
 
-def _age_seconds(trial: optuna.trial.FrozenTrial) -> float:
-    assert trial.datetime_start is not None
-    return (datetime.now() - trial.datetime_start).total_seconds()
+def _seen_for(storage: HardenedStorage, trial: optuna.trial.FrozenTrial) -> float:
+    """For how many seconds this process has known of a trial without a claim.
+
+    When it began is told by the clock, and in the time zone, of the machine that asked for it.
+    """
+    now = time.monotonic()
+    return now - _first_seen.setdefault((storage.location, trial._trial_id), now)

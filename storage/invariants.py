@@ -4,7 +4,6 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC
 from typing import Any
 
 from optuna.storages._rdb import models
@@ -139,7 +138,7 @@ class StudyRows:
                 continue
             claim = claims.get(trial_id)
             if claim is None:
-                begun = trial.datetime_start.replace(tzinfo=UTC).timestamp()
+                begun = trial.datetime_start.timestamp()
                 if self.moment - begun > GRACE_SECONDS:
                     yield f"trial {trial.number} runs, but no worker has claimed it", _QUEUE
             elif not self._lives(claim.worker_id):

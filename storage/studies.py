@@ -8,6 +8,7 @@ import optuna
 from optuna.exceptions import DuplicatedStudyError
 from sqlalchemy import delete, select
 
+from storage.batch import batch
 from storage.errors import StorageError
 from storage.leases import lease
 from storage.rdb import HardenedStorage
@@ -25,18 +26,22 @@ def create_study(
 ) -> optuna.Study:
     """Make a study, or find the one of that name.
 
-    ``set_up`` is called once for a new study, by one process at a time. It must bear being called
-    again: a process that dies inside it leaves the rest to the next.
+    ``set_up`` is called for a new study, in one transaction: what it writes is there as a whole,
+    and once, whatever happens meanwhile. It must bear being called again.
     """
     with lease(storage, f"the study {name}"):
         try:
             study = optuna.create_study(storage=storage, study_name=name, direction=direction)
-            _forget_rows_of_reused_ids(storage, study._study_id)
         except DuplicatedStudyError:
             study = optuna.load_study(study_name=name, storage=storage)
         if not study.user_attrs.get(READY):
-            set_up(study)
-            study.set_user_attr(READY, True)
+
+            def make_ready() -> None:
+                _forget_rows_of_reused_ids(storage, study._study_id)
+                set_up(study)
+                study.set_user_attr(READY, True)
+
+            batch(storage, study._study_id, make_ready)
     return study
 
 

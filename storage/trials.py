@@ -97,7 +97,7 @@ def end_trial(
         else:
             study.tell(number, state=_STATES.get(outcome, TrialState.FAIL))
         if outcome in UNFINISHED:
-            _queue_again(study, trial, losses, overrides or {})
+            _queue_again(storage, study._study_id, trial, losses, overrides or {})
             connection.execute(delete(claims_table).where(mine))
         elif not connection.execute(select(func.count()).where(mine)).scalar_one():
             # Another program asked for it; its result counts all the same.
@@ -107,11 +107,20 @@ def end_trial(
 
 
 def _queue_again(
-    study: optuna.Study, trial: FrozenTrial, losses: int, overrides: Mapping[str, Any]
+    storage: HardenedStorage,
+    study_id: int,
+    trial: FrozenTrial,
+    losses: int,
+    overrides: Mapping[str, Any],
 ) -> None:
     params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
     attributes = {name: trial.user_attrs[name] for name in _INHERITED if name in trial.user_attrs}
     if overrides:
         attributes[OVERRIDES] = {**attributes.get(OVERRIDES, {}), **overrides}
     attributes |= {RETRY_OF: trial.number, LOSSES: losses}
-    study.enqueue_trial(params, user_attrs=attributes)
+    # As `Study.enqueue_trial` does it, but past the study's cache, which would keep the trial if
+    # this transaction were lost.
+    waiting = optuna.trial.create_trial(
+        state=TrialState.WAITING, system_attrs={"fixed_params": params}, user_attrs=attributes
+    )
+    storage.create_new_trial(study_id, template_trial=waiting)

@@ -53,7 +53,8 @@ class Checkpoints:
         name = f"{quote(study.study_name, safe=' ')}-{study.user_attrs[SWEEP_ID]}"
         self.folder = folder / name
         self.seconds = seconds
-        self._say: Callable[[str], None] | None = say
+        self.say = say
+        self._told = False
 
     def of(self, number: int, trials: Iterable[FrozenTrial]) -> "TrialCheckpoint":
         """The checkpoint of a trial.
@@ -97,9 +98,9 @@ class Checkpoints:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_whole(path, content)
         except (OSError, SweepsError) as error:
-            if self._say is not None:
-                self._say(f"no checkpoint is written, trials that are lost start anew: {error}")
-                self._say = None
+            if not self._told:
+                self.say(f"no checkpoint is written, trials that are lost start anew: {error}")
+            self._told = True
 
 
 class TrialCheckpoint:
@@ -128,6 +129,11 @@ class TrialCheckpoint:
         """Keep the trial as it is now."""
         self._checkpoints._write(self._paths[0], content)
         self._written = time.monotonic()
+
+    def refuse(self, reason: str) -> None:
+        """Say that what was read is not to be used."""
+        first_line = next(iter(reason.splitlines()), "")
+        self._checkpoints.say(f"{self._paths[0].stem} starts anew, its checkpoint: {first_line}")
 
     def is_due(self) -> bool:
         """Whether so many seconds have passed since the last one."""

@@ -1,6 +1,6 @@
 """When failing trials are no accident any more."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from optuna.trial import FrozenTrial
@@ -12,21 +12,25 @@ from sweeps.progress import outcome_of
 MAX_FAILURES_IN_A_ROW = 5
 
 
-def refuse_failures_in_a_row(trials: Iterable[FrozenTrial], *, since: float) -> None:
+def ended_numbers(trials: Iterable[FrozenTrial]) -> set[int]:
+    """The numbers of the trials that have ended."""
+    return {trial.number for trial in trials if trial.state.is_finished()}
+
+
+def refuse_failures_in_a_row(trials: Iterable[FrozenTrial], *, but_for: Collection[int]) -> None:
     """See whether the last trials of a study, whoever ran them, all failed.
 
     Args:
         trials: the study's.
-        since: those that ended before are not counted; seconds since 1970.
+        but_for: the numbers of those that are not counted: they ended before.
 
     Raises:
         SweepsError: they did.
     """
-    start = datetime.fromtimestamp(since)
-    ended = [t for t in trials if t.datetime_complete is not None and t.datetime_complete >= start]
+    ended = [t for t in trials if t.state.is_finished() and t.number not in but_for]
     # What was interrupted or lost says nothing of the trials.
     told = [t for t in ended if outcome_of(t) not in ("interrupted", "lost")]
-    last = sorted(told, key=lambda trial: trial.datetime_complete or start)
+    last = sorted(told, key=lambda trial: trial.datetime_complete or datetime.min)
     last = last[-MAX_FAILURES_IN_A_ROW:]
     if len(last) < MAX_FAILURES_IN_A_ROW or any(outcome_of(trial) != "failed" for trial in last):
         return

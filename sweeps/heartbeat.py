@@ -6,6 +6,8 @@ from typing import Self
 
 from storage import HEARTBEAT_SECONDS, HardenedStorage, beat
 
+_LAST_BEAT_SECONDS = 2.0
+
 
 class Heartbeat:
     """Beats from a thread of its own for as long as the block lasts.
@@ -36,6 +38,9 @@ class Heartbeat:
         trace: TracebackType | None,
     ) -> None:
         self._finished.set()
+        if self._thread is not None:
+            # A beat that is under way would bring a worker back to life that says it has ended.
+            self._thread.join(timeout=_LAST_BEAT_SECONDS)
 
     def ensure(self) -> None:
         """Start the thread, also where it has died: a worker that works shall not be given up."""

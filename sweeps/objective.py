@@ -10,9 +10,9 @@ from storage import (
     OVERRIDES,
     EpochRecord,
     Outcome,
+    batch,
     note_progress,
     report_epoch,
-    transaction,
 )
 from sweeps import attributes
 from sweeps.checkpoints import Checkpoints, TrialCheckpoint
@@ -94,10 +94,13 @@ class TrainingObjective:
             attributes.CONFIG: config.model_dump(mode="json"),
             attributes.ENVIRONMENT: self._environment.model_dump(mode="json"),
         }
-        with transaction(desk.storage.engine):
+
+        def describe() -> None:
             for name, value in known.items():
                 trial.set_user_attr(name, value)
             write_note(trial, trial_note(config, facts, configuration, desk.worker_name))
+
+        batch(desk.storage, desk.study._study_id, describe)
 
         speeds = []
         metric = math.nan

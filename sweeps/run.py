@@ -12,10 +12,12 @@ from typing import Any
 import optuna
 
 from storage import (
+    DATABASE_ERRORS,
     HardenedStorage,
     StorageError,
     absolute_url,
     check_storage,
+    explain,
     open_storage,
     parse_url,
     reclaim,
@@ -138,27 +140,39 @@ def run_workers(
         )
         try:
             supervisor.watch()
+        except StorageError:
+            # It was waited for once.
+            sweep.storage.hurry(STOP_PATIENCE_SECONDS)
+            if not received:
+                raise
         finally:
             workers.kill()
-            try:
-                progress = _leave_in_order(sweep, view)
-            except StorageError as error:
-                if not received:
-                    raise
-                view.say(f"What ran is queued again by the next run: {error}")
+            progress = _leave_in_order(sweep, view)
         if received:
             # The terminal was closed: who asks for the status is told of a SIGTERM.
             number = received[0]
             raise Stopped(signal.SIGTERM if number == signal.SIGHUP else number)
+        if progress is None:
+            raise StorageError(f"{sweep.storage.location}: away at the sweep's end; run it again")
     return progress
 
 
-def _leave_in_order(sweep: Sweep, view: View) -> Progress:
-    """Queue again what ended without a result, and remove what nobody needs."""
-    reclaim(sweep.storage, sweep.study)
-    checkpoints = Checkpoints(sweep.checkpoint_dir, sweep.study, say=view.say)
-    checkpoints.tidy(sweep.study.get_trials(deepcopy=False))
-    progress = read_progress(sweep.storage, sweep.study)
+def _leave_in_order(sweep: Sweep, view: View) -> Progress | None:
+    """Queue again what ended without a result, and remove what nobody needs, if that can be done.
+
+    Returns:
+        Where the study stands; ``None`` where the storage is away.
+    """
+    try:
+        reclaim(sweep.storage, sweep.study)
+        trials = sweep.study.get_trials(deepcopy=False)
+        Checkpoints(sweep.checkpoint_dir, sweep.study, say=view.say).tidy(trials)
+        progress = read_progress(sweep.storage, sweep.study)
+    except (StorageError, *DATABASE_ERRORS) as error:
+        view.say(
+            f"What ran is queued again by the next run: {explain(error, 'the storage') or error}"
+        )
+        return None
     view.update(progress, None)
     return progress
 
@@ -171,7 +185,7 @@ def _signals(storage: HardenedStorage) -> Iterator[list[int]]:
     def receive(number: int, _frame: FrameType | None) -> None:
         received.append(number)
         # Who is asked to stop does not wait for a database that is away.
-        storage.patience = STOP_PATIENCE_SECONDS
+        storage.hurry(STOP_PATIENCE_SECONDS)
 
     wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     # What is ignored stays so: `nohup` and a shell's background jobs ask for that.

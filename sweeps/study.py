@@ -12,9 +12,9 @@ from storage import (
     OVERRIDES,
     RETRIES,
     HardenedStorage,
+    batch,
     count_claims,
     create_study,
-    transaction,
 )
 from sweeps.attributes import (
     CLASSES,
@@ -67,25 +67,29 @@ def open_or_create_study(
         SweepsError: there is one, made with other settings or other pictures.
     """
 
-    def set_up(study: optuna.Study) -> None:
-        with transaction(storage.engine):
-            _set_up(study, spec, dataset)
-
-    study = create_study(storage, name, spec.direction, set_up)
+    study = create_study(storage, name, spec.direction, lambda study: _set_up(study, spec, dataset))
     _refuse_other_spec(study, spec)
     _refuse_other_pictures(study, dataset)
     target = spec.budget.trials
     if target is not None:
         # A study cannot have fewer trials than it has.
         target = max(target, count_claims(storage, study._study_id))
-    wanted: dict[str, Any] = {TARGET: target, RETRIES: spec.budget.retries}
-    if SWEEP_ID not in study.user_attrs:
-        # The study is older than the attribute.
-        wanted[SWEEP_ID] = uuid.uuid4().hex[:12]
+    give_sweep_id(storage, study)
+    wanted = {TARGET: target, RETRIES: spec.budget.retries}
     for attribute, value in wanted.items():
         if study.user_attrs.get(attribute) != value:
             study.set_user_attr(attribute, value)
     return study
+
+
+def give_sweep_id(storage: HardenedStorage, study: optuna.Study) -> None:
+    """Give a study that is older than the attribute the id that its checkpoints go by."""
+
+    def give() -> None:
+        if SWEEP_ID not in study.user_attrs:
+            study.set_user_attr(SWEEP_ID, uuid.uuid4().hex[:12])
+
+    batch(storage, study._study_id, give)
 
 
 def _set_up(study: optuna.Study, spec: Spec, dataset: Dataset) -> None:

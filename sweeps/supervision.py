@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import optuna
 
-from storage import HardenedStorage, reclaim
+from storage import HardenedStorage, StorageError, reclaim
 from sweeps.attributes import WORKER
 from sweeps.engines import Engine, WorkerExit
 from sweeps.errors import SweepsError
-from sweeps.failures import refuse_failures_in_a_row
+from sweeps.failures import ended_numbers, refuse_failures_in_a_row
 from sweeps.progress import Progress, read_progress
 from sweeps.views import View
 
@@ -75,6 +75,10 @@ class Supervisor:
         self._seconds_left = seconds_left
         self._received = received
         self._started = time.time()
+        self._before: set[int] = set()
+        self._stopping: float | None = None
+        self._done: float | None = None
+        self._looked = time.monotonic()
         self._records: dict[str, _Record] = {}
         self._last: WorkerExit | None = None
 
@@ -84,41 +88,53 @@ class Supervisor:
         Raises:
             SweepsError: the workers ended before the study did, or trial after trial fails.
         """
+        self._before = ended_numbers(self._study.get_trials(deepcopy=False))
         self._engine.start()
-        stopping: float | None = None
-        done: float | None = None
-        looked = time.monotonic()
         while self._engine.running or self._is_pausing():
-            exits = self._engine.poll()
-            now = time.monotonic()
-            if exits or now - looked > _RECLAIM_SECONDS:
-                reclaim(self._storage, self._study)
-                looked = now
-            progress = read_progress(self._storage, self._study)
-            for worker in exits:
-                self._consider(worker, progress)
-            self._view.update(progress, self._seconds_left())
-            if self._received:
-                if stopping is None:
-                    stopping = now
-                    self._engine.stop()
-                    self._view.say(
-                        "Stopping: the running trials are put away and queued again "
-                        "(again: at once)"
-                    )
-                if len(self._received) > 1 or now - stopping > STOP_SECONDS:
+            # Before anything that needs the database, which may be away.
+            if self._received and self._has_stopped_long_enough():
+                return
+            try:
+                if self._look():
                     return
-            else:
-                if progress.outcomes["failed"]:
-                    refuse_failures_in_a_row(progress.trials, since=self._started)
-                self._start_again(progress)
-                done = (done or now) if progress.is_done else None
-                if done is not None and now - done > _LINGER_SECONDS and self._engine.running:
-                    self._view.say("The study is done; a worker that has not ended is killed")
-                    return
+            except StorageError:
+                if not self._received:
+                    raise
             time.sleep(_POLL_SECONDS)
         if self._last is not None and not self._received:
             self._refuse_early_end(self._last)
+
+    def _has_stopped_long_enough(self) -> bool:
+        """Ask the workers to stop, once; whether they have had their time."""
+        if self._stopping is None:
+            self._stopping = time.monotonic()
+            self._engine.stop()
+            self._view.say(
+                "Stopping: the running trials are put away and queued again (again: at once)"
+            )
+        return len(self._received) > 1 or time.monotonic() - self._stopping > STOP_SECONDS
+
+    def _look(self) -> bool:
+        """See what the workers are at, and do what follows; whether there is no more to do."""
+        exits = self._engine.poll()
+        now = time.monotonic()
+        if exits or now - self._looked > _RECLAIM_SECONDS:
+            reclaim(self._storage, self._study)
+            self._looked = now
+        progress = read_progress(self._storage, self._study)
+        for worker in exits:
+            self._consider(worker, progress)
+        self._view.update(progress, self._seconds_left())
+        if self._received:
+            return False
+        if progress.outcomes["failed"]:
+            refuse_failures_in_a_row(progress.trials, but_for=self._before)
+        self._start_again(progress)
+        self._done = (self._done or now) if progress.is_done else None
+        lingers = self._done is not None and now - self._done > _LINGER_SECONDS
+        if lingers and self._engine.running:
+            self._view.say("The study is done; a worker that has not ended is killed")
+        return lingers
 
     def _consider(self, worker: WorkerExit, progress: Progress) -> None:
         """What follows from a worker's end."""

@@ -8,7 +8,14 @@ from typing import Protocol
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 
-from storage import DATABASE_ERRORS, HardenedStorage, Outcome, attach_artifact, end_trial
+from storage import (
+    DATABASE_ERRORS,
+    HardenedStorage,
+    Outcome,
+    StorageError,
+    attach_artifact,
+    end_trial,
+)
 from sweeps.errors import Interrupted, OutOfMemory
 
 
@@ -63,7 +70,8 @@ def run_trial(desk: Desk, objective: Objective, trial: optuna.Trial) -> Outcome:
         if error.overrides:
             return _end(desk, trial, "out_of_memory", str(error), overrides=error.overrides)
         return _end(desk, trial, "failed", str(error))
-    except DATABASE_ERRORS:
+    except (StorageError, *DATABASE_ERRORS):
+        # Not the trial's fault: it is given up with its worker, and run again from its checkpoint.
         raise
     except Exception as error:
         first_line = next(iter(str(error).splitlines()), "")

@@ -18,7 +18,7 @@ from storage import (
     release_claim,
 )
 from sweeps.attributes import TARGET
-from sweeps.failures import refuse_failures_in_a_row
+from sweeps.failures import ended_numbers, refuse_failures_in_a_row
 from sweeps.heartbeat import Heartbeat
 from sweeps.progress import count_finished
 from sweeps.trial import Desk, Objective, run_trial
@@ -74,7 +74,7 @@ def run_worker(
 
 
 def _run_trials(desk: Desk, objective: Objective, deadline: float | None) -> None:
-    started = time.time()
+    before = ended_numbers(desk.study.get_trials(deepcopy=False))
     looked = -_RECLAIM_SECONDS
     while not desk.should_stop() and (deadline is None or time.monotonic() < deadline):
         if time.monotonic() - looked >= _RECLAIM_SECONDS:
@@ -99,4 +99,4 @@ def _run_trials(desk: Desk, objective: Objective, deadline: float | None) -> Non
         outcome = run_trial(desk, objective, trial)
         note_progress(desk.storage, desk.worker_id, trial_number=None)
         if outcome == "failed":
-            refuse_failures_in_a_row(desk.study.get_trials(deepcopy=False), since=started)
+            refuse_failures_in_a_row(desk.study.get_trials(deepcopy=False), but_for=before)

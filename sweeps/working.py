@@ -14,7 +14,7 @@ from sweeps.environment import describe_environment
 from sweeps.errors import SweepsError
 from sweeps.objective import TrainingObjective
 from sweeps.samplers import make_pruner, make_sampler
-from sweeps.study import read_spec
+from sweeps.study import give_sweep_id, read_spec
 from sweeps.worker import run_worker
 
 
@@ -63,6 +63,7 @@ def work(
             f"{study.study_name}: {dataset.name} in {data_dir} ({dataset.fingerprint}) is not what "
             f"this study was made with ({study.user_attrs[FINGERPRINT]})"
         )
+    give_sweep_id(storage, study)
     study.pruner = make_pruner(spec)
     folder = checkpoint_dir or default_folder(storage.engine.url)
     objective = TrainingObjective(

@@ -74,7 +74,7 @@ def command(
         stop.set()
         for each in opened:
             # Who is asked to stop does not wait for a database that is away.
-            each.patience = STOP_PATIENCE_SECONDS
+            each.hurry(STOP_PATIENCE_SECONDS)
         if not supervised:
             click.echo(
                 "Stopping: the trial is put away and queued again (again: at once)", err=True
@@ -100,26 +100,31 @@ def command(
     taken = take_device(device, threads)
 
     # Only now what computes is imported: it heeds what was set for the device.
-    from storage import open_storage, open_study
+    from storage import StorageError, open_storage, open_study
     from sweeps.working import work
 
     quieten_optuna()
     # Started again while the server is, it waits; a person is told at once.
     opened.append(open_storage(storage, patience=_OPENING_SECONDS if supervised else 0.0))
-    work(
-        opened[0],
-        open_study(opened[0], study),
-        name=name or f"{socket.gethostname()}-{os.getpid()}",
-        device=taken,
-        device_label=taken if device == "auto" else device,
-        threads=threads,
-        data_dir=data_dir.absolute(),
-        checkpoint_dir=None if checkpoint_dir is None else checkpoint_dir.absolute(),
-        checkpoint_seconds=checkpoint_seconds,
-        deadline=deadline,
-        should_stop=stop.is_set,
-        say=lambda text: click.echo(text, err=True),
-    )
+    try:
+        work(
+            opened[0],
+            open_study(opened[0], study),
+            name=name or f"{socket.gethostname()}-{os.getpid()}",
+            device=taken,
+            device_label=taken if device == "auto" else device,
+            threads=threads,
+            data_dir=data_dir.absolute(),
+            checkpoint_dir=None if checkpoint_dir is None else checkpoint_dir.absolute(),
+            checkpoint_seconds=checkpoint_seconds,
+            deadline=deadline,
+            should_stop=stop.is_set,
+            say=lambda text: click.echo(text, err=True),
+        )
+    except StorageError as error:
+        if not received:
+            raise
+        click.echo(f"The trial is queued again by others: {error}", err=True)
     if received and not supervised:
         raise Stopped(received[0])
 

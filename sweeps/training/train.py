@@ -3,6 +3,7 @@
 Whoever iterates may report, prune by stopping, or print.
 """
 
+import copy
 import io
 import math
 import time
@@ -39,6 +40,9 @@ class Checkpoint(Protocol):
 
     def is_due(self) -> bool:
         """Whether it is time to write; asked between two batches."""
+
+    def refuse(self, reason: str) -> None:
+        """What was read is not to be used; the run starts anew."""
 
 
 def train(
@@ -138,12 +142,20 @@ class _Keeper:
 
     def load(self) -> None:
         """Go on with what is there, if that is of the same run."""
-        content = self.checkpoint.read() if self.checkpoint is not None else None
+        if self.checkpoint is None:
+            return
+        content = self.checkpoint.read()
         if content is None:
             return
-        kept = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        if kept["run"] == self._run():
-            self.state.load_tree(kept["state"])
+        fresh = copy.deepcopy(self.state.tree())
+        try:
+            kept = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            if kept["run"] == self._run():
+                self.state.load_tree(kept["state"])
+        except Exception as error:
+            # Damaged, or of another release: the run starts anew, as if there were none.
+            self.state.load_tree(fresh)
+            self.checkpoint.refuse(f"{type(error).__name__}: {error}")
 
     def save_if_due(self) -> None:
         if self.checkpoint is not None and self.checkpoint.is_due():
@@ -177,10 +189,8 @@ class _Keeper:
 
     def _run(self) -> dict[str, Any]:
         """What a checkpoint must agree with to be gone on with."""
-        tree = self.config.model_dump(mode="json")
-        # The same run in less memory.
-        del tree["training"]["micro_batches"]
-        return {"config": tree, "fingerprint": self.dataset.fingerprint}
+        config = self.config.model_dump(mode="json")
+        return {"config": config, "fingerprint": self.dataset.fingerprint}
 
 
 def _train_epoch(

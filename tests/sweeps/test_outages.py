@@ -1,0 +1,93 @@
+"""A database that is away while trials run: nothing is failed for it, and a stop does not wait."""
+
+import signal
+import time
+
+import optuna
+import pytest
+
+from storage import (
+    StorageError,
+    ask,
+    claim_trial,
+    create_study,
+    open_storage,
+    reclaim,
+    register_worker,
+)
+from sweeps.trial import Desk, run_trial
+from tests.storage.postgres import Server, find_binaries
+from tests.sweeps.waiting import is_gone, wait_for
+
+
+@pytest.fixture(scope="module")
+def server():
+    binaries = find_binaries()
+    if binaries is None:
+        pytest.skip("needs PostgreSQL's programs (Debian: apt install postgresql)")
+    server = Server(binaries)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture(autouse=True)
+def _quiet():
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def test_a_trial_is_not_failed_for_a_storage_that_was_given_up(tmp_path):
+    """It belongs to its worker until that ends, and is then run again."""
+    storage = open_storage(str(tmp_path / "sweeps.db"), create=True)
+    study = create_study(storage, "study", "maximize", lambda study: None)
+    worker = register_worker(storage, study._study_id, "w", "cpu")
+    trial = ask(storage, study, claim_trial(storage, study._study_id, worker.worker_id, None))
+
+    def away(desk, trial):
+        raise StorageError("the database was away for longer than anybody would wait")
+
+    with pytest.raises(StorageError):
+        run_trial(Desk(study, storage, worker.worker_id, "w", lambda: False), away, trial)
+    assert study.trials[0].state.name == "RUNNING"
+    assert reclaim(storage, study) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_while_the_database_is_away_ends_a_run_in_time(place, small, server, number):
+    small["training"]["epochs"] = 500
+    spec = place.write_spec(small)
+    with server.database() as url:
+        place.environment["SWEEPS_STORAGE"] = url
+        run = place.start("run", spec, "--workers", "2")
+        storage = open_storage(url, create=True)
+
+        def at_work():
+            with storage.engine.connect() as connection:
+                query = "SELECT pid FROM sweeps_workers WHERE epoch >= 1"
+                pids = [pid for (pid,) in connection.exec_driver_sql(query)]
+            return pids if len(pids) == 2 else None
+
+        pids = wait_for(at_work, "two trials past their first epoch", seconds=120)
+        storage.engine.dispose()
+        server.stop()
+        try:
+            before = time.monotonic()
+            run.send_signal(number)
+            _, err = run.communicate(timeout=60)
+            assert time.monotonic() - before < 15, err
+            assert run.returncode == 128 + number, err
+            assert "queued again by the next run" in err
+            assert all(is_gone(pid) for pid in pids)
+        finally:
+            server.start()
+        [study] = [optuna.load_study(study_name=None, storage=open_storage(url))]
+        reclaim(study._storage._backend, study)
+        states = {trial.state.name for trial in study.trials}
+        assert "RUNNING" not in states
+        assert {trial.user_attrs.get("outcome") for trial in study.trials} <= {
+            None,
+            "lost",
+            "interrupted",
+        }
