@@ -7,9 +7,10 @@ import sqlalchemy.exc
 
 # PostgreSQL's codes (https://www.postgresql.org/docs/current/errcodes-appendix.html) of what passes
 # by itself, beside those of class 08, the connection's own: a deadlock or a conflict of which this
-# transaction was the victim, a lock that was not to be had, no connection left, a server that
-# shuts down, crashed or starts, and a session that was ended while it was idle.
-_PASSING_CODES = re.compile(r"08...|40001|40P01|55P03|53300|57P0[1235]|25P03")
+# transaction was the victim, a lock that was not to be had, a statement that took too long, no
+# connection left, a server that shuts down, crashed or starts, and a session that was ended while
+# it was idle.
+_PASSING_CODES = re.compile(r"08...|40001|40P01|55P03|57014|53300|57P0[1235]|25P03")
 
 # What stays so until a person changes it, as the PostgreSQL client tells it while it connects.
 _STAYING = re.compile(

@@ -21,6 +21,9 @@ _NO_PASSWORD = "the server refuses this user with this password: correct them in
 _NO_ROLE = "the server has no such user: correct it in the URL, or make it with createuser"
 _NO_DATABASE = "the server has no such database: make it with createdb, or correct the URL"
 _CROWDED = "the server has no connection left: raise its max_connections, or run fewer workers"
+_HELD = (
+    "the server took too long, mostly since another session holds a lock: see its pg_locks ({said})"
+)
 
 # PostgreSQL's codes (https://www.postgresql.org/docs/current/errcodes-appendix.html), which are the
 # same in every language of the server -> what a person can do about it.
@@ -31,6 +34,8 @@ _CODES = {
     "53100": "the server's disk is full: free some space there; what was stored before is kept",
     "53300": _CROWDED,
     "25006": "the server takes no changes (a standby?): name the primary server in the URL",
+    "55P03": _HELD,
+    "57014": _HELD,
     "42501": "this user lacks a right there: let the database's owner GRANT it ({said})",
 }
 

@@ -58,6 +58,7 @@ class PatientStorage(RDBStorage):
     Attributes:
         location: the URL as it may be shown, without its password.
         patience: how many seconds a call waits; may be shortened while calls wait.
+        haste: how many seconds a call may take in all, once there is a hurry; see :meth:`hurry`.
         last_disconnect: when the database was away last, by ``time.monotonic()``; ``None`` where it
             never was.
     """
@@ -65,3 +66,13 @@ class PatientStorage(RDBStorage):
     location: str
     patience: float = PATIENCE_SECONDS
     last_disconnect: float | None = None
+    haste: float | None = None
+
+    def hurry(self, seconds: float) -> None:
+        """Let each later call end within about so many seconds, whatever its database does.
+
+        Calls that wait for a database that is away now give up as soon. One that is blocked inside
+        the database goes on until the database lets go of it. May be called in a signal handler.
+        """
+        self.haste = seconds if self.haste is None else min(self.haste, seconds)
+        self.patience = min(self.patience, seconds)

@@ -1,5 +1,6 @@
 """PostgreSQL: how it is connected to, and a look before the first use."""
 
+import math
 from typing import Any
 
 import sqlalchemy
@@ -21,12 +22,13 @@ _CONNECT_ARGUMENTS = {
     "application_name": "sweeps",
     "client_encoding": "utf8",
     "connect_timeout": 10,
-    # A server that is gone without a word is noticed within a minute.
+    # A server that is gone without a word is noticed within a minute, and within ten seconds by who
+    # asks it something.
     "keepalives": 1,
     "keepalives_idle": 20,
     "keepalives_interval": 10,
     "keepalives_count": 3,
-    "tcp_user_timeout": 50_000,
+    "tcp_user_timeout": 10_000,
     "options": f"-c idle_in_transaction_session_timeout={IDLE_TRANSACTION_SECONDS}s",
 }
 
@@ -36,6 +38,20 @@ def engine_settings(url: URL) -> dict[str, Any]:
     given = {name: value for name, value in _CONNECT_ARGUMENTS.items() if name not in url.query}
     # A worker has two threads that call; more connections are made when they are needed.
     return {"connect_args": given, "pool_pre_ping": True, "pool_size": 2, "max_overflow": 20}
+
+
+def hurry_connecting(parameters: dict[str, Any], seconds: float) -> None:
+    """Let a new connection wait no longer than so for the server."""
+    # The client takes less than two seconds for two.
+    parameters["connect_timeout"] = max(2, math.ceil(seconds))
+    parameters["tcp_user_timeout"] = int(seconds * 1000)
+
+
+def hurry(connection: Connection, seconds: float) -> None:
+    """Let no statement of a transaction that begins take longer than so."""
+    # A millisecond at least: none means for ever.
+    milliseconds = max(1, int(seconds * 1000))
+    connection.exec_driver_sql(f"SET LOCAL statement_timeout = {milliseconds}")
 
 
 def check(url: URL, *, must_exist: bool) -> None:
@@ -55,7 +71,10 @@ def check(url: URL, *, must_exist: bool) -> None:
             _check_release(connection, where)
             _check_tables(connection, where, must_exist)
     except DATABASE_ERRORS as error:
-        raise explain(error, where) or error from error
+        told = explain(error, where)
+        if told is None:
+            raise
+        raise told from error
 
 
 def _check_release(connection: Connection, where: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import event, select, update
+from sqlalchemy import Connection, event, select, update
 from sqlalchemy.engine import URL
 
 from storage import postgresql, sqlite
@@ -18,13 +18,12 @@ from storage.deleting import delete_rows
 from storage.disconnects import passes
 from storage.errors import DATABASE_ERRORS, ClaimLost, StorageError, explain
 from storage.guarding import GuardingStorage
-from storage.reconnecting import patient, patiently
+from storage.reconnecting import patient, patiently, pauses
 from storage.schema import claims_table, prepare_schema
 from storage.transactions import JoiningSessions, transaction
 from storage.url import parse_url, show_url
 
 _SETUP_ATTEMPTS = 5
-_PAUSE_SECONDS = 0.5
 
 _claim: ContextVar[Claim | None] = ContextVar("claim", default=None)
 
@@ -48,14 +47,32 @@ class HardenedStorage(GuardingStorage):
         self._url = url
         # Optuna formats the URL as a template, so braces in a path are doubled.
         text = url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
-        super().__init__(text, engine_kwargs=_backend(url).engine_settings(url))
-        if _backend(url) is sqlite:
-            event.listen(self.engine, "begin", sqlite.begin)
-        self.scoped_session = JoiningSessions(self.scoped_session, self.engine)
-        prepare_schema(self.engine, self.location)
+        try:
+            super().__init__(text, engine_kwargs=_backend(url).engine_settings(url))
+            event.listen(self.engine, "do_connect", self._hurry_connecting)
+            event.listen(self.engine, "begin", self._hurry_transaction)
+            if _backend(url) is sqlite:
+                event.listen(self.engine, "begin", sqlite.begin)
+            self.scoped_session = JoiningSessions(self.scoped_session, self.engine)
+            prepare_schema(self.engine, self.location)
+        except BaseException:
+            # Who tries again is not to find the server full of connections of its own.
+            if hasattr(self, "engine"):
+                self.engine.dispose()
+            raise
 
     def __reduce__(self) -> tuple[Any, ...]:
         return HardenedStorage, (self._url,)
+
+    def _hurry_connecting(
+        self, _dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]
+    ) -> None:
+        if self.haste is not None:
+            _backend(self._url).hurry_connecting(parameters, self.haste)
+
+    def _hurry_transaction(self, connection: Connection) -> None:
+        if self.haste is not None:
+            _backend(self._url).hurry(connection, self.haste)
 
     def delete_study(self, study_id: int) -> None:
         def delete(again: bool) -> None:
@@ -184,22 +201,26 @@ def open_storage(url: str | URL, *, create: bool = False, patience: float = 0.0)
         url: a storage URL, or the path of a SQLite file.
         create: make the file, or the tables, when they are missing; otherwise a missing file is
             refused.
-        patience: how many seconds to wait for a server that is away. Once opened, a storage is
-            patient by itself.
+        patience: how many seconds to wait for a server that is away, or has no connection left.
+            Once opened, a storage is patient by itself.
 
     Raises:
         StorageError: it cannot be used; the message says why, in one line.
     """
     if isinstance(url, str):
         url = parse_url(url)
-    until = time.monotonic() + patience
-    while True:
+    began = time.monotonic()
+    for pause in pauses():
         try:
             return _open(url, create)
         except StorageError as error:
-            if not passes(error) or time.monotonic() >= until:
+            waited = time.monotonic() - began
+            if not passes(error) or patience == 0:
                 raise
-        time.sleep(_PAUSE_SECONDS)
+            if waited >= patience:
+                raise StorageError(f"{error}; waited {waited:.0f} s for it") from error
+            time.sleep(min(pause, patience - waited))
+    raise AssertionError("unreachable")
 
 
 def _open(url: URL, create: bool) -> HardenedStorage:
@@ -212,7 +233,10 @@ def _open(url: URL, create: bool) -> HardenedStorage:
             # they exist already and finds them there on its next attempt.
             if attempt + 1 < _SETUP_ATTEMPTS and _lost_setup_race(error):
                 continue
-            raise explain(error, show_url(url)) or error from error
+            told = explain(error, show_url(url))
+            if told is None:
+                raise
+            raise told from error
         except RuntimeError as error:
             # Optuna's word on a schema of another of its releases.
             raise StorageError(f"{show_url(url)}: {' '.join(str(error).split())}") from None

@@ -3,7 +3,7 @@
 import functools
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import Engine
@@ -29,11 +29,14 @@ class Reconnecting(Protocol):
             asked to stop.
         last_disconnect: when the database was away last, by ``time.monotonic()``; ``None`` where it
             never was.
+        haste: how long a call may take in all, its tries included; ``None`` for as long as they
+            take.
     """
 
     location: str
     engine: Engine
     patience: float
+    haste: float | None
     last_disconnect: float | None
 
 
@@ -72,9 +75,9 @@ def patiently(storage: Reconnecting, call: Callable[[bool], R]) -> R:
     """
     if current_connection(storage.engine) is not None:
         return call(False)
+    called = time.monotonic()
     began: float | None = None
-    pause = _FIRST_PAUSE_SECONDS
-    while True:
+    for pause in pauses():
         try:
             return call(began is not None)
         except (*DATABASE_ERRORS, PendingRollbackError) as error:
@@ -83,17 +86,29 @@ def patiently(storage: Reconnecting, call: Callable[[bool], R]) -> R:
             now = time.monotonic()
             storage.last_disconnect = now
             began = now if began is None else began
-            if not _wait(storage, began, pause):
-                raise _gave_up(storage, error, time.monotonic() - began) from error
+            if not _wait(storage, called, began, pause):
+                if storage.haste is not None:
+                    # Who is in a hurry has waited once; the calls after it try once.
+                    storage.patience = 0.0
+                raise _gave_up(storage, error, time.monotonic() - called) from error
+    raise AssertionError("unreachable")
+
+
+def pauses() -> Iterator[float]:
+    """How many seconds to wait between tries: longer each time, without end."""
+    pause = _FIRST_PAUSE_SECONDS
+    while True:
+        # Of many that lost the same server not all are to come back in the same moment.
+        yield pause * random.uniform(0.5, 1)
         pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
 
-def _wait(storage: Reconnecting, began: float, pause: float) -> bool:
+def _wait(storage: Reconnecting, called: float, began: float, pause: float) -> bool:
     """Wait before the next call; false where the storage's patience is at its end."""
-    # Of many that lost the same server not all are to come back in the same moment.
-    until = time.monotonic() + pause * random.uniform(0.5, 1)
-    while time.monotonic() < until:
-        if time.monotonic() - began >= storage.patience:
+    until = time.monotonic() + pause
+    while (now := time.monotonic()) < until:
+        in_time = storage.haste is None or now - called < storage.haste
+        if now - began >= storage.patience or not in_time:
             return False
         time.sleep(_STEP_SECONDS)
     return True

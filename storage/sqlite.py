@@ -30,7 +30,6 @@ def set_pragmas(connection: sqlite3.Connection, _record: Any) -> None:
     keeps every commit through a crash of the process.
     """
     cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_SECONDS * 1000)}")
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = NORMAL")
     cursor.close()
@@ -45,6 +44,16 @@ def begin(connection: sqlalchemy.Connection) -> None:
     """
     if connection.get_execution_options().get("begin_immediate"):
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def hurry_connecting(parameters: dict[str, Any], seconds: float) -> None:
+    """Let a new connection wait no longer than so for those of others."""
+    parameters["timeout"] = seconds
+
+
+def hurry(connection: sqlalchemy.Connection, seconds: float) -> None:
+    """Let a transaction that begins wait no longer than so for those of others."""
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
 
 
 def check(url: URL, *, must_exist: bool, writable: bool = True) -> None:

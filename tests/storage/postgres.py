@@ -4,6 +4,7 @@ import os
 import pwd
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -93,6 +94,16 @@ class Server:
         """Stop and start it."""
         self.stop(mode)
         self.start()
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Let it answer nobody new for the length of a block, as if its machine hung."""
+        number = int((self._data / "postmaster.pid").read_text().splitlines()[0])
+        os.kill(number, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(number, signal.SIGCONT)
 
     def remove(self) -> None:
         """End it, and remove its folder."""
