@@ -9,6 +9,8 @@ import optuna
 import pytest
 
 from storage import open_storage, read_epochs
+from sweeps.spec import parse_spec
+from sweeps.study import open_or_create_study
 from tests.sweeps.waiting import is_gone, wait_for
 
 
@@ -190,3 +192,20 @@ def test_two_runs_of_the_same_study_share_its_budget(place, small):
     assert [trial.state.name for trial in trials] == ["COMPLETE"] * 5
     names = [trial.user_attrs.get("configuration") for trial in trials]
     assert sorted(name for name in names if name) == ["linear 5x5", "plain 3x3"]
+
+
+def test_a_study_of_the_former_version_is_gone_on_with(place, small, patterns):
+    """Its schema has no artifacts, its attributes no id for checkpoints and no retries."""
+    small["budget"] = {"trials": 1}
+    storage = open_storage(str(place.folder / "sweeps.db"), create=True)
+    open_or_create_study(storage, parse_spec(small, "small"), "former", patterns)
+    storage.engine.dispose()
+    with sqlite3.connect(place.folder / "sweeps.db") as database:
+        database.execute("UPDATE sweeps_schema SET version = 1")
+        database.execute("DROP TABLE sweeps_artifacts")
+        database.execute("DELETE FROM study_user_attributes WHERE key IN ('sweep_id', 'retries')")
+    done = place.run("worker", "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    study = place.study()
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE", "WAITING"]
+    assert study.user_attrs["sweep_id"]
