@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from storage import (
     CONFIGURATION,
@@ -13,8 +13,10 @@ from storage import (
     REASON,
     RETRY_OF,
     HardenedStorage,
+    check_contents,
     open_storage,
     open_study,
+    parse_url,
     read_epochs,
     unfinished_outcome,
 )
@@ -101,8 +103,8 @@ def check_everything(settings: ChaosSettings) -> None:
         check_trial(storage, trial)
     left = list(settings.checkpoints.rglob("*.pt*"))
     assert not left, "checkpoints that nobody needs"
-    check_database(storage)
     storage.engine.dispose()
+    check_database(settings.url)
 
 
 def check_processes(settings: ChaosSettings) -> None:
@@ -201,8 +203,7 @@ def check_failure(trial: FrozenTrial) -> None:
         assert outcome in ("lost", "interrupted", "failed")
 
 
-def check_database(storage: HardenedStorage) -> None:
-    """The file is whole."""
-    if storage.engine.dialect.name == "sqlite":
-        with storage.engine.connect() as connection:
-            assert connection.execute(text("PRAGMA integrity_check")).scalars().all() == ["ok"]
+def check_database(url: str) -> None:
+    """The database is whole, and `sweeps storage check` has nothing to say of it."""
+    findings = check_contents(parse_url(url))
+    assert not [finding for finding in findings if finding.is_wrong]

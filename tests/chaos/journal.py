@@ -30,5 +30,7 @@ def read_journal(path: Path) -> list[dict[str, Any]]:
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    for line in path.read_text().splitlines():
-        yield json.loads(line)
+    for line in path.read_text().splitlines(keepends=True):
+        # The last may be just being written.
+        if line.endswith("\n"):
+            yield json.loads(line)

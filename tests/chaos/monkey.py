@@ -92,6 +92,9 @@ class _Epochs:
             with self._path.open("rb") as file:
                 file.seek(self._offset)
                 for line in file:
+                    if not line.endswith(b"\n"):
+                        # It is just being written.
+                        break
                     self._offset += len(line)
                     self._count += json.loads(line)["event"] == "epoch"
         return self._count

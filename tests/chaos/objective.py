@@ -21,9 +21,9 @@ from storage import (
     RETRY_OF,
     EpochRecord,
     Outcome,
+    batch,
     note_progress,
     report_epoch,
-    transaction,
 )
 from sweeps.attributes import WORKER
 from sweeps.checkpoints import Checkpoints, TrialCheckpoint
@@ -106,9 +106,12 @@ class FakeObjective:
         }
         epochs = EPOCHS
         note_progress(desk.storage, desk.worker_id, trial_number=trial.number, epochs=epochs)
-        with transaction(desk.storage.engine):
+
+        def describe() -> None:
             trial.set_user_attr(WORKER, desk.worker_name)
             trial.set_user_attr("params", params)
+
+        batch(desk.storage, desk.study._study_id, describe)
         if has_accident(params):
             raise Accident("as asked for")
         if is_hopelessly_large(params):

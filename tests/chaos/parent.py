@@ -12,6 +12,7 @@ import selectors
 import signal
 import socket
 import sys
+import traceback
 from typing import NoReturn
 
 from tests.chaos.journal import Journal
@@ -38,6 +39,8 @@ def fork_parent(settings: ChaosSettings) -> tuple[socket.socket, int]:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             _Parent(settings, theirs).run()
+        except BaseException:
+            traceback.print_exc()
         finally:
             sys.stderr.flush()
             os._exit(1)
