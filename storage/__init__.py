@@ -24,7 +24,7 @@ from storage.trials import (
     end_trial,
     unfinished_outcome,
 )
-from storage.url import DEFAULT_URL, absolute_url, parse_url, show_url
+from storage.url import DEFAULT_URL, absolute_url, has_secret, parse_url, show_url
 from storage.workers import (
     HEARTBEAT_SECONDS,
     WorkerRecord,
@@ -71,6 +71,7 @@ __all__ = [
     "end_trial",
     "end_worker",
     "explain",
+    "has_secret",
     "list_workers",
     "living_workers",
     "note_progress",

@@ -19,9 +19,9 @@ def _patient_methods(*names: str) -> Callable[[C], C]:
     return wrap
 
 
-# What Optuna calls, its own classes by some private names, and what bears being called again: a
-# parameter that is there already is left as it is, an attribute or a value is set again. (A second
-# create_new_study is told that the name is taken; storage.studies bears that.)
+# What Optuna calls, its own classes by some private names, and what bears being called again: an
+# attribute is set again. (A second create_new_study is told that the name is taken; storage.studies
+# bears that.)
 @_patient_methods(
     "create_new_study",
     "set_study_user_attr",
@@ -32,11 +32,6 @@ def _patient_methods(*names: str) -> Callable[[C], C]:
     "get_study_user_attrs",
     "get_study_system_attrs",
     "get_all_studies",
-    "set_trial_param",
-    "_set_trial_param",
-    "set_trial_intermediate_value",
-    "set_trial_user_attr",
-    "set_trial_system_attr",
     "get_trial_id_from_study_id_trial_number",
     "get_trial_param",
     "get_trial_user_attrs",
@@ -53,7 +48,8 @@ class PatientStorage(RDBStorage):
 
     Its calls wait, and are made again, when the database is away: see
     :func:`storage.reconnecting.patient`. Trials are made, and change their states, in
-    :class:`storage.rdb.HardenedStorage`.
+    :class:`storage.rdb.HardenedStorage`; what else of them changes, does so in
+    :class:`storage.guarding.GuardingStorage`.
 
     Attributes:
         location: the URL as it may be shown, without its password.

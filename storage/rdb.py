@@ -18,7 +18,7 @@ from storage.deleting import delete_rows
 from storage.disconnects import passes
 from storage.errors import DATABASE_ERRORS, ClaimLost, StorageError, explain
 from storage.guarding import GuardingStorage
-from storage.reconnecting import patient, patiently, pauses
+from storage.reconnecting import patient, patiently, pauses, waited_for
 from storage.schema import claims_table, prepare_schema
 from storage.transactions import JoiningSessions, transaction
 from storage.url import parse_url, show_url
@@ -218,7 +218,7 @@ def open_storage(url: str | URL, *, create: bool = False, patience: float = 0.0)
             if not passes(error) or patience == 0:
                 raise
             if waited >= patience:
-                raise StorageError(f"{error}; waited {waited:.0f} s for it") from error
+                raise StorageError(f"{error}{waited_for(waited)}") from error
             time.sleep(min(pause, patience - waited))
     raise AssertionError("unreachable")
 

@@ -1,6 +1,7 @@
 """Calls that wait for a database that is away: restarted, cut off, or locked for too long."""
 
 import functools
+import math
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -116,4 +117,9 @@ def _wait(storage: Reconnecting, called: float, began: float, pause: float) -> b
 
 def _gave_up(storage: Reconnecting, error: Exception, seconds: float) -> StorageError:
     told = explain(error, storage.location) or error
-    return StorageError(f"{told}; waited {seconds:.0f} s for it")
+    return StorageError(f"{told}{waited_for(seconds)}")
+
+
+def waited_for(seconds: float) -> str:
+    """How an error ends that was waited with; empty where nothing was waited for."""
+    return f"; waited {math.ceil(seconds)} s for it" if seconds >= 0.5 else ""

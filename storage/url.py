@@ -32,11 +32,20 @@ def parse_url(text: str) -> URL:
             f"{_hide_secrets(text)}: not a storage URL; one looks like {DEFAULT_URL} or "
             f"{SERVER_URL}, where signs such as @ : / in a password are written %40 %3A %2F"
         ) from None
+    if _has_stray_at(text):
+        raise StorageError(
+            f"{_hide_secrets(text)}: more than one @; one in a user's name, a password or a "
+            "database's name is written %40"
+        )
     if url.drivername in _POSTGRESQL:
         return _check_postgresql(url.set(drivername="postgresql+psycopg"))
     if url.drivername not in _SQLITE:
         use = "postgresql://" if url.get_backend_name().startswith("postgres") else DEFAULT_URL
         raise StorageError(f"{show_url(url)}: {url.drivername} is not supported; use {use}")
+    if url.host or url.username or url.password:
+        raise StorageError(
+            f"{_hide_secrets(text)}: names a host; a file comes after three slashes: {DEFAULT_URL}"
+        )
     if not url.database or url.database == ":memory:":
         raise StorageError(
             f"{text}: a storage in memory cannot be shared by workers; name a file: {DEFAULT_URL}"
@@ -62,6 +71,17 @@ def absolute_url(url: URL) -> URL:
     return url.set(database=str(sqlite_path(url).absolute()))
 
 
+def has_secret(url: str | URL) -> bool:
+    """Whether a URL holds a password, which others on this machine see in a command line.
+
+    Raises:
+        StorageError: it is no storage URL.
+    """
+    if isinstance(url, str):
+        url = parse_url(url)
+    return bool(url.password) or any(url.query.get(name) for name in _SECRETS)
+
+
 def show_url(url: URL) -> str:
     """The URL without its password, as a person would type it."""
     if url.drivername == "postgresql+psycopg":
@@ -77,6 +97,18 @@ def _check_postgresql(url: URL) -> URL:
             f"{show_url(url)}: names no database; add it at the end, as in {SERVER_URL}"
         )
     return url
+
+
+def _has_stray_at(text: str) -> bool:
+    """Whether an ``@`` stands behind the one that ends the password.
+
+    Programs differ in which of several it is: the rest of the password would be shown as a host.
+    """
+    place = text.partition("://")[2]
+    if place.startswith("/"):
+        return False
+    host, _, query = place.partition("@")[2].partition("?")
+    return "@" in host or "@" in query.partition("=")[0]
 
 
 def _hide_secrets(text: str) -> str:

@@ -112,6 +112,7 @@ def test_a_read_only_file_is_refused(storage, url):
     [
         ("sqlite:///:memory:", "in memory"),
         ("sqlite://", "in memory"),
+        ("sqlite://sweeps.db", "three slashes"),
         ("mysql://somewhere/db", "mysql is not supported"),
         ("sqlite+aiosqlite:///x.db", "aiosqlite is not supported"),
         ("://", "not a storage URL"),

@@ -1,6 +1,7 @@
 """PostgreSQL: URLs, refusals in one line, and what its sessions are set to."""
 
 import socket
+import threading
 
 import psycopg
 import pytest
@@ -13,6 +14,7 @@ from storage import (
     check_storage,
     create_study,
     explain,
+    has_secret,
     open_storage,
     open_study,
     parse_url,
@@ -56,6 +58,12 @@ class TestUrls:
             (f"postgresql://me:{SECRET}@host/", "names no database"),
             (f"postgresql+psycopg2://me:{SECRET}@host/x", "psycopg2 is not supported; use postgr"),
             (f"mysql://me:{SECRET}@host/x", "mysql is not supported; use sqlite"),
+            (f"postgresql://me:p@{SECRET}@host/x", "more than one @; .* %40"),
+            (f"postgresql://me:p@{SECRET}/w@host/x", "more than one @; .* %40"),
+            (f"postgresql://me:p@{SECRET}?w@host/x", "more than one @; .* %40"),
+            (f"mysql://me:p@{SECRET}@host/x", "more than one @; .* %40"),
+            (f"sqlite://me:{SECRET}@host", "names a host; a file comes after three slashes"),
+            (f"sqlite://me:{SECRET}@host/x.db", "names a host; a file comes after three slashes"),
             (f"postgresql://me:{SECRET}@host:port/x", r"not a storage URL.*%2F"),
             (f"postgresql://me:{SECRET}/x", r"not a storage URL"),
             (f"postgresql://host:port/x?password={SECRET}", r"not a storage URL"),
@@ -66,6 +74,31 @@ class TestUrls:
             open_storage(text)
         assert SECRET not in str(caught.value)
         assert "\n" not in str(caught.value)
+
+    def test_an_at_in_its_percent_form_is_read(self):
+        url = parse_url("postgresql://m%40e:p%40ss@host/d%40b")
+        assert (url.username, url.password, url.host, url.database) == (
+            "m@e",
+            "p@ss",
+            "host",
+            "d@b",
+        )
+
+    @pytest.mark.parametrize(
+        ("text", "secret"),
+        [
+            (f"postgresql://me:{SECRET}@host/x", True),
+            (f"postgresql://me@host/x?password={SECRET}", True),
+            (f"postgresql://me@host/x?sslpassword={SECRET}", True),
+            ("postgresql://me@host/x", False),
+            ("postgresql://me@host/x?sslmode=require", False),
+            ("sqlite:///a@b@c.db", False),
+            ("my/sweeps.db", False),
+        ],
+    )
+    def test_a_password_is_seen(self, text, secret):
+        assert has_secret(text) is secret
+        assert has_secret(parse_url(text)) is secret
 
     @pytest.mark.parametrize("query", ["service=cluster", "host=/run&dbname=sweeps"])
     def test_the_database_may_be_named_elsewhere(self, query):
@@ -158,6 +191,22 @@ class TestRefusals:
         server.execute(f"ALTER ROLE {guest} CONNECTION LIMIT 0")
         url = server.url(postgresql_url.rpartition("/")[2], role=guest, password=SECRET)
         assert "no connection left" in self.refused(url)
+        assert "waited " in self.refused(url, patience=1.5)
+
+    def test_a_connection_is_waited_for(self, server, postgresql_url, guest):
+        open_storage(postgresql_url, create=True).engine.dispose()
+        name = postgresql_url.rpartition("/")[2]
+        server.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {guest}", name)
+        server.execute(f"GRANT CREATE ON SCHEMA public TO {guest}", name)
+        server.execute(f"ALTER ROLE {guest} CONNECTION LIMIT 0")
+        freeing = threading.Timer(
+            1.0, lambda: server.execute(f"ALTER ROLE {guest} CONNECTION LIMIT -1")
+        )
+        freeing.start()
+        opened = open_storage(server.url(name, role=guest, password=SECRET), patience=60)
+        freeing.join()
+        assert opened.get_all_studies() == []
+        opened.engine.dispose()
 
     @pytest.fixture
     def guest(self, server, postgresql_url):
@@ -179,6 +228,8 @@ class TestRefusals:
         (psycopg.OperationalError("no pg_hba.conf entry for host"), "pg_hba.conf"),
         (psycopg.OperationalError('role "x" does not exist'), "no such user"),
         (psycopg.OperationalError("fe_sendauth: no password supplied"), "asks for a password"),
+        (psycopg.errors.LockNotAvailable("due to lock timeout"), "another session holds a lock"),
+        (psycopg.errors.QueryCanceled("due to statement timeout"), "another session holds a lock"),
         (psycopg.errors.AdminShutdown("terminating connection"), "does not answer"),
     ],
 )
