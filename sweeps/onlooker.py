@@ -5,6 +5,7 @@ import os
 from storage import HardenedStorage, StorageError, open_storage, open_study, parse_url
 from storage.studies import READY
 from storage.url import is_sqlite, sqlite_path
+from sweeps.attributes import SPEC
 from sweeps.mistakes import in_words
 from sweeps.progress import Progress, read_progress
 
@@ -35,10 +36,13 @@ class Onlooker:
                 self._close()
             if self._storage is None:
                 self._storage = open_storage(self._url)
+                # What is wrong is told now; the next look tries again in any case.
+                self._storage.patience = 0.0
                 self._file = self._find_file()
             study = open_study(self._storage, self._study)
             self._study = study.study_name
-            if not study.user_attrs.get(READY):
+            # One that was not made by `sweeps run` has neither.
+            if SPEC in study.user_attrs and not study.user_attrs.get(READY):
                 raise StorageError(f"{self._study}: the study is just being made")
             return read_progress(self._storage, study)
         except Exception as error:

@@ -21,6 +21,9 @@ from sweeps.dashboard.tokens import make_token
 _SMALL_BODY = 1 << 16
 _LARGE_BODY = 128 << 20
 
+# A page is not waited for as long as a worker waits. The threads are few, too.
+_PATIENCE_SECONDS = 5.0
+
 
 def serve(storage: HardenedStorage, settings: Settings, say: Callable[[str], None]) -> None:
     """Serve the dashboard until a signal ends it.
@@ -33,6 +36,7 @@ def serve(storage: HardenedStorage, settings: Settings, say: Callable[[str], Non
     Raises:
         SweepsError: it cannot listen there.
     """
+    storage.patience = _PATIENCE_SECONDS
     with listen(settings.host, settings.port) as listener:
         address, port = listener.getsockname()[:2]
         made_up = None
