@@ -7,6 +7,7 @@ import sqlite3
 
 import optuna
 import pytest
+from optuna.storages import RDBStorage
 from optuna.storages._rdb.models import BaseModel
 from optuna.trial import TrialState
 from sqlalchemy import delete, update
@@ -200,8 +201,13 @@ def test_a_study_of_another_program_is_not_judged_nor_changed(storage, url):
     assert other.trials[-1].state is TrialState.RUNNING
 
 
-def test_a_deleted_study_leaves_nothing_behind_after_a_repair(storage, url, rich):
+def test_a_deleted_study_leaves_nothing_to_be_told(storage, url, rich):
     storage.delete_study(rich._study_id)
+    assert wrong(url) == []
+
+
+def test_what_another_program_left_of_a_deleted_study_is_repaired(storage, url, rich):
+    RDBStorage.delete_study(storage, rich._study_id)
     said = [said for _, said, _ in wrong(url)]
     assert len(said) == 4
     assert len(repair_contents(storage)) == 4
