@@ -129,7 +129,14 @@ def command(
 
 def _next_commands(name: str, storage: str, newest: bool) -> list[str]:
     """What to type next, in the words with which the sweep was started."""
-    at = "" if storage == DEFAULT_STORAGE else f"--storage {shlex.quote(storage)}"
+    from storage import has_secret
+
+    at = f"--storage {shlex.quote(storage)}"
+    if storage in (DEFAULT_STORAGE, os.environ.get("SWEEPS_STORAGE")):
+        at = ""
+    elif has_secret(storage):
+        # Not to be read over somebody's shoulder, or in a log.
+        at = "--storage URL"
     study = "" if newest else shlex.quote(name)
     if "MAKELEVEL" in os.environ:
 

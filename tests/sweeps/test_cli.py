@@ -218,3 +218,23 @@ def test_output_that_is_no_file_is_refused(tmp_path):
 
     with pytest.raises(SweepsError, match="not a regular file"):
         write_whole(tmp_path, b"x")
+
+
+class TestNextCommands:
+    @pytest.mark.parametrize(
+        ("storage", "shown"),
+        [
+            ("sqlite:///sweeps.db", "sweeps dashboard"),
+            ("my results.db", "sweeps dashboard --storage 'my results.db'"),
+            ("postgresql://me:secret@host/db", "sweeps dashboard --storage URL"),
+            ("postgresql://me@host/db", "sweeps dashboard --storage postgresql://me@host/db"),
+        ],
+    )
+    def test_they_name_the_storage_and_no_password(self, storage, shown, monkeypatch):
+        from sweeps.cli.run import _next_commands
+
+        for name in ("SWEEPS_STORAGE", "MAKELEVEL"):
+            monkeypatch.delenv(name, raising=False)
+        assert _next_commands("study", storage, newest=True)[0] == shown
+        monkeypatch.setenv("SWEEPS_STORAGE", storage)
+        assert _next_commands("study", storage, newest=True)[0] == "sweeps dashboard"
