@@ -4,8 +4,8 @@ from storage.artifacts import DatabaseArtifactStore, attach_artifact
 from storage.backup import back_up
 from storage.batch import batch
 from storage.budget import ask, claim_trial, count_claims, reclaim, release_claim
-from storage.checking import Finding, check_contents
-from storage.copying import CopiedStudy, copy_studies
+from storage.checking import check_contents
+from storage.copying import copy_studies
 from storage.epochs import EpochRecord, read_epochs, report_epoch
 from storage.errors import DATABASE_ERRORS, ClaimLost, StorageError, explain
 from storage.rdb import HardenedStorage, check_storage, open_storage
@@ -14,7 +14,6 @@ from storage.studies import create_study, open_study, study_names
 from storage.transactions import transaction
 from storage.trials import (
     CONFIGURATION,
-    DEFAULT_RETRIES,
     OUTCOME,
     OVERRIDES,
     REASON,
@@ -39,7 +38,6 @@ from storage.workers import (
 __all__ = [
     "CONFIGURATION",
     "DATABASE_ERRORS",
-    "DEFAULT_RETRIES",
     "DEFAULT_URL",
     "HEARTBEAT_SECONDS",
     "OUTCOME",
@@ -48,10 +46,8 @@ __all__ = [
     "RETRIES",
     "RETRY_OF",
     "ClaimLost",
-    "CopiedStudy",
     "DatabaseArtifactStore",
     "EpochRecord",
-    "Finding",
     "HardenedStorage",
     "Outcome",
     "StorageError",

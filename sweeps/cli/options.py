@@ -6,8 +6,9 @@ from typing import Any, TypeVar
 
 import click
 
-#: As storage.DEFAULT_URL, which takes a second to import.
+#: As storage.DEFAULT_URL and sweeps.checkpoints.DEFAULT_SECONDS, which take a second to import.
 DEFAULT_STORAGE = "sqlite:///sweeps.db"
+_CHECKPOINT_SECONDS = 30.0
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -46,7 +47,7 @@ checkpoint_dir_option = option(
 checkpoint_seconds_option = option(
     "--checkpoint-seconds",
     type=click.FloatRange(min=0),
-    default=30.0,
+    default=_CHECKPOINT_SECONDS,
     show_default=True,
     help="How often a trial is put there; 0 for after every batch.",
 )

@@ -21,14 +21,14 @@ from submitit.helpers import DelayedSubmission
 
 from sweeps.devices import Slot
 from sweeps.engines.engine import WorkerExit, WorkerPlan
-from sweeps.engines.lease import LeaseReader, LeaseWriter
+from sweeps.engines.lifeline import LifelineReader, LifelineWriter
 from sweeps.engines.process import KILL_SECONDS, WorkerProcess
 from sweeps.errors import SweepsError
 
 #: How often a job starts a worker again that was killed, as by the kernel for want of memory.
 MAX_RESTARTS = 20
 #: Jobs think that the engine is gone when they hear nothing of it for so long.
-LEASE_SECONDS = 120.0
+LIFELINE_SECONDS = 120.0
 
 _DEFAULT_MINUTES = 240
 _MAX_TIMEOUTS = 100
@@ -57,14 +57,14 @@ class WorkerJob:
 
     Args:
         plan: what the workers are to do.
-        lease: the file by which the engine says that it lives.
-        lease_seconds: how long to wait for a sign of it.
+        lifeline: the file by which the engine says that it lives.
+        lifeline_seconds: how long to wait for a sign of it.
     """
 
-    def __init__(self, plan: WorkerPlan, lease: Path, lease_seconds: float) -> None:
+    def __init__(self, plan: WorkerPlan, lifeline: Path, lifeline_seconds: float) -> None:
         self._plan = plan
-        self._lease = lease
-        self._lease_seconds = lease_seconds
+        self._lifeline = lifeline
+        self._lifeline_seconds = lifeline_seconds
         self._status = 0
         self._last_words = ""
         self._stopping = False
@@ -104,7 +104,7 @@ class WorkerJob:
             time.sleep(0.1)
             self._killing = time.monotonic() > deadline
         return DelayedSubmission(
-            WorkerJob(self._plan, self._lease, self._lease_seconds), name, slot
+            WorkerJob(self._plan, self._lifeline, self._lifeline_seconds), name, slot
         )
 
     def _terminate(self, _number: int, _frame: FrameType | None) -> None:
@@ -112,20 +112,20 @@ class WorkerJob:
         self._terminated = True
 
     def _work(self, name: str, slot: Slot) -> None:
-        lease = LeaseReader(self._lease, self._lease_seconds)
-        while not lease.is_beating and not self._is_to_stop(lease):
+        lifeline = LifelineReader(self._lifeline, self._lifeline_seconds)
+        while not lifeline.is_beating and not self._is_to_stop(lifeline):
             # The job may have waited in the queue for longer than the engine lived.
             time.sleep(0.2)
-            lease.refresh()
+            lifeline.refresh()
         restarts = 0
-        while not self._is_to_stop(lease):
-            self._status = self._run_worker(name, slot, lease)
-            if self._status >= 0 or self._is_to_stop(lease) or restarts == MAX_RESTARTS:
+        while not self._is_to_stop(lifeline):
+            self._status = self._run_worker(name, slot, lifeline)
+            if self._status >= 0 or self._is_to_stop(lifeline) or restarts == MAX_RESTARTS:
                 break
             restarts += 1
             print(f"{name}: was killed by signal {-self._status}; started again", flush=True)
 
-    def _run_worker(self, name: str, slot: Slot, lease: LeaseReader) -> int:
+    def _run_worker(self, name: str, slot: Slot, lifeline: LifelineReader) -> int:
         process = WorkerProcess(
             self._plan.command(name, slot),
             self._plan.environment(),
@@ -133,21 +133,21 @@ class WorkerJob:
         )
         asked = False
         while (status := process.wait(0.5)) is None:
-            lease.refresh()
-            if self._is_to_stop(lease) and not asked:
+            lifeline.refresh()
+            if self._is_to_stop(lifeline) and not asked:
                 asked = True
                 if self._terminated:
                     # SLURM sends its SIGTERM to the worker too, to which a second says: at once.
                     process.close_input()
                 else:
                     process.stop()
-            if self._killing or lease.says_kill:
+            if self._killing or lifeline.says_kill:
                 process.kill()
         self._last_words = process.last_words
         return status
 
-    def _is_to_stop(self, lease: LeaseReader) -> bool:
-        self._told = lease.says_stop
+    def _is_to_stop(self, lifeline: LifelineReader) -> bool:
+        self._told = lifeline.says_stop
         return self._stopping or self._killing or self._terminated or self._told
 
 
@@ -171,7 +171,7 @@ class SlurmEngine:
         say: called with each line that a worker writes.
         settings: for the jobs, by submitit's names: ``{"partition": "gpu", "mem_gb": 16}``.
         cluster: ``slurm``, or ``local`` for submitit's stand-in, which uses this machine.
-        lease_seconds: jobs end when they hear nothing of the engine for so long.
+        lifeline_seconds: jobs end when they hear nothing of the engine for so long.
     """
 
     restarts_workers = True
@@ -184,18 +184,18 @@ class SlurmEngine:
         *,
         settings: Mapping[str, Any] | None = None,
         cluster: str = "slurm",
-        lease_seconds: float = LEASE_SECONDS,
+        lifeline_seconds: float = LIFELINE_SECONDS,
     ) -> None:
         self._plan = plan
         self._say = say
         self._settings = dict(settings or {})
         self._cluster = cluster
-        self._lease_seconds = lease_seconds
+        self._lifeline_seconds = lifeline_seconds
         self._seats = {f"worker-{i}": _Seat(f"worker-{i}", slot) for i, slot in enumerate(slots)}
         run = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
         self._folder = plan.checkpoint_dir / "slurm-logs" / run
         self._executor: submitit.AutoExecutor | None = None
-        self._lease: LeaseWriter | None = None
+        self._lifeline: LifelineWriter | None = None
         self._polled = self._asked = 0.0
 
     def start(self) -> None:
@@ -207,7 +207,7 @@ class SlurmEngine:
         # Nobody else reads it: the storage's URL is in the jobs' files.
         self._folder.mkdir(parents=True, mode=0o700)
         self._executor = self._make_executor()
-        self._lease = LeaseWriter(self._folder / "lease")
+        self._lifeline = LifelineWriter(self._folder / "lifeline")
         seats = list(self._seats.values())
         for seat, job in zip(seats, self._submit(seats), strict=True):
             seat.job = job
@@ -240,8 +240,8 @@ class SlurmEngine:
 
     def stop(self) -> None:
         """Ask all workers to stop; jobs that still wait in the queue are cancelled."""
-        assert self._lease is not None
-        self._lease.stop_all()
+        assert self._lifeline is not None
+        self._lifeline.stop_all()
         for seat in self._seats.values():
             if seat.job is not None and not seat.job.paths.stdout.exists():
                 seat.job.cancel(check=False)
@@ -249,10 +249,10 @@ class SlurmEngine:
 
     def kill(self) -> None:
         """End all jobs at once, and wait for them."""
-        if self._lease is None:
+        if self._lifeline is None:
             return
         seats = [seat for seat in self._seats.values() if seat.job is not None]
-        self._lease.kill_all()
+        self._lifeline.kill_all()
         for seat in seats:
             assert seat.job is not None
             seat.job.cancel(check=False)
@@ -267,8 +267,8 @@ class SlurmEngine:
             self._say(f"SLURM has not ended {len(seats)} jobs yet; it was asked to")
         for seat in self._seats.values():
             seat.job = None
-        self._lease.close()
-        self._lease = None
+        self._lifeline.close()
+        self._lifeline = None
 
     @property
     def running(self) -> int:
@@ -301,7 +301,7 @@ class SlurmEngine:
 
     def _submit(self, seats: list[_Seat]) -> list[submitit.Job[tuple[int, str]]]:
         assert self._executor is not None
-        job = WorkerJob(self._plan, self._folder / "lease", self._lease_seconds)
+        job = WorkerJob(self._plan, self._folder / "lifeline", self._lifeline_seconds)
         try:
             return self._executor.map_array(
                 job, [seat.name for seat in seats], [seat.slot for seat in seats]

@@ -272,7 +272,7 @@ def test_what_restarts_workers_gives_up_in_the_end(running):
 def test_workers_do_not_outlive_an_engine_that_is_killed(name, tmp_path):
     """Not even Ray's own processes, or submitit's."""
     marker = uuid.uuid4().hex
-    settings = {"slurm": {"cluster": "local", "lease_seconds": 6.0}}.get(name, {})
+    settings = {"slurm": {"cluster": "local", "lifeline_seconds": 6.0}}.get(name, {})
     temporary = Path(f"/tmp/{marker[:8]}")
     temporary.mkdir()
     environment = {**os.environ, "MARKER": marker, "TMPDIR": str(temporary)}

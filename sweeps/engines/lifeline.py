@@ -9,7 +9,7 @@ _STOP = "stop"
 _KILL = "kill"
 
 
-class LeaseWriter:
+class LifelineWriter:
     """The engine's side: a number that changes every two seconds, or what the jobs shall do.
 
     Args:
@@ -22,7 +22,7 @@ class LeaseWriter:
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._write("0")
-        self._thread = threading.Thread(target=self._beat, name="lease", daemon=True)
+        self._thread = threading.Thread(target=self._beat, name="lifeline", daemon=True)
         self._thread.start()
 
     def stop_all(self) -> None:
@@ -60,7 +60,7 @@ class LeaseWriter:
             pass
 
 
-class LeaseReader:
+class LifelineReader:
     """A job's side.
 
     Args:
