@@ -11,13 +11,18 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from storage import (
     StorageError,
     absolute_url,
+    ask,
+    beat,
     check_storage,
+    claim_trial,
     create_study,
+    end_trial,
     explain,
     has_secret,
     open_storage,
     open_study,
     parse_url,
+    register_worker,
     show_url,
 )
 from storage.postgresql import IDLE_TRANSACTION_SECONDS, OLDEST_RELEASE
@@ -259,6 +264,34 @@ class TestSessions:
             "application_name": "sweeps",
             "idle_in_transaction_session_timeout": f"{IDLE_TRANSACTION_SECONDS}s",
         }
+
+    def test_a_worker_needs_two(self, storage):
+        """One for its trial, one for its sign of life: what docs/engines.md counts with."""
+        study = create_study(storage, "study", "maximize", lambda study: None)
+        worker = register_worker(storage, study._study_id, "w", "cpu")
+        stop = threading.Event()
+        taken = []
+
+        def count(*_):
+            taken.append(storage.engine.pool.checkedout())
+
+        def live():
+            while not stop.is_set():
+                beat(storage, worker.worker_id)
+
+        sqlalchemy.event.listen(storage.engine, "checkout", count)
+        living = threading.Thread(target=live)
+        living.start()
+        try:
+            for _ in range(20):
+                claim = claim_trial(storage, study._study_id, worker.worker_id, 20)
+                trial = ask(storage, study, claim)
+                trial.report(trial.suggest_float("x", 0, 1), 1)
+                end_trial(storage, study, trial.number, "completed", value=1.0, ended_by="w")
+        finally:
+            stop.set()
+            living.join()
+        assert max(taken) == 2
 
     def test_the_urls_own_settings_win(self, storage, url):
         other = open_storage(f"{url}?application_name=mine&connect_timeout=3")
