@@ -12,7 +12,8 @@ from storage.errors import StorageError, explain
 from storage.file_systems import refuse_network_file_system
 from storage.url import sqlite_path
 
-BUSY_TIMEOUT_SECONDS = 60.0
+#: How long one try waits for the file; calls are patient, and try again.
+BUSY_TIMEOUT_SECONDS = 10.0
 
 
 def engine_settings(_url: URL) -> dict[str, Any]:

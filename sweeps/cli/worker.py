@@ -68,7 +68,8 @@ def command(
 
     def receive(number: int, _frame: FrameType | None) -> None:
         number = signal.SIGTERM if number == signal.SIGHUP else number
-        if received:
+        # Before it has a trial it ends at once, be it that it waits for its storage.
+        if received or not opened:
             raise Stopped(number)
         received.append(number)
         stop.set()
