@@ -197,6 +197,8 @@ def _measure(task: Task, count: int) -> Result:
             _tell(process, "go")
         told = [json.loads(_read(process)) for process in processes]
         for process in processes:
+            _tell(process, "end")
+        for process in processes:
             process.wait()
     finally:
         for process in processes:
