@@ -100,4 +100,5 @@ def check_chaos(story: Story, kills: int) -> None:
     assert story.outcomes["lost"] > kills / 10, story
     assert story.outcomes["interrupted"], story
     assert story.resumed, story
-    assert story.taken, story
+    # Of few that are suspended none may be at a trial for so long that it is given up.
+    assert story.taken or kills < 300, story
