@@ -28,6 +28,11 @@ from storage import (
     report_epoch,
 )
 
+#: As sweeps.samplers makes them; that of the presets first.
+PRUNERS = {
+    "asha": lambda: optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=3),
+    "median": lambda: optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1),
+}
 EPOCHS = 1000
 WARM_UP_EPOCHS = 2
 
@@ -41,12 +46,14 @@ class Task:
         epochs: how many are measured, after a warm-up.
         epoch_seconds: from the start of one report to that of the next.
         synchronous: SQLite's pragma: when it waits for the disk.
+        pruner: one of ``PRUNERS``.
     """
 
     url: str
     epochs: int
     epoch_seconds: float
     synchronous: str
+    pruner: str
 
     def to_line(self) -> str:
         return json.dumps(asdict(self))
@@ -99,7 +106,7 @@ def main() -> None:
         event.listen(storage.engine, "connect", lambda c, _: _set_synchronous(c, task.synchronous))
         storage.engine.dispose()
     study = open_study(storage)
-    study.pruner = optuna.pruners.MedianPruner(n_startup_trials=5)
+    study.pruner = PRUNERS[task.pruner]()
     worker = register_worker(storage, study._study_id, f"worker-{os.getpid()}", "none")
     claim = claim_trial(storage, study._study_id, worker.worker_id, None)
     assert claim is not None

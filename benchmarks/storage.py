@@ -19,7 +19,7 @@ from rich.table import Table
 
 from benchmarks.environment import describe_environment
 from benchmarks.options import json_option
-from benchmarks.reporting import Epoch, Task
+from benchmarks.reporting import PRUNERS, Epoch, Task
 from benchmarks.results import write_results
 from benchmarks.tables import make_console, make_table, print_plain
 from storage import create_study, open_storage, parse_url, show_url
@@ -104,6 +104,7 @@ class Result:
     show_default=True,
     help="Finished trials that the study has, which the pruner compares with.",
 )
+@click.option("--pruner", type=click.Choice(list(PRUNERS)), default="asha", show_default=True)
 @click.option("--synchronous", type=click.Choice(list(_DISK)), default="normal", show_default=True)
 @json_option
 def main(
@@ -113,6 +114,7 @@ def main(
     epochs: int,
     epoch_seconds: float,
     trials: int,
+    pruner: str,
     synchronous: str,
     json_path: Path | None,
 ) -> None:
@@ -125,13 +127,14 @@ def main(
         console = make_console()
         notes = [
             f"{environment['cpu']}, {environment['cpus']} CPUs; {where}; {trials} finished trials "
-            f"of {_TOLD_EPOCHS} epochs; an epoch every {epoch_seconds:g} s, {epochs} of each worker"
+            f"of {_TOLD_EPOCHS} epochs; pruner {pruner}; an epoch every {epoch_seconds:g} s, "
+            f"{epochs} of each worker"
         ]
         if where == "sqlite":
             notes.append(_DISK[synchronous])
         for note in notes:
             console.print(note, markup=False, soft_wrap=True)
-        task = Task(url, epochs, epoch_seconds, synchronous)
+        task = Task(url, epochs, epoch_seconds, synchronous, pruner)
         results = [_measure(task, count) for count in counts]
     console.print()
     print_plain(console, results_table(results))

@@ -20,6 +20,9 @@ _STAYING = re.compile(
 
 _SQLITE_LOCKED = "database is locked"
 
+# Said by a connection that a signal's exception left in the middle of something; it is replaced.
+_INTERRUPTED = "connection in transaction status ACTIVE"
+
 
 def database_error(error: BaseException) -> sqlalchemy.exc.DBAPIError | None:
     """The database's own error among an error and its causes: Optuna wraps SQLAlchemy's errors."""
@@ -49,7 +52,7 @@ def passes(error: BaseException) -> bool:
     if code:
         return _PASSING_CODES.fullmatch(code) is not None
     if not isinstance(cause, sqlalchemy.exc.OperationalError):
-        return False
+        return _INTERRUPTED in str(cause.orig)
     if type(cause.orig).__module__.startswith("sqlite3"):
         return _SQLITE_LOCKED in str(cause.orig)
     return _STAYING.search(str(cause.orig)) is None

@@ -94,11 +94,12 @@ def command(
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, receive)
 
-    from sweeps.devices import take_device
+    from sweeps.devices import available_cores, take_device
 
+    taken = take_device(device, threads or available_cores())
     if threads is None:
         threads = _fair_share(storage, study)
-    taken = take_device(device, threads)
+        os.environ["OMP_NUM_THREADS"] = str(threads)
 
     # Only now what computes is imported: it heeds what was set for the device.
     from storage import StorageError, open_storage, open_study

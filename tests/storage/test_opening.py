@@ -29,7 +29,7 @@ def test_write_ahead_log_and_busy_timeout_are_on_for_every_connection(storage):
         with storage.engine.connect() as connection:
             assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
             assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 1
-            assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 60_000
+            assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 10_000
         storage.engine.dispose()
 
 

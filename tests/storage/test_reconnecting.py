@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import psycopg
 import pytest
+import sqlalchemy
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
@@ -28,6 +29,7 @@ from storage import (
     report_epoch,
     transaction,
 )
+from storage.disconnects import passes
 from storage.reconnecting import patient
 from tests.storage.postgres import PASSWORD
 from tests.storage.survivors import EPOCHS, survive
@@ -387,3 +389,15 @@ def test_nothing_is_lost_or_done_twice_when_the_server_restarts_under_workers(
 
 def _finished(study):
     return sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
+
+
+@pytest.mark.parametrize(
+    ("said", "mended"),
+    [
+        ("can't change 'autocommit' now: connection in transaction status ACTIVE", True),
+        ("can't adapt type 'dict'", False),
+    ],
+)
+def test_a_connection_that_a_signal_interrupted_is_replaced(said, mended):
+    error = psycopg.ProgrammingError(said)
+    assert passes(sqlalchemy.exc.ProgrammingError("SELECT 1", {}, error)) is mended

@@ -3,11 +3,11 @@
 import optuna
 import pytest
 
+from sweeps.objective import trial_config
 from sweeps.samplers import make_pruner, make_sampler
 from sweeps.search import Parameter
 from sweeps.spec import parse_spec
 from sweeps.study import split_values
-from sweeps.trial import trial_config
 
 
 @pytest.fixture(autouse=True)
