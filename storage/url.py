@@ -40,7 +40,11 @@ def parse_url(text: str) -> URL:
     if url.drivername in _POSTGRESQL:
         return _check_postgresql(url.set(drivername="postgresql+psycopg"))
     if url.drivername not in _SQLITE:
-        use = "postgresql://" if url.get_backend_name().startswith("postgres") else DEFAULT_URL
+        use = (
+            "postgresql://"
+            if url.get_backend_name().startswith("postgres")
+            else f"{DEFAULT_URL} or postgresql://HOST/NAME"
+        )
         raise StorageError(f"{show_url(url)}: {url.drivername} is not supported; use {use}")
     if url.host or url.username or url.password:
         raise StorageError(

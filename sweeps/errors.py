@@ -37,8 +37,10 @@ class Stopped(SystemExit):
 
     Attributes:
         signal: the signal's number.
+        remedy: what a person can do about it; empty for nothing.
     """
 
-    def __init__(self, signal: int) -> None:
+    def __init__(self, signal: int, remedy: str = "") -> None:
         super().__init__(128 + signal)
         self.signal = signal
+        self.remedy = remedy

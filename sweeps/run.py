@@ -151,7 +151,8 @@ def run_workers(
         if received:
             # The terminal was closed: who asks for the status is told of a SIGTERM.
             number = received[0]
-            raise Stopped(signal.SIGTERM if number == signal.SIGHUP else number)
+            number = signal.SIGTERM if number == signal.SIGHUP else number
+            raise Stopped(number, "run it again to go on")
         if progress is None:
             raise StorageError(f"{sweep.storage.location}: away at the sweep's end; run it again")
     return progress

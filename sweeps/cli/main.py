@@ -50,7 +50,8 @@ def main() -> None:
         click.echo("sweeps: stopped", err=True)
         status = 128 + signal.SIGINT
     except Stopped as stopped:
-        click.echo("sweeps: stopped; run it again to go on", err=True)
+        remedy = f"; {stopped.remedy}" if stopped.remedy else ""
+        click.echo(f"sweeps: stopped{remedy}", err=True)
         status = 128 + stopped.signal
     except Exception as error:
         status = _tell(error)

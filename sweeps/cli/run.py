@@ -104,9 +104,10 @@ def command(
         reports.nothing_to_do(progress)
     else:
         data = sweep.dataset
+        counted = f"{len(slots)} {'worker' if len(slots) == 1 else 'workers'}"
         say(
             f"{name}: {progress.finished} of {progress.target or 'any number of'} trials done, on "
-            f"{data.name} ({data.size} x {data.size} pixels), {len(slots)} workers on "
+            f"{data.name} ({data.size} x {data.size} pixels), {counted} on "
             f"{', '.join(dict.fromkeys(slot.device for slot in slots))}, results in {where}"
         )
         progress = run_workers(
