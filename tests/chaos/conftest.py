@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.chaos.settings import ChaosSettings
-from tests.storage.postgres import Server, find_binaries
+from tests.storage.postgres import Server, running_server
 
 NIGHTLY_KILLS = 3000
 
@@ -25,12 +25,5 @@ def settings(tmp_path) -> ChaosSettings:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
-    binaries = find_binaries()
-    if binaries is None:
-        pytest.skip("needs PostgreSQL's programs (Debian: apt install postgresql)")
-    server = Server(binaries)
-    try:
-        server.start()
+    with running_server() as server:
         yield server
-    finally:
-        server.remove()

@@ -4,7 +4,7 @@ import optuna
 import pytest
 
 from storage import create_study, open_storage
-from tests.storage.postgres import Server, find_binaries
+from tests.storage.postgres import Server, running_server
 
 
 @pytest.fixture(autouse=True)
@@ -15,15 +15,8 @@ def _quiet() -> None:
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """A PostgreSQL server that a test may stop and start."""
-    binaries = find_binaries()
-    if binaries is None:
-        pytest.skip("needs PostgreSQL's programs (Debian: apt install postgresql)")
-    server = Server(binaries)
-    try:
-        server.start()
+    with running_server() as server:
         yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from typing import Literal
 from urllib.parse import quote
 
 import psycopg
+import pytest
 
 from tests.sweeps.waiting import wait_for
 
@@ -202,3 +203,17 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+@contextmanager
+def running_server() -> Iterator[Server]:
+    """A server for the length of a block; without PostgreSQL's programs the test is skipped."""
+    binaries = find_binaries()
+    if binaries is None:
+        pytest.skip("needs PostgreSQL's programs (Debian: apt install postgresql)")
+    server = Server(binaries)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()

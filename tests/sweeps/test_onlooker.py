@@ -8,21 +8,14 @@ import pytest
 from storage import StorageError, create_study, open_storage
 from sweeps.attributes import SPEC
 from sweeps.onlooker import Onlooker
-from tests.storage.postgres import Server, find_binaries
+from tests.storage.postgres import running_server
 from tests.sweeps.dashboards import Dashboard
 
 
 @pytest.fixture(scope="module")
 def server():
-    binaries = find_binaries()
-    if binaries is None:
-        pytest.skip("needs PostgreSQL's programs (Debian: apt install postgresql)")
-    server = Server(binaries)
-    try:
-        server.start()
+    with running_server() as server:
         yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture

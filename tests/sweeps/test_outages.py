@@ -16,21 +16,14 @@ from storage import (
     register_worker,
 )
 from sweeps.trial import Desk, run_trial
-from tests.storage.postgres import Server, find_binaries
+from tests.storage.postgres import running_server
 from tests.sweeps.waiting import is_gone, wait_for
 
 
 @pytest.fixture(scope="module")
 def server():
-    binaries = find_binaries()
-    if binaries is None:
-        pytest.skip("needs PostgreSQL's programs (Debian: apt install postgresql)")
-    server = Server(binaries)
-    try:
-        server.start()
+    with running_server() as server:
         yield server
-    finally:
-        server.remove()
 
 
 @pytest.fixture(autouse=True)
