@@ -4,7 +4,7 @@ import copy
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,7 @@ class Place:
 
     def __init__(self, folder: Path, data_dir: Path) -> None:
         self.folder = folder
+        self._started: list[subprocess.Popen[str]] = []
         self.environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("SWEEPS_", "MAKE"))},
             "SWEEPS_DATA_DIR": str(data_dir),
@@ -82,13 +83,15 @@ class Place:
 
     def start(self, *arguments: str, **settings: Any) -> subprocess.Popen[str]:
         settings = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | settings
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "sweeps", *arguments],
             cwd=self.folder,
             env=self.environment,
             text=True,
             **settings,
         )
+        self._started.append(process)
+        return process
 
     def run(self, *arguments: str, timeout: float = 150) -> subprocess.CompletedProcess[str]:
         process = self.start(*arguments)
@@ -100,10 +103,20 @@ class Place:
             pytest.fail(f"{arguments} took more than {timeout} s\n{out}\n{err}")
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
+    def leave(self) -> None:
+        """Let nothing that a test which failed has started run on under the others."""
+        for process in self._started:
+            if process.poll() is None:
+                # Its workers end with it.
+                process.kill()
+                process.wait()
+
 
 @pytest.fixture
-def place(tmp_path, data_dir) -> Place:
-    return Place(tmp_path, data_dir)
+def place(tmp_path, data_dir) -> Iterator[Place]:
+    place = Place(tmp_path, data_dir)
+    yield place
+    place.leave()
 
 
 @pytest.fixture

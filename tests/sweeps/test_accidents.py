@@ -76,12 +76,7 @@ def test_a_closed_terminal_is_a_sigterm_and_the_next_run_goes_on_where_it_stoppe
     small["training"]["epochs"] = 60
     small["try_first"] = small["try_first"][:1]
     spec = place.write_spec(small)
-    # These tests may run under nohup, whose wish to outlive the terminal a sweep respects.
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    try:
-        run = place.start("run", spec, "--workers", "1", "--trials", "1")
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    run = place.start("run", spec, "--workers", "1", "--trials", "1")
     pids = _running(place, 1)
     before = time.monotonic()
     run.send_signal(signal.SIGHUP)
