@@ -8,18 +8,20 @@ from typing import Any
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages._rdb.models import BaseModel, TrialIntermediateValueModel
-from sqlalchemy import Connection, Table, delete, select
+from sqlalchemy import Connection, bindparam, select
 
 from storage.rdb import HardenedStorage
 from storage.reconnecting import patient
 from storage.schema import epochs_table
 from storage.transactions import reading, transaction
+from storage.upserting import upsert
 from storage.workers import note_progress
 
 _TABLES = BaseModel.metadata.tables
 _TRIALS = _TABLES["trials"]
 _VALUES = _TABLES["trial_intermediate_values"]
 _ATTRIBUTES = _TABLES["trial_user_attributes"]
+_STATE = select(_TRIALS.c.state).where(_TRIALS.c.trial_id == bindparam("id")).with_for_update()
 
 
 @dataclass(frozen=True)
@@ -76,16 +78,20 @@ def report_epoch(
     trial_id = trial._trial_id
     # As Optuna writes them; its own calls, through its objects, take five times as long.
     kept, kind = TrialIntermediateValueModel.intermediate_value_to_stored_repr(value)
-    kept_value = {"intermediate_value": kept, "intermediate_value_type": kind}
+    told = {"step": record.epoch, "intermediate_value": kept, "intermediate_value_type": kind}
+    named = [
+        {"key": name, "value_json": json.dumps(content)}
+        for name, content in (attributes or {}).items()
+    ]
     with transaction(storage.engine) as connection:
         _refuse_finished(connection, trial)
-        _replace(connection, _VALUES, {"trial_id": trial_id, "step": record.epoch}, kept_value)
-        columns = asdict(record)
-        key = {"trial_id": trial_id, "epoch": columns.pop("epoch")}
-        _replace(connection, epochs_table, key, columns)
-        for name, content in (attributes or {}).items():
-            key = {"trial_id": trial_id, "key": name}
-            _replace(connection, _ATTRIBUTES, key, {"value_json": json.dumps(content)})
+        for table, key, rows in (
+            (_VALUES, "step", [told]),
+            (epochs_table, "epoch", [asdict(record)]),
+            (_ATTRIBUTES, "key", named),
+        ):
+            of_trial = [{"trial_id": trial_id, **row} for row in rows]
+            upsert(connection, table, ("trial_id", key), of_trial)
         if worker_id is not None:
             note_progress(
                 storage,
@@ -101,17 +107,9 @@ def report_epoch(
 
 def _refuse_finished(connection: Connection, trial: optuna.Trial) -> None:
     # On PostgreSQL the trial cannot be ended before the transaction is; on SQLite nothing can.
-    mine = _TRIALS.c.trial_id == trial._trial_id
-    state = connection.execute(select(_TRIALS.c.state).where(mine).with_for_update()).scalar_one()
+    state = connection.execute(_STATE, {"id": trial._trial_id}).scalar_one()
     if state.is_finished():
         raise UpdateFinishedTrialError(f"trial {trial.number} has ended and cannot be changed")
-
-
-def _replace(
-    connection: Connection, table: Table, key: dict[str, Any], values: dict[str, Any]
-) -> None:
-    connection.execute(delete(table).where(*(table.c[name] == key[name] for name in key)))
-    connection.execute(table.insert().values(**key, **values))
 
 
 @patient

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from optuna.storages import RDBStorage
-
+from storage.quick_reading import QuickReadingStorage
 from storage.reconnecting import PATIENCE_SECONDS, patient
 
 C = TypeVar("C", bound=type)
@@ -43,7 +42,7 @@ def _patient_methods(*names: str) -> Callable[[C], C]:
     "record_heartbeat",
     "_get_stale_trial_ids",
 )
-class PatientStorage(RDBStorage):
+class PatientStorage(QuickReadingStorage):
     """An :class:`optuna.storages.RDBStorage` that outlives restarts of its database's server.
 
     Its calls wait, and are made again, when the database is away: see

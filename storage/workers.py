@@ -3,7 +3,7 @@
 import uuid
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from storage.clock import now
 from storage.processes import ProcessIdentity, this_process
@@ -14,6 +14,8 @@ from storage.transactions import reading, transaction
 
 HEARTBEAT_SECONDS = 10.0
 GRACE_SECONDS = 90.0
+
+_UPDATE = update(workers_table).where(workers_table.c.worker_id == bindparam("id"))
 
 
 @dataclass(frozen=True)
@@ -160,6 +162,5 @@ def living_workers(storage: HardenedStorage, study_id: int) -> list[WorkerRecord
 
 
 def _update(storage: HardenedStorage, worker_id: str, **values: object) -> None:
-    statement = update(workers_table).where(workers_table.c.worker_id == worker_id)
     with transaction(storage.engine) as connection:
-        connection.execute(statement.values(last_seen=now(connection), **values))
+        connection.execute(_UPDATE, {"id": worker_id, "last_seen": now(connection), **values})
