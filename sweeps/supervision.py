@@ -21,7 +21,7 @@ _RECLAIM_SECONDS = 5.0
 _LINGER_SECONDS = 30.0
 
 #: How long workers have to put their trials away when they are asked to stop.
-STOP_SECONDS = 11.0
+STOP_SECONDS = 9.0
 
 #: A worker that lived so long, or ended a trial, is none that cannot start.
 _HEALTHY_SECONDS = 60.0

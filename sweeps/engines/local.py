@@ -1,5 +1,6 @@
 """Workers as processes of this machine, one for each device slot."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -68,9 +69,10 @@ class LocalEngine:
         processes = {s.name: s.process for s in self._seats.values() if s.process is not None}
         for process in processes.values():
             process.kill()
+        deadline = time.monotonic() + KILL_SECONDS
         for name, process in processes.items():
             # The kernel may hold a process, as in an input from a network disk that hangs.
-            if process.wait(KILL_SECONDS) is None:
+            if process.wait(deadline - time.monotonic()) is None:
                 self._say(f"{name}: process {process.pid} was killed and does not end")
             self._seats[name].process = None
 

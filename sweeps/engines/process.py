@@ -12,8 +12,9 @@ from contextlib import contextmanager, suppress
 _NOT_FOR_WORKERS = (signal.SIGUSR1, signal.SIGUSR2)
 _WAIT_SECONDS = 0.02
 
-#: How long to wait for a process that was killed.
-KILL_SECONDS = 10.0
+#: How long to wait for processes that were killed, all together. With the time that workers have to
+#: stop by themselves it is less than the 15 seconds in which a sweep that is stopped is gone.
+KILL_SECONDS = 3.5
 
 
 class WorkerProcess:
@@ -110,7 +111,7 @@ class WorkerProcess:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         # The pipe ends with the group, unless a child that left the group holds it open.
-        self._reader.join(timeout=5)
+        self._reader.join(timeout=1)
         self._process.stdin.close()
         if not self._reader.is_alive():
             self._process.stdout.close()

@@ -210,7 +210,7 @@ def test_workers_that_find_no_room_in_a_ray_cluster_stop_too(ray_address, tmp_pa
     with on_ray(ray_address, tmp_path, slots(5)) as running:
         started = running.orders.folder
         wait_for(lambda: len(list(started.glob("*.pid.*"))) == 4, "those with room to start")
-        monkeypatch.setattr("sweeps.engines.ray._ROOM_SECONDS", 0.0)
+        monkeypatch.setattr("sweeps.engines.ray.engine._ROOM_SECONDS", 0.0)
         told = "1 of 5 workers wait for room in the Ray cluster"
         wait_for(lambda: running.engine.poll() or told in running.said, "the lack to be told of")
         assert running.engine.running == 5

@@ -73,7 +73,7 @@ def test_a_preempted_job_puts_its_trial_away_and_is_queued_again(job, terminated
 
 def test_a_job_that_somebody_cancels_is_told_of(job, monkeypatch):
     engine, _orders, worker, _said = job
-    monkeypatch.setattr("sweeps.engines.slurm._RESULT_SECONDS", 1.0)
+    monkeypatch.setattr("sweeps.engines.slurm.engine._RESULT_SECONDS", 1.0)
     # The controller, which stands in for SLURM, kills its job's processes.
     os.kill(parent(parent(worker)), signal.SIGINT)
     (exit,) = wait_for(engine.poll, "the end to be told of")
@@ -133,7 +133,7 @@ def test_slurm_is_asked_for_an_array_with_the_settings(slurm):
 
 
 def test_jobs_that_slurm_ended_are_told_of(slurm, monkeypatch):
-    monkeypatch.setattr("sweeps.engines.slurm._RESULT_SECONDS", 0.0)
+    monkeypatch.setattr("sweeps.engines.slurm.engine._RESULT_SECONDS", 0.0)
     engine = make_engine("slurm", fake_plan(slurm), slots(3), print)
     states = ["77_0|OUT_OF_MEMORY|n1", "77_1|RUNNING|n1", "77_2|CANCELLED by 1000|n2"]
     (slurm / "states").write_text("\n".join(["JobID|State|NodeList", *states, ""]))

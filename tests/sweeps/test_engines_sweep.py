@@ -110,6 +110,26 @@ def test_ctrl_c_leaves_nothing_running(place, small, marked, engine):
     assert "RUNNING" not in {trial.state.name for trial in place.study().trials}
 
 
+@pytest.mark.slow
+def test_a_ray_that_hangs_holds_up_no_stop(place, small, marked):
+    small["training"]["epochs"] = 500
+    spec = place.write_spec(small)
+    run = place.start("run", spec, "--workers", "2", *ENGINES["ray"])
+    workers = working(place, 2)
+    actors = [pid for pid, what in processes_with(marked).items() if "WorkerActor" in what]
+    assert len(actors) == 2
+    for pid in (*actors, *workers):
+        os.kill(pid, signal.SIGSTOP)
+    before = time.monotonic()
+    run.send_signal(signal.SIGTERM)
+    _, err = run.communicate(timeout=60)
+    assert time.monotonic() - before < 15
+    assert run.returncode == 143, err
+    assert "Traceback" not in err
+    wait_for(lambda: not processes_with(marked), "the end of all it started", seconds=5)
+    assert "RUNNING" not in {trial.state.name for trial in place.study().trials}
+
+
 def test_a_preempted_job_goes_on_with_its_trial(place, small, marked):
     small["training"]["epochs"] = 40
     small["try_first"] = []
