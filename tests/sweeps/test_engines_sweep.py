@@ -11,7 +11,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from tests.sweeps.fake_workers import processes_with
+from tests.sweeps.fake_workers import processes_in, processes_with
 from tests.sweeps.waiting import is_gone, wait_for
 
 ENGINES = {
@@ -128,6 +128,24 @@ def test_a_ray_that_hangs_holds_up_no_stop(place, small, marked):
     assert "Traceback" not in err
     wait_for(lambda: not processes_with(marked), "the end of all it started", seconds=5)
     assert "RUNNING" not in {trial.state.name for trial in place.study().trials}
+
+
+@pytest.mark.slow
+def test_a_killed_run_on_ray_leaves_nothing_and_loses_nothing(place, small, marked):
+    small["training"]["epochs"] = 500
+    spec = place.write_spec(small)
+    run = place.start("run", spec, "--workers", "2", *ENGINES["ray"])
+    working(place, 2)
+    sessions = {os.getsid(pid) for pid in processes_with(marked)} - {os.getsid(0)}
+    run.kill()
+    run.communicate()
+    left = lambda: processes_with(marked) or processes_in(sessions)  # noqa: E731
+    wait_for(lambda: not left(), "the end of all it started", seconds=15)
+    assert not list(Path(place.environment["TMPDIR"]).glob("ray-*"))
+    trials = place.study().get_trials(deepcopy=False)
+    # Its workers have put their trials away by themselves.
+    outcomes = [trial.user_attrs.get("outcome") for trial in trials]
+    assert outcomes == ["interrupted", "interrupted", None, None]
 
 
 def test_a_preempted_job_goes_on_with_its_trial(place, small, marked):

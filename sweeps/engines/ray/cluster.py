@@ -1,79 +1,120 @@
 """The Ray that workers run on: one of our own on this machine, or a cluster that is there."""
 
+import json
 import logging
 import os
 import secrets
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import ray
 from ray._private import ray_constants
+from ray._raylet import Config  # type: ignore[attr-defined]
 
 from sweeps.devices import Slot, cluster_slots, visible_as
+from sweeps.engines.ray.host import AT_ONCE, WORKER_VARIABLE
 from sweeps.errors import SweepsError
 
 _LOOPBACK = "127.0.0.1"
 _LONGEST_TEMP = 24
-_OBJECT_STORE_BYTES = 80 * 2**20
+_END_SECONDS = 3.0
 #: Nothing is sent to Ray's makers, and nothing about its own doings is printed.
-_QUIET = {
+_QUIET: dict[str, str | None] = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 
 
-def start_own(slots: Sequence[Slot]) -> str:
-    """Start a Ray for one run alone: on this machine, on the loopback interface, for some slots.
+class OwnRay:
+    """A Ray for one run alone: on this machine, on the loopback interface, for some slots.
 
-    Returns:
-        The folder of what it writes, for :func:`leave`.
+    It belongs to a process of its own, :mod:`sweeps.engines.ray.host`, which ends it where this
+    process is gone.
 
     Raises:
-        SweepsError: this Ray cannot be held to the loopback interface.
+        SweepsError: it does not start, or cannot be held to the loopback interface.
     """
-    devices = {slot.device for slot in slots if slot.gpu_share}
-    folder = _make_folder()
-    environment = {
-        **_QUIET,
+
+    def __init__(self, slots: Sequence[Slot]) -> None:
+        self._folder = _make_folder()
         # Nobody else on this machine can give it work. Ray makes a token of its own otherwise, and
         # leaves it in the home folder.
-        "RAY_AUTH_MODE": None,
-        "RAY_AUTH_TOKEN": secrets.token_hex(32),
-        "CUDA_VISIBLE_DEVICES": visible_as(sorted(devices), os.environ),
-    }
-    with _environment(environment), _signals_kept(), _loopback():
-        ray.init(
-            address="local",
-            num_cpus=sum(slot.threads for slot in slots),
-            num_gpus=len(devices),
-            object_store_memory=_OBJECT_STORE_BYTES,
-            include_dashboard=False,
-            _node_ip_address=_LOOPBACK,
-            _temp_dir=folder,
-            logging_level=logging.ERROR,
-            log_to_driver=False,
-        )
-    if ray.util.get_node_ip_address() != _LOOPBACK:
-        leave(folder)
-        raise SweepsError(
-            f"--engine ray: Ray {ray.__version__} cannot be held to the loopback interface; "
-            "start one yourself and name it by --ray-address"
-        )
-    return folder
+        access = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        try:
+            self._host = self._start_host(slots, access)
+            address = self._read_address()
+            with _environment(_QUIET | access), _signals_kept(), _loopback():
+                # It has read its environment when it was imported.
+                Config.initialize("")
+                ray.init(
+                    address=address,
+                    _node_ip_address=_LOOPBACK,
+                    logging_level=logging.ERROR,
+                    log_to_driver=False,
+                )
+            if ray.util.get_node_ip_address() != _LOOPBACK:
+                raise SweepsError(
+                    f"--engine ray: Ray {ray.__version__} cannot be held to the loopback "
+                    "interface; start one yourself and name it by --ray-address"
+                )
+        except BaseException:
+            self.end()
+            raise
 
+    def end(self) -> None:
+        """Let go of it and end it, with all that it started."""
+        ray.shutdown()
+        try:
+            self._host.communicate(AT_ONCE, timeout=_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._host.pid, signal.SIGKILL)
+            self._host.communicate()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
-def leave(folder: str | None) -> None:
-    """Let go of Ray; one of our own ends.
+    def _start_host(self, slots: Sequence[Slot], access: dict[str, str]) -> subprocess.Popen[str]:
+        devices = {slot.device for slot in slots if slot.gpu_share}
+        settings = {
+            "cpus": sum(slot.threads for slot in slots),
+            "gpus": len(devices),
+            "ip_address": _LOOPBACK,
+            "folder": self._folder,
+        }
+        environment = {
+            "CUDA_VISIBLE_DEVICES": visible_as(sorted(devices), os.environ),
+            ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR: "0",
+            # Workers put their trials away when their actor goes, and the host ends them after that.
+            "RAY_kill_child_processes_on_worker_exit": "false",
+            # Only workers have it.
+            WORKER_VARIABLE: None,
+        }
+        with _environment(_QUIET | access | environment), self._errors.open("w") as errors:
+            return subprocess.Popen(
+                [sys.executable, "-m", "sweeps.engines.ray.host", json.dumps(settings)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                # Out of reach of a terminal's Ctrl-C.
+                start_new_session=True,
+            )
 
-    Args:
-        folder: of one of our own; it is removed.
-    """
-    ray.shutdown()
-    if folder is not None:
-        shutil.rmtree(folder, ignore_errors=True)
+    def _read_address(self) -> str:
+        assert self._host.stdout is not None
+        line = self._host.stdout.readline()
+        if not line:
+            told = self._errors.read_text(errors="replace").strip().splitlines() or ["no reason"]
+            raise SweepsError(f"--engine ray: Ray does not start here: {told[-1]}")
+        return str(json.loads(line)["address"])
+
+    @property
+    def _errors(self) -> Path:
+        return Path(self._folder) / "host.err"
 
 
 def connect(address: str) -> None:

@@ -13,7 +13,7 @@ from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskErro
 from sweeps.devices import Slot
 from sweeps.engines.engine import WorkerExit, WorkerPlan
 from sweeps.engines.ray.actor import MAX_RESTARTS, WorkerActor, WorkerKilled
-from sweeps.engines.ray.cluster import connect, leave, start_own
+from sweeps.engines.ray.cluster import OwnRay, connect
 
 _ROOM_SECONDS = 30.0
 #: How long to wait for the last lines of a worker, and for the ends of those that are killed. A Ray
@@ -61,7 +61,7 @@ class RayEngine:
         self._seats = {f"worker-{i}": _Seat(f"worker-{i}", slot) for i, slot in enumerate(slots)}
         self._stopping = False
         self._told_of_room = False
-        self._folder: str | None = None
+        self._own: OwnRay | None = None
 
     def start(self) -> None:
         """Connect to Ray, or start one, and make an actor for every slot.
@@ -71,7 +71,7 @@ class RayEngine:
         """
         if self._address is None:
             self._say("Starting a Ray on this machine, which ends with this run")
-            self._folder = start_own([seat.slot for seat in self._seats.values()])
+            self._own = OwnRay([seat.slot for seat in self._seats.values()])
         else:
             connect(self._address)
         for name in self._seats:
@@ -122,7 +122,9 @@ class RayEngine:
         for seat in seats:
             # To look at what is left of a call would start another Ray.
             seat.run = seat.lines = None
-        leave(self._folder)
+        if self._own is not None:
+            self._own.end()
+        ray.shutdown()
 
     @property
     def running(self) -> int:
