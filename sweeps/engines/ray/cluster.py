@@ -88,7 +88,7 @@ class OwnRay:
         environment = {
             "CUDA_VISIBLE_DEVICES": visible_as(sorted(devices), os.environ),
             ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR: "0",
-            # Workers put their trials away when their actor goes, and the host ends them after that.
+            # Workers put their trials away when their actor goes; the host ends them after that.
             "RAY_kill_child_processes_on_worker_exit": "false",
             # Only workers have it.
             WORKER_VARIABLE: None,
