@@ -4,7 +4,6 @@ What there is to copy follows from the tables themselves: every table with a col
 ``study_id`` belongs to trials or studies, and all its columns go along. Ids are the target's own.
 """
 
-import difflib
 import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,6 +23,7 @@ from storage.errors import StorageError
 from storage.rdb import HardenedStorage, open_storage
 from storage.schema import artifacts_table, metadata, workers_table
 from storage.snapshots import OPTUNA_TABLES, has_table, snapshot, telling
+from storage.studies import no_such_study
 from storage.transactions import transaction
 from storage.url import show_url
 from storage.workers import WorkerRecord
@@ -136,9 +136,7 @@ def find_studies(connection: Connection, names: Iterable[str], where: str) -> di
     found = {name: int(study_id) for name, study_id in connection.execute(query)}
     wanted = set(names)
     for name in wanted - set(found):
-        near = difflib.get_close_matches(name, found, n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise StorageError(f"{name}: no such study in {where}{hint}")
+        raise no_such_study(name, list(found), where)
     return {name: study_id for name, study_id in found.items() if not wanted or name in wanted}
 
 

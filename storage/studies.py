@@ -1,7 +1,7 @@
 """Studies: made once, found by name, the newest when none is named."""
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import optuna
@@ -45,6 +45,13 @@ def create_study(
     return study
 
 
+def no_such_study(name: str, names: Sequence[str], where: str) -> StorageError:
+    """What to say of a study that is not there: the nearest name, or all that are."""
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(names)}"
+    return StorageError(f"{name}: no such study in {where}; {hint}")
+
+
 def open_study(storage: HardenedStorage, name: str | None = None) -> optuna.Study:
     """Find a study by its name, or the newest.
 
@@ -55,9 +62,7 @@ def open_study(storage: HardenedStorage, name: str | None = None) -> optuna.Stud
     if not names:
         raise StorageError(f"{storage.location}: holds no study yet; `sweeps run` makes one")
     if name is not None and name not in names:
-        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(names)}"
-        raise StorageError(f"{name}: no such study in {storage.location}; {hint}")
+        raise no_such_study(name, names, storage.location)
     return optuna.load_study(study_name=name or names[-1], storage=storage)
 
 

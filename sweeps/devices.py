@@ -201,7 +201,7 @@ def take_device(device: str, threads: int) -> str:
     if device == "cpu":
         return "cpu"
     if count_gpus() != 1:
-        raise SweepsError(f"device {device} does not exist on this machine")
+        raise SweepsError(f"device {device}: this machine has no such GPU that torch sees; use cpu")
     return "cuda"
 
 

@@ -75,6 +75,9 @@ def prepare_sweep(
     """
     url = parse_url(storage_url)
     check_storage(url)
+    trials, first = spec.budget.trials, len(spec.try_first)
+    if trials is not None and trials < first:
+        say(f"The budget has room for {trials} of the {first} configurations to try first")
     spec, dataset = _open_pictures(spec, data_dir, say)
     _check_runs(spec, dataset)
     storage = open_storage(url, create=True)

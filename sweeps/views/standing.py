@@ -33,7 +33,7 @@ def standing(progress: Progress, height: int, nobody: str, *times: str) -> Rende
     parts: list[RenderableType] = [worker_table(progress, shown) if shown else Text(f"{nobody}\n")]
     if len(shown) < len(progress.workers):
         parts.append(Text(f"and {len(progress.workers) - len(shown)} workers more", style="dim"))
-    words = [best_words(progress)]
+    words = [best_words(progress)] if progress.best or not progress.outcomes else []
     if progress.outcomes:
         words.append(count_words(progress))
     parts += [_bar(progress, times), Text(" · ".join(words))]

@@ -2,9 +2,10 @@
 
 import json
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -18,22 +19,31 @@ from sweeps.views.standing import standing, time_left
 from sweeps.views.state import state_of
 from sweeps.views.words import best_words, count_trials
 
+_NOBODY = "nobody works on it, so this waits"
 
-class Watcher(Protocol):
+
+class Watcher(ABC):
     """Shows a study again and again; used as a context manager around it."""
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None: ...
+    ) -> None:
+        self.end(is_done=error is None)
 
+    def end(self, *, is_done: bool) -> None:  # noqa: B027
+        """Stop showing it, be it done or not; not every watcher has to do something for that."""
+
+    @abstractmethod
     def show(self, progress: Progress) -> None:
         """Show where the study stands."""
 
+    @abstractmethod
     def show_trouble(self, reason: str) -> None:
         """Show why that cannot be seen."""
 
@@ -62,7 +72,7 @@ def watch(look: Callable[[], Progress], watcher: Watcher, interval: float) -> Pr
             time.sleep(interval)
 
 
-class TableWatcher:
+class TableWatcher(Watcher):
     """Draws the study in place, for terminals.
 
     Args:
@@ -80,14 +90,9 @@ class TableWatcher:
         self._live.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def end(self, *, is_done: bool) -> None:
         # At the study's end its summary takes this place; what is left earlier stays to be read.
-        self._live.transient = error is None
+        self._live.transient = is_done
         self._live.stop()
 
     def show(self, progress: Progress) -> None:
@@ -95,7 +100,7 @@ class TableWatcher:
         left = time_left(progress, None)
         times = [left] if left else []
         height = self._console.height
-        self._last = Group(head, standing(progress, height, "Nobody works on it", *times))
+        self._last = Group(head, standing(progress, height, _NOBODY.capitalize(), *times))
         self._live.update(self._last, refresh=True)
 
     def show_trouble(self, reason: str) -> None:
@@ -103,7 +108,7 @@ class TableWatcher:
         self._live.update(Group(self._last, trouble), refresh=True)
 
 
-class LineWatcher:
+class LineWatcher(Watcher):
     """Writes a line for each change, for files and pipes."""
 
     def __init__(self, console: Console) -> None:
@@ -111,16 +116,8 @@ class LineWatcher:
         self._view: _Lines | None = None
         self._trouble = ""
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._view is not None and error is None:
+    def end(self, *, is_done: bool) -> None:
+        if self._view is not None and is_done:
             self._view.__exit__(None, None, None)
 
     def show(self, progress: Progress) -> None:
@@ -128,7 +125,7 @@ class LineWatcher:
         if self._view is None:
             self._view = _Lines(self._console, progress)
             at_work = len(progress.workers)
-            workers = f"{at_work} {'worker' if at_work == 1 else 'workers'}"
+            workers = f"{at_work} {'worker' if at_work == 1 else 'workers'}" if at_work else _NOBODY
             words = f"{count_trials(progress)}, {best_words(progress)}, {workers}"
             self._view.say(f"{progress.study_name}: {words}")
         self._view.update(progress, None)
@@ -141,7 +138,7 @@ class LineWatcher:
             )
 
 
-class JsonWatcher:
+class JsonWatcher(Watcher):
     """Writes the state as JSON, a line for each change, and none for trouble.
 
     Args:
@@ -158,17 +155,6 @@ class JsonWatcher:
         self._where = where
         self._known: dict[str, Any] = {}
         self._trouble = ""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return
 
     def show(self, progress: Progress) -> None:
         self._trouble = ""

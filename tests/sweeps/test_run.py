@@ -235,6 +235,13 @@ class TestTerminal:
             assert word in text
 
 
+def test_a_budget_without_room_for_the_yardsticks_is_told_of(place, small):
+    spec = place.write_spec(small)
+    done = place.run("run", spec, "--workers", "1", "--trials", "1")
+    assert done.returncode == 0, done.stderr
+    assert "The budget has room for 1 of the 2 configurations to try first" in done.stderr
+
+
 class TestFallback:
     """There is no internet in the tests: the proxy is a closed port."""
 
