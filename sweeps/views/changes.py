@@ -9,6 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 from storage import CONFIGURATION, REASON, RETRY_OF, WorkerRecord, unfinished_outcome
 from sweeps.attributes import WORKER
 from sweeps.progress import Progress, outcome_of
+from sweeps.views.endings import ended
 from sweeps.views.events import (
     EpochEnded,
     Event,
@@ -20,7 +21,6 @@ from sweeps.views.events import (
     WorkerEnded,
     WorkerStarted,
     best_of,
-    ended,
     params_of,
 )
 
