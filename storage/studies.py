@@ -17,6 +17,8 @@ from storage.transactions import transaction
 
 READY = "ready"
 
+_MOST_NAMED = 10
+
 
 def create_study(
     storage: HardenedStorage,
@@ -48,7 +50,14 @@ def create_study(
 def no_such_study(name: str, names: Sequence[str], where: str) -> StorageError:
     """What to say of a study that is not there: the nearest name, or all that are."""
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(names)}"
+    if near:
+        hint = f"did you mean {near[0]}?"
+    elif names:
+        newest = ", ".join(names[: -_MOST_NAMED - 1 : -1])
+        hint = f"there {'is' if len(names) == 1 else 'are'} {newest}"
+        hint += f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    else:
+        hint = "it holds none"
     return StorageError(f"{name}: no such study in {where}; {hint}")
 
 

@@ -102,9 +102,10 @@ def _end(
 
 
 def _keep_traceback(desk: Desk, trial: optuna.Trial) -> None:
-    text = traceback.format_exc()
+    # A path in it may hold bytes that are no text.
+    content = traceback.format_exc().encode(errors="backslashreplace")
     try:
-        attach_artifact(desk.storage, trial, "traceback.txt", text.encode(), "text/plain")
+        attach_artifact(desk.storage, trial, "traceback.txt", content, "text/plain")
     except UpdateFinishedTrialError:
         # Another process ended the trial; what went wrong in it no longer matters.
         return

@@ -4,12 +4,11 @@ import signal
 
 
 def pytest_configure() -> None:
-    """Let the processes that tests start heed what ends them.
+    """Let the processes that tests start heed what ends them, also where the tests do not.
 
-    One that is started with a signal ignored respects that; so does what `nohup` or a shell's `&`
-    started, the tests among them.
+    What `nohup` or a shell's `&` has started ignores a signal, and so does what that starts; a
+    handler that does nothing is not passed on.
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_IGN:
-            handler = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
-            signal.signal(number, handler)
+            signal.signal(number, lambda *_: None)

@@ -76,7 +76,7 @@ class WorkerExit:
 class Engine(Protocol):
     """Starts a worker in every slot, and tells which ended.
 
-    A new engine is one file that fills this in, and a line in
+    A new engine is a module or package that fills this in, and a line in
     :func:`sweeps.engines.make_engine`. What it can rely on: a worker is the process that
     :class:`WorkerPlan` spells out, :class:`sweeps.engines.process.WorkerProcess` runs it, and it
     gets its trials from the storage, so an engine knows nothing of trials. A worker ends with

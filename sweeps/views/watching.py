@@ -19,8 +19,6 @@ from sweeps.views.standing import standing, time_left
 from sweeps.views.state import state_of
 from sweeps.views.words import best_words, count_trials
 
-_NOBODY = "nobody works on it, so this waits"
-
 
 class Watcher(ABC):
     """Shows a study again and again; used as a context manager around it."""
@@ -100,7 +98,7 @@ class TableWatcher(Watcher):
         left = time_left(progress, None)
         times = [left] if left else []
         height = self._console.height
-        self._last = Group(head, standing(progress, height, _NOBODY.capitalize(), *times))
+        self._last = Group(head, standing(progress, height, _nobody(progress).capitalize(), *times))
         self._live.update(self._last, refresh=True)
 
     def show_trouble(self, reason: str) -> None:
@@ -125,7 +123,8 @@ class LineWatcher(Watcher):
         if self._view is None:
             self._view = _Lines(self._console, progress)
             at_work = len(progress.workers)
-            workers = f"{at_work} {'worker' if at_work == 1 else 'workers'}" if at_work else _NOBODY
+            workers = f"{at_work} {'worker' if at_work == 1 else 'workers'}"
+            workers = workers if at_work else _nobody(progress)
             words = f"{count_trials(progress)}, {best_words(progress)}, {workers}"
             self._view.say(f"{progress.study_name}: {words}")
         self._view.update(progress, None)
@@ -178,6 +177,10 @@ class _Lines(PlainView):
             self.say(event.sentence())
         else:
             super().show(event)
+
+
+def _nobody(progress: Progress) -> str:
+    return "nobody works on it" + ("" if progress.is_done else ", so this waits")
 
 
 def _steady(worker: dict[str, Any]) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class TestStudies:
         create_study(storage, "quick-cifar10", "maximize", lambda study: None)
         with pytest.raises(StorageError, match="did you mean quick-cifar10"):
             open_study(storage, "quick-cifar")
-        with pytest.raises(StorageError, match="there are: study, quick-cifar10"):
+        with pytest.raises(StorageError, match="there are quick-cifar10, study"):
             open_study(storage, "zzz")
 
     def test_an_empty_storage_says_so(self, storage):

@@ -62,7 +62,11 @@ class WorkerActor:
                 self._is_over = True
                 return 0, ""
             command = self._plan.command(self._name, self._slot)
-            process = WorkerProcess(command, self._plan.environment(), self._lines.put)
+            try:
+                process = WorkerProcess(command, self._plan.environment(), self._lines.put)
+            except OSError as error:
+                self._is_over = True
+                return 1, f"cannot be started: {error}"
             self._process = process
         while (status := process.wait(_LINES_SECONDS)) is None:
             pass

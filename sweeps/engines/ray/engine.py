@@ -13,7 +13,9 @@ from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskErro
 from sweeps.devices import Slot
 from sweeps.engines.engine import WorkerExit, WorkerPlan
 from sweeps.engines.ray.actor import MAX_RESTARTS, WorkerActor, WorkerKilled
-from sweeps.engines.ray.cluster import OwnRay, connect
+from sweeps.engines.ray.cluster import connect
+from sweeps.engines.ray.own import OwnRay
+from sweeps.errors import SweepsError
 
 _ROOM_SECONDS = 30.0
 #: How long to wait for the last lines of a worker, and for the ends of those that are killed. A Ray
@@ -62,23 +64,36 @@ class RayEngine:
         self._stopping = False
         self._told_of_room = False
         self._own: OwnRay | None = None
+        self._starting = False
 
     def start(self) -> None:
-        """Connect to Ray, or start one, and make an actor for every slot.
+        """Connect to Ray and make an actor for every slot, or start a Ray, which takes a while.
 
         Raises:
-            SweepsError: there is no Ray at the address.
+            SweepsError: there is no Ray at the address, or none can be started.
         """
         if self._address is None:
             self._say("Starting a Ray on this machine, which ends with this run")
             self._own = OwnRay([seat.slot for seat in self._seats.values()])
+            self._starting = True
         else:
             connect(self._address)
-        for name in self._seats:
-            self.restart(name)
+            self._fill_seats()
 
     def poll(self) -> list[WorkerExit]:
-        """The workers that ended and are not started again by Ray."""
+        """The workers that ended and are not started again by Ray.
+
+        Raises:
+            SweepsError: a Ray of our own cannot start, or has ended.
+        """
+        if self._own is not None and self._starting:
+            if not self._own.is_ready():
+                return []
+            self._own.join()
+            self._starting = False
+            self._fill_seats()
+        if self._own is not None and self._own.has_ended:
+            raise SweepsError("--engine ray: Ray has ended; run it again to go on")
         self._pass_on_lines()
         if self._stopping:
             self._ask_to_stop()
@@ -107,29 +122,39 @@ class RayEngine:
 
     def stop(self) -> None:
         """Ask all workers to stop: their trials are kept and queued again."""
-        self._stopping = True
+        self._stopping, self._starting = True, False
         self._ask_to_stop()
 
     def kill(self) -> None:
         """End all workers at once, wait for them, and let go of Ray."""
-        if not ray.is_initialized():
-            return
+        self._starting = False
         seats = [seat for seat in self._seats.values() if seat.run is not None]
-        _wait([seat.actor.kill.remote() for seat in seats if _ready([seat.ready])], _ANSWER_SECONDS)
-        for seat in seats:
-            ray.kill(seat.actor)
-        _wait([seat.run for seat in seats], _ANSWER_SECONDS)
+        if self._own is None or not self._own.has_ended:
+            self._kill_workers(seats)
         for seat in seats:
             # To look at what is left of a call would start another Ray.
             seat.run = seat.lines = None
         if self._own is not None:
             self._own.end()
+            self._own = None
         ray.shutdown()
 
     @property
     def running(self) -> int:
         """Workers that have not ended, or not been told of by :meth:`poll`."""
+        if self._starting:
+            return len(self._seats)
         return sum(seat.run is not None for seat in self._seats.values())
+
+    def _kill_workers(self, seats: list[_Seat]) -> None:
+        _wait([seat.actor.kill.remote() for seat in seats if _ready([seat.ready])], _ANSWER_SECONDS)
+        for seat in seats:
+            ray.kill(seat.actor)
+        _wait([seat.run for seat in seats], _ANSWER_SECONDS)
+
+    def _fill_seats(self) -> None:
+        for name in self._seats:
+            self.restart(name)
 
     def _pass_on_lines(self) -> None:
         seats = [seat for seat in self._seats.values() if seat.lines is not None]
@@ -154,7 +179,8 @@ class RayEngine:
             if not _ready([seat.ready]):
                 # It has no place yet, so there is no trial to keep.
                 ray.kill(seat.actor)
-            elif seat.stop is None or _failed(seat.stop):
+            elif seat.stop is None or _ready([seat.stop]):
+                # Again and again: Ray may have made the actor anew, which then knows nothing of it.
                 seat.stop = seat.actor.stop.remote()
 
     def _tell_of_room(self) -> None:
@@ -172,9 +198,10 @@ class RayEngine:
             status, words = ray.get(seat.run)
         except RayTaskError as error:
             cause = error.cause
-            if not isinstance(cause, WorkerKilled):
-                raise
-            status, words = -cause.number, cause.last_words
+            if isinstance(cause, WorkerKilled):
+                status, words = -cause.number, cause.last_words
+            else:
+                status, words = 1, f"{type(cause).__name__}: {cause}"
         except RayError as error:
             # The actor's end, and the reason as Ray tells it, of which the first line says most.
             status, words = -signal.SIGKILL, str(error).strip().splitlines()[0]
@@ -200,14 +227,3 @@ def _wait(references: list[Any], seconds: float) -> set[Any]:
         return set()
     done, _ = ray.wait(references, num_returns=len(references), timeout=seconds, fetch_local=False)
     return set(done)
-
-
-def _failed(reference: Any) -> bool:
-    """Whether a call is over and did not reach its actor."""
-    if not _ready([reference]):
-        return False
-    try:
-        ray.get(reference)
-    except RayError:
-        return True
-    return False

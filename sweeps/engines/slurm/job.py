@@ -99,11 +99,15 @@ class WorkerJob:
             print(f"{name}: was killed by signal {-self._status}; started again", flush=True)
 
     def _run_worker(self, name: str, slot: Slot, lifeline: LifelineReader) -> int:
-        process = WorkerProcess(
-            self._plan.command(name, slot),
-            self._plan.environment(),
-            lambda line: print(f"{name}: {line}", flush=True),
-        )
+        try:
+            process = WorkerProcess(
+                self._plan.command(name, slot),
+                self._plan.environment(),
+                lambda line: print(f"{name}: {line}", flush=True),
+            )
+        except OSError as error:
+            self._last_words = f"cannot be started: {error}"
+            return 1
         asked = False
         while (status := process.wait(0.5)) is None:
             lifeline.refresh()
