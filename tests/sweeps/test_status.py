@@ -111,7 +111,7 @@ def test_in_a_pipe_there_is_a_line_a_change_until_the_end(place, watch):
     process, out = watch()
     out.wait_for("sweeps.db: no such storage")
     study = HandmadeStudy(folder, target=3)
-    out.wait_for("handmade: 0/3 trials, no trial complete yet, 0 workers")
+    out.wait_for("handmade: 0/3 trials, no trial complete yet, nobody works on it, so this waits")
     worker = study.start_worker("worker-7")
     out.wait_for("worker-7 started on cpu")
     study.run(0.5)
