@@ -5,7 +5,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import sqlalchemy
@@ -67,6 +67,17 @@ def _check_place(source: URL, file: Path, replace: bool) -> None:
         raise StorageError(f"{file}: the folder {folder} does not exist; create it first")
     if not os.access(folder, os.W_OK):
         raise StorageError(f"{file}: the folder {folder} is read-only; choose another")
+    own = sqlite_path(source) if is_sqlite(source) else None
+    if own is not None and own.exists() and file.exists() and file.samefile(own):
+        raise StorageError(f"{file}: is the storage itself; name another file")
+    if file.is_dir():
+        raise StorageError(f"{file}: is a folder, not a SQLite file; name another")
+    if file.exists() and not file.is_file():
+        raise StorageError(f"{file}: is not a regular file; name another")
+    if file.exists() and not replace:
+        raise StorageError(f"{file}: is there already; name another file, or replace it by --force")
+    if file.exists():
+        _tidy(file)
     for name in _BESIDE:
         other = file.with_name(file.name + name)
         if other.exists():
@@ -74,14 +85,15 @@ def _check_place(source: URL, file: Path, replace: bool) -> None:
                 f"{file}: {other.name} lies beside it, so a program has it open, or died with it; "
                 "name another file"
             )
-    if not file.exists():
-        return
-    if is_sqlite(source) and sqlite_path(source).exists() and file.samefile(sqlite_path(source)):
-        raise StorageError(f"{file}: is the storage itself; name another file")
-    if not file.is_file():
-        raise StorageError(f"{file}: is not a regular file; name another")
-    if not replace:
-        raise StorageError(f"{file}: is there already; name another file, or replace it by --force")
+
+
+def _tidy(file: Path) -> None:
+    """Let SQLite remove what lies beside a database that no program has open.
+
+    Its last connection does so when it closes, unless it may only read.
+    """
+    with suppress(sqlite3.Error), closing(sqlite3.connect(file)) as connection:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
 
 
 @contextmanager

@@ -115,7 +115,7 @@ def _search_found_nothing_better(progress: Progress, best: FrozenTrial) -> str:
     if not any(trial.state.is_finished() for trial in of_the_search):
         return "The search has not begun: no trial has run that was not set beforehand."
     if not sampled:
-        return "The search found nothing better: none of its trials was complete."
+        return "The search has found nothing better yet: none of its trials is complete."
     found = sampled[0]
     verdict = _verdict(progress, best.values[0], found.values[0]).replace("better", "worse")
     return (

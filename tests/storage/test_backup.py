@@ -19,6 +19,7 @@ from storage import (
     parse_url,
     study_names,
 )
+from storage.snapshots import read_only
 from tests.storage.processes import claim_until_spent
 from tests.storage.rich_study import NAME, make_rich_study, rows_of
 from tests.sweeps.waiting import wait_for
@@ -145,6 +146,17 @@ class TestWhatIsThere:
         other.engine.dispose()
         assert study_names(open_storage(str(self.file))) == []
 
+    def test_one_that_was_only_looked_at_is(self):
+        """Who may only read leaves what SQLite keeps beside a database."""
+        open_storage(str(self.file), create=True).engine.dispose()
+        reader = read_only(parse_url(str(self.file)))
+        reader.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        reader.close()
+        assert "backup.db-wal" in _names(self.file.parent)
+        back_up(self.url, self.file, replace=True)
+        assert _names(self.file.parent) == ["backup.db"]
+        assert study_names(open_storage(str(self.file))) == [NAME]
+
     def test_the_storage_itself_is_not(self, tmp_path):
         open_storage(self.url).engine.dispose()
         link = self.file.with_name("link.db")
@@ -153,7 +165,7 @@ class TestWhatIsThere:
 
     def test_a_folder_that_is_missing_or_the_wrong_thing(self, tmp_path):
         self.refused("does not exist; create it first", tmp_path / "nowhere" / "backup.db")
-        self.refused("not a regular file", self.file.parent, replace=True)
+        self.refused("is a folder, not a SQLite file", self.file.parent, replace=True)
 
     def test_too_small_a_disk_is_told_before_anything_is_written(self, monkeypatch):
         monkeypatch.setattr("storage.backup.shutil.disk_usage", lambda folder: _Usage)

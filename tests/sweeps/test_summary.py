@@ -102,7 +102,7 @@ def test_a_search_that_has_not_begun_is_not_said_to_have_found_nothing(storage):
     _add(study, 0.5, "yardstick")
     assert "The search has not begun" in _print(storage, study)
     _add(study, None, state=TrialState.PRUNED)
-    assert "found nothing better: none of its trials was complete" in _print(storage, study)
+    assert "has found nothing better yet: none of its trials is complete" in _print(storage, study)
 
 
 def test_equals_are_equal(storage):

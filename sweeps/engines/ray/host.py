@@ -47,7 +47,7 @@ def main() -> None:
         while True:
             signal.pause()
     finally:
-        _end(settings["folder"])
+        _end(settings["folder"], at_once=False)
 
 
 def _start(settings: dict[str, Any]) -> None:
@@ -82,11 +82,11 @@ def _adopt_orphans() -> None:
 
 def _await_end(folder: str) -> None:
     """Wait for the run to say that this is the end, or to be gone, and end then."""
+    word = ""
     try:
-        if sys.stdin.readline() != AT_ONCE:
-            _await_workers()
+        word = sys.stdin.readline()
     finally:
-        _end(folder)
+        _end(folder, at_once=word == AT_ONCE)
 
 
 def _await_workers() -> None:
@@ -103,14 +103,18 @@ def _is_worker(process: Process) -> bool:
         return False
 
 
-def _end(folder: str) -> NoReturn:
+def _end(folder: str, *, at_once: bool) -> NoReturn:
     """End everything, this process last."""
     try:
-        _kill_all()
+        if not at_once:
+            _await_workers()
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        # What Ray does at the end of Python would wait for processes that are gone.
-        os._exit(0)
+        try:
+            _kill_all()
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            # What Ray does at the end of Python would wait for processes that are gone.
+            os._exit(0)
 
 
 def _kill_all() -> None:
