@@ -94,13 +94,17 @@ class Checkpoints:
         return self.folder / f"trial-{number:06}.pt"
 
     def _write(self, path: Path, content: bytes) -> None:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            write_whole(path, content)
-        except (OSError, SweepsError) as error:
-            if not self._told:
-                self.say(f"no checkpoint is written, trials that are lost start anew: {error}")
-            self._told = True
+        for is_last in (False, True):
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                write_whole(path, content)
+                return
+            except (OSError, SweepsError) as error:
+                # Once more: another process that tidies up has removed the folder, or, where this
+                # one was suspended and its trial taken, the file that was being written.
+                if is_last and not self._told:
+                    self.say(f"no checkpoint is written, trials that are lost start anew: {error}")
+                    self._told = True
 
 
 class TrialCheckpoint:

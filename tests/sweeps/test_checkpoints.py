@@ -213,6 +213,32 @@ class TestFiles:
         kept.tidy(study.trials)
         assert kept.folder.exists()
 
+    @pytest.mark.parametrize("tidied", ["the file", "the folder"])
+    def test_what_others_tidy_away_meanwhile_is_written_again(
+        self, study, tmp_path, monkeypatch, tidied
+    ):
+        """As where this worker was suspended while it wrote, and its trial taken from it."""
+        said = []
+        checkpoints = Checkpoints(tmp_path, study, say=said.append)
+        tidy, sync = [True], os.fsync
+
+        def sync_and_be_slow(file):
+            sync(file)
+            if tidy:
+                tidy.clear()
+                (beside,) = checkpoints.folder.iterdir()
+                beside.unlink()
+                if tidied == "the folder":
+                    checkpoints.folder.rmdir()
+
+        monkeypatch.setattr(os, "fsync", sync_and_be_slow)
+        trial = study.ask()
+        checkpoint = checkpoints.of(trial.number, study.trials)
+        checkpoint.write(b"kept")
+        assert not tidy
+        assert checkpoint.read() == b"kept"
+        assert said == []
+
     def test_a_disk_that_takes_none_is_told_once_and_no_trial_fails(self, study, tmp_path):
         (tmp_path / "kept").write_text("a file where the folder should be")
         said = []
