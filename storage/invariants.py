@@ -35,6 +35,15 @@ _QUEUE = f"the next run queues it again, or {_REPAIR}"
 _FORGET = f"{_REPAIR} forgets it"
 _RESTORE = "restore a backup, or leave the trial out of comparisons"
 
+#: What trials are at, or how they ended where that is not noted.
+_WORDS = {
+    TrialState.WAITING: "waiting",
+    TrialState.RUNNING: "running",
+    TrialState.COMPLETE: "completed",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+}
+
 Problem = tuple[str, str]
 
 
@@ -64,8 +73,11 @@ class StudyRows:
 
     def summary(self) -> str:
         """What there is, in a few words."""
-        states = Counter(row.state.name.lower() for row in self.trials.values())
-        counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+        words = Counter(
+            self.outcomes.get(trial_id, _WORDS[row.state]).replace("_", " ")
+            for trial_id, row in self.trials.items()
+        )
+        counts = ", ".join(f"{count} {word}" for word, count in sorted(words.items()))
         working = sum(worker.is_alive(self.moment) for worker in self.workers.values())
         said = f"{len(self.trials)} trials" + (f" ({counts})" if counts else "")
         return f"{said}, workers at work: {working}"

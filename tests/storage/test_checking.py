@@ -47,7 +47,8 @@ def test_a_sound_storage_is_called_so(storage, url, rich):
     findings = check_contents(parse_url(url))
     assert [f.said for f in findings if f.is_wrong] == []
     assert findings[-1].said == (
-        "8 trials (3 complete, 2 fail, 1 pruned, 1 running, 1 waiting), workers at work: 1"
+        "8 trials (3 completed, 1 diverged, 1 failed, 1 interrupted, 1 running, 1 waiting), "
+        "workers at work: 1"
     )
     assert repair_contents(storage) == []
 

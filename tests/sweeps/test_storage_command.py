@@ -77,7 +77,7 @@ def _integrity(path: Path) -> str:
 def test_a_storage_is_checked_backed_up_and_copied(cli, stored, tmp_path):
     status, out, err = cli("storage", "check")
     assert (status, err) == (0, "")
-    assert "ok     study study  1 trials (1 complete), workers at work: 1" in out
+    assert "ok     study study  1 trials (1 completed), workers at work: 1" in out
     assert cli("storage", "backup", "backup.db")[0] == 0
     status, out, err = cli("storage", "backup", "sweeps.db", "backup.db")
     assert (status, out) == (1, "")

@@ -34,7 +34,10 @@ def connect(address: str) -> None:
         join(address)
     except (ConnectionError, RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise SweepsError(f"--ray-address {address}: cannot join this Ray: {reason}") from None
+        raise SweepsError(
+            f"--ray-address {address}: cannot join this Ray: {reason}; name one that runs, by "
+            "HOST:PORT, or auto"
+        ) from None
 
 
 def join(address: str, **settings: Any) -> None:
