@@ -201,7 +201,7 @@ def take_device(device: str, threads: int) -> str:
     if device == "cpu":
         return "cpu"
     if count_gpus() != 1:
-        raise SweepsError(f"device {device}: this machine has no such GPU that torch sees; use cpu")
+        raise SweepsError(f"device {device} does not exist here: torch sees no such GPU; use cpu")
     return "cuda"
 
 
