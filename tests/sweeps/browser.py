@@ -29,6 +29,14 @@ _FLAGS = (
 )
 
 
+class PageLeft(Exception):
+    """The page a command was meant for gave way to another one before it answered."""
+
+
+# What the browser calls that: nothing but the words tells it from other errors.
+_LEFT = ("navigated or closed", "context was destroyed", "Cannot find context")
+
+
 class Browser:
     """One page in a browser of its own.
 
@@ -85,7 +93,11 @@ class Browser:
             self._process.kill()
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Give a command and wait for its result."""
+        """Give a command and wait for its result.
+
+        Raises:
+            PageLeft: the browser went on to another page meanwhile.
+        """
         self._number += 1
         message: dict[str, Any] = {"id": self._number, "method": method, "params": parameters}
         if self._session is not None:
@@ -95,6 +107,8 @@ class Browser:
         while self._number not in self._answers:
             self._read(deadline - time.monotonic())
         answer = self._answers.pop(self._number)
+        if any(words in answer.get("error", {}).get("message", "") for words in _LEFT):
+            raise PageLeft(answer)
         assert "error" not in answer, answer
         result: dict[str, Any] = answer["result"]
         return result
@@ -116,8 +130,15 @@ class Browser:
         return answer["result"].get("value")
 
     def wait_for(self, expression: str, seconds: float = 60) -> Any:
-        """Wait until a JavaScript expression is true."""
-        return wait_for(lambda: self.evaluate(f"!!({expression})"), expression, seconds)
+        """Wait until a JavaScript expression is true, on this page or on one that follows."""
+
+        def is_true() -> bool:
+            try:
+                return bool(self.evaluate(f"!!({expression})"))
+            except PageLeft:
+                return False
+
+        return wait_for(is_true, expression, seconds)
 
     def type(self, text: str) -> None:
         """Type into the field that has the focus."""
