@@ -8,6 +8,9 @@ from typing import Protocol
 
 from sweeps.devices import Slot
 
+#: Tells a worker where its study is.
+STORAGE_VARIABLE = "SWEEPS_STORAGE"
+
 
 @dataclass(frozen=True)
 class WorkerPlan:
@@ -55,7 +58,7 @@ class WorkerPlan:
         The storage's URL is here, not in the command line, which every user of a machine can read:
         it may hold a password.
         """
-        return {"SWEEPS_STORAGE": self.storage_url}
+        return {STORAGE_VARIABLE: self.storage_url}
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
@@ -24,6 +23,7 @@ from tests.sweeps.fake_workers import (
     processes_with,
     slots,
 )
+from tests.sweeps.ray_clusters import ray_cluster
 from tests.sweeps.waiting import is_gone, wait_for
 
 ENGINES = ("local", "ray", "slurm")
@@ -42,30 +42,8 @@ def _importable():
 def ray_address(tmp_path_factory):
     """A Ray cluster of one host, on the loopback interface."""
     pytest.importorskip("ray")
-    from ray._private import ray_constants
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    # Short: the paths of its sockets may have 107 characters.
-    folder = f"/tmp/ray-{uuid.uuid4().hex[:8]}"
-    command = [Path(sys.executable).with_name("ray"), "start", "--head", "--block"]
-    command += [f"--port={port}", "--node-ip-address=127.0.0.1", "--num-cpus=4", "--num-gpus=2"]
-    command += ["--include-dashboard=false", "--disable-usage-stats", f"--temp-dir={folder}"]
-    command += [f"--object-store-memory={80 * 2**20}"]
-    log = tmp_path_factory.mktemp("ray") / "log"
-    with pytest.MonkeyPatch.context() as patch, log.open("w") as output:
-        # As the engine does for a Ray of its own; else Ray looks for the cluster elsewhere.
-        patch.setattr(ray_constants, "ENABLE_RAY_CLUSTER", False)
-        patch.setenv(ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR, "0")
-        cluster = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
-        try:
-            wait_for(lambda: "Ray runtime started" in log.read_text(), "Ray to start", seconds=90)
-            yield f"127.0.0.1:{port}"
-        finally:
-            cluster.terminate()
-            cluster.wait(timeout=60)
-            shutil.rmtree(folder)
+    with ray_cluster(tmp_path_factory.mktemp("ray")) as address:
+        yield address
 
 
 class Running:

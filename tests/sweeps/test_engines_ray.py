@@ -11,7 +11,8 @@ import pytest
 
 from sweeps.engines import make_engine
 from sweeps.errors import SweepsError
-from tests.sweeps.fake_workers import Orders, fake_plan, processes_in, slots
+from tests.sweeps.fake_workers import ROOT, Orders, fake_plan, processes_in, slots
+from tests.sweeps.ray_clusters import ray_cluster
 from tests.sweeps.waiting import wait_for
 
 ray = pytest.importorskip("ray")
@@ -54,19 +55,39 @@ def test_it_starts_in_the_background_and_ends_with_all_it_started(engine, tmp_pa
     engine.kill()
 
 
-def test_it_can_be_ended_while_it_starts(engine):
+@pytest.mark.parametrize("processes", [1, 2, 3, 5])
+def test_it_can_be_ended_while_it_starts(engine, processes):
     host = host_of(engine)
+    wait_for(lambda: len(processes_in({host})) >= processes, "so many to be there")
     engine.stop()
     assert engine.running == 0
     engine.kill()
     assert processes_in({host}) == []
 
 
-def test_one_that_ends_before_its_time_is_told_of(engine):
+def test_another_can_be_joined_after_it(engine, tmp_path, monkeypatch):
+    """Ray shows the token of the one to the other if it is let, and then waits for ever."""
+    wait_for(lambda: engine.poll() == [] and ray.is_initialized(), "it to be joined")
+    engine.kill()
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    folder = tmp_path / "other"
+    folder.mkdir()
+    with ray_cluster(folder) as address:
+        other = make_engine("ray", fake_plan(folder), slots(1), print, address=address)
+        try:
+            other.start()
+            Orders(other._plan).wait_for_start("worker-0")
+        finally:
+            other.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_one_that_ends_before_its_time_is_told_of(engine, number):
     orders = Orders(engine._plan)
     host = host_of(engine)
     wait_for(lambda: engine.poll() == [] and orders.pids("worker-1"), "the workers to start")
-    os.kill(host, signal.SIGKILL)
+    os.kill(host, number)
     with pytest.raises(SweepsError, match="--engine ray: Ray has ended; run it again to go on"):
         wait_for(engine.poll, "the loss to be told of")
     engine.kill()

@@ -1,76 +1,51 @@
-"""The process that a Ray of our own belongs to: ``python -m sweeps.engines.ray.host SETTINGS``.
+"""The process that a Ray of our own belongs to.
 
-It starts Ray, writes where that is, and waits for its standard input to close. Then it ends, and
-with it all that Ray has started, however the run has ended. Ray's processes see to each other's end
-too, but some need a minute for it.
+``python -m sweeps.engines.ray.host SETTINGS FOLDER`` has :mod:`sweeps.engines.ray.head` start Ray,
+passes on what that writes, and waits for its own standard input to close. Then it ends, and with it
+all that Ray has started, however the run has ended. Ray's processes see to each other's end too,
+but some need a minute for it.
+
+It starts nothing but the head, so that nothing can begin while it ends everything.
 """
 
 import ctypes
-import json
-import logging
 import os
+import select
 import shutil
 import signal
+import subprocess
 import sys
-import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, NoReturn
 
-import ray
+import ray  # noqa: F401
 
-# Which Ray brings along.
-from psutil import Error, Process  # type: ignore[import-untyped]
+# Which Ray brings along, and makes importable.
+from psutil import STATUS_ZOMBIE, Error, Process  # type: ignore[import-untyped]
 
-#: Written to its standard input where no worker is left that is worth waiting for.
-AT_ONCE = "at once\n"
-#: What begins the line that it writes: where Ray is, or why it does not start.
-TOLD = "ray: "
-#: What only workers have in their environment.
-WORKER_VARIABLE = "SWEEPS_STORAGE"
-#: How long it takes to end, at most, where nothing is waited for.
-END_SECONDS = 2.0
+from sweeps.engines.engine import STORAGE_VARIABLE
+from sweeps.engines.ray.protocol import AT_ONCE, END_SECONDS
 
-_OBJECT_STORE_BYTES = 80 * 2**20
 _PUT_AWAY_SECONDS = 9.0
 _PR_SET_CHILD_SUBREAPER = 36
 
 
 def main() -> None:
-    settings = json.loads(sys.argv[1])
+    settings, folder = sys.argv[1:]
     _adopt_orphans()
-    # In a thread of its own, since the run may end while Ray starts, and Ray may hang then.
-    threading.Thread(target=_await_end, args=(settings["folder"],), daemon=True).start()
+    # By itself the signal would end this process and nothing else.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    head = subprocess.Popen(
+        [sys.executable, "-m", "sweeps.engines.ray.head", settings, folder],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    at_once = False
     try:
-        _start(settings)
-        # Until _await_end ends this process, or a signal to it alone does.
-        while True:
-            signal.pause()
+        at_once = _await_end(head)
     finally:
-        _end(settings["folder"], at_once=False)
-
-
-def _start(settings: dict[str, Any]) -> None:
-    try:
-        ray.init(
-            address="local",
-            num_cpus=settings["cpus"],
-            num_gpus=settings["gpus"],
-            object_store_memory=_OBJECT_STORE_BYTES,
-            include_dashboard=False,
-            _node_ip_address=settings["ip_address"],
-            _temp_dir=settings["folder"],
-            logging_level=logging.ERROR,
-            log_to_driver=False,
-        )
-    except Exception as error:
-        _tell(error=str(error) or type(error).__name__)
-    else:
-        _tell(address=ray.get_runtime_context().gcs_address)
-
-
-def _tell(**words: str) -> None:
-    print(f"{TOLD}{json.dumps(words)}", flush=True)
+        _end(folder, at_once=at_once)
 
 
 def _adopt_orphans() -> None:
@@ -80,57 +55,75 @@ def _adopt_orphans() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def _await_end(folder: str) -> None:
-    """Wait for the run to say that this is the end, or to be gone, and end then."""
-    word = ""
-    try:
-        word = sys.stdin.readline()
-    finally:
-        _end(folder, at_once=word == AT_ONCE)
+def _await_end(head: subprocess.Popen[bytes]) -> bool:
+    """Pass on what the head writes until it ends, or the run says that this is the end, or is gone.
+
+    Returns:
+        Whether the run has said that nothing is to be waited for.
+    """
+    assert head.stdout is not None
+    while True:
+        ready, _, _ = select.select([sys.stdin, head.stdout], [], [])
+        if sys.stdin in ready:
+            return sys.stdin.readline() == AT_ONCE
+        words = os.read(head.stdout.fileno(), 4096)
+        if not words:
+            return False
+        sys.stdout.buffer.write(words)
+        sys.stdout.buffer.flush()
 
 
-def _await_workers() -> None:
-    """Let workers put their trials away: Ray ends their actors, and so tells them to."""
-    deadline = time.monotonic() + _PUT_AWAY_SECONDS
-    while time.monotonic() < deadline and any(_is_worker(process) for process in _descendants()):
-        time.sleep(0.1)
-
-
-def _is_worker(process: Process) -> bool:
-    try:
-        return WORKER_VARIABLE in process.environ()
-    except (Error, OSError):
-        return False
-
-
-def _end(folder: str, *, at_once: bool) -> NoReturn:
-    """End everything, this process last."""
+def _end(folder: str, *, at_once: bool) -> None:
+    """End everything that Ray has started, and remove what it has written."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         if not at_once:
-            _await_workers()
+            _end_workers()
     finally:
         try:
             _kill_all()
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-            # What Ray does at the end of Python would wait for processes that are gone.
-            os._exit(0)
+
+
+def _end_workers() -> None:
+    """End all but the workers, who put their trials away when their actors are gone."""
+    deadline = time.monotonic() + _PUT_AWAY_SECONDS
+    while _kill_descendants(spare=_is_worker) and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 def _kill_all() -> None:
     deadline = time.monotonic() + END_SECONDS
-    while (processes := _descendants()) and time.monotonic() < deadline:
-        for process in processes:
-            with suppress(Error):
-                process.kill()
+    while not _is_childless() and time.monotonic() < deadline:
+        _kill_descendants()
         time.sleep(0.02)
 
 
-def _descendants() -> list[Process]:
-    with suppress(ChildProcessError):
+def _is_childless() -> bool:
+    """Whether nothing is left: who descends from this process is its child or a child's."""
+    try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             continue
-    return Process().children(recursive=True)
+    except ChildProcessError:
+        return True
+    return False
+
+
+def _kill_descendants(spare: Callable[[Process], bool] = lambda _: False) -> bool:
+    """Kill what descends from this process, and tell whether something was spared."""
+    spared = False
+    for process in Process().children(recursive=True):
+        with suppress(Error, OSError):
+            if spare(process):
+                spared = True
+            else:
+                process.kill()
+    return spared
+
+
+def _is_worker(process: Process) -> bool:
+    return process.status() != STATUS_ZOMBIE and STORAGE_VARIABLE in process.environ()
 
 
 if __name__ == "__main__":

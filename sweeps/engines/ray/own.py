@@ -12,16 +12,16 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 
 import ray
 from ray._private import ray_constants
-from ray._raylet import Config  # type: ignore[attr-defined]
+from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
 from sweeps.devices import Slot, visible_as
+from sweeps.engines.engine import STORAGE_VARIABLE
 from sweeps.engines.ray.cluster import QUIET, environment, join
-from sweeps.engines.ray.host import AT_ONCE, END_SECONDS, TOLD, WORKER_VARIABLE
+from sweeps.engines.ray.protocol import AT_ONCE, END_SECONDS, TOLD
 from sweeps.errors import SweepsError
 
 _LOOPBACK = "127.0.0.1"
@@ -40,7 +40,9 @@ class OwnRay:
     """
 
     def __init__(self, slots: Sequence[Slot]) -> None:
-        self._access = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": _token()}
+        # Keeps others on this machine from giving it work. Ray makes a token by itself otherwise,
+        # and leaves it in the home folder.
+        self._access = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
         self._deadline = time.monotonic() + _START_SECONDS
         self._read = b""
         self._address: str | None = None
@@ -70,8 +72,7 @@ class OwnRay:
         assert self._address is not None
         try:
             with environment(self._access), _loopback():
-                # It has read its environment when it was imported.
-                Config.initialize("")
+                _read_environment()
                 join(self._address, _node_ip_address=_LOOPBACK)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise _refusal(str(error)) from None
@@ -98,6 +99,8 @@ class OwnRay:
             with suppress(subprocess.TimeoutExpired):
                 self._host.communicate(timeout=0.5)
         shutil.rmtree(self._folder, ignore_errors=True)
+        ray.shutdown()
+        _read_environment()
 
     def _start_host(self, slots: Sequence[Slot]) -> subprocess.Popen[bytes]:
         devices = {slot.device for slot in slots if slot.gpu_share}
@@ -105,7 +108,6 @@ class OwnRay:
             "cpus": sum(slot.threads for slot in slots),
             "gpus": len(devices),
             "ip_address": _LOOPBACK,
-            "folder": self._folder,
         }
         changes = {
             **QUIET,
@@ -115,11 +117,17 @@ class OwnRay:
             # Workers put their trials away when their actor goes; the host ends them after that.
             "RAY_kill_child_processes_on_worker_exit": "false",
             # Only workers have it.
-            WORKER_VARIABLE: None,
+            STORAGE_VARIABLE: None,
         }
         with environment(changes), self._errors.open("w") as errors:
             return subprocess.Popen(
-                [sys.executable, "-m", "sweeps.engines.ray.host", json.dumps(settings)],
+                [
+                    sys.executable,
+                    "-m",
+                    "sweeps.engines.ray.host",
+                    json.dumps(settings),
+                    self._folder,
+                ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -145,13 +153,14 @@ class OwnRay:
             raise _refusal(f"no word of it within {_START_SECONDS:.0f} s")
 
 
-@cache
-def _token() -> str:
-    """What keeps others on this machine from giving work to a Ray of this process.
+def _read_environment() -> None:
+    """Have Ray see the environment as it is now.
 
-    Ray makes one by itself otherwise, and leaves it in the home folder. It reads a token once.
+    It has read it when it was imported, and a token when it first needed one. It would show the
+    token of one cluster to the next, and wait for ever where it is refused.
     """
-    return secrets.token_hex(32)
+    Config.initialize("")
+    AuthenticationTokenLoader.instance().reset_cache()
 
 
 def _refusal(reason: str) -> SweepsError:
