@@ -71,7 +71,8 @@ def time_left(progress: Progress, seconds_left: float | None) -> str | None:
     to_go = seconds_to_go(progress)
     if to_go is None:
         return None if seconds_left is None else f"at most {clock(seconds_left)} left"
-    return f"about {clock(to_go if seconds_left is None else min(to_go, seconds_left))} left"
+    to_go = to_go if seconds_left is None else min(to_go, seconds_left)
+    return "soon done" if to_go < 1 else f"about {clock(to_go)} left"
 
 
 def _bar(progress: Progress, times: Sequence[str]) -> RenderableType:

@@ -8,7 +8,10 @@ def started_line(event: TrialStarted) -> str:
 
 
 def ended_line(event: TrialEnded) -> str:
-    line = f"trial {event.trial:>3} {event.outcome.replace('_', ' '):<9}"
-    if result := event.result():
-        line += f" {result}"
+    outcome, result = event.outcome.replace("_", " "), event.result()
+    if event.outcome in ("completed", "pruned"):
+        # The results stand in a column.
+        line = f"trial {event.trial:>3} {outcome:<9} {result}".rstrip()
+    else:
+        line = f"trial {event.trial:>3} {outcome}" + (f": {result}" if result else "")
     return f"{line}  ({event.configuration})" if event.configuration else line

@@ -117,7 +117,7 @@ def test_in_a_pipe_there_is_a_line_a_change_until_the_end(place, watch):
     study.run(0.5)
     out.wait_for("trial   0 completed val_accuracy 0.5000 after 1 epoch  [1/3 trials, best 0.5000")
     study.end(study.start(), "interrupted", reason="the sweep was stopped")
-    out.wait_for("trial   1 interrupted the sweep was stopped")
+    out.wait_for("trial   1 interrupted: the sweep was stopped")
     study.storage.engine.dispose()
     told = out.text.count("(looking again)")
     away = folder.rename(place.folder / "away")

@@ -293,7 +293,7 @@ def test_the_live_table_fits_the_terminal(study, width):
     assert max(map(len, table)) <= width
     text = "\n".join(table)
     assert "workers more" in text
-    assert "2/4 trials · 0:00 elapsed · about 0:00 left" in text
+    assert "2/4 trials · 0:00 elapsed · soon done" in text
     assert "best 0.5000 in trial 1 · 1 completed, 1 pruned (1 interrupted, queued again)" in text
     assert re.search(r"worker-0 +cpu +- +- +-", text)
 
@@ -309,7 +309,7 @@ def test_plain_lines_go_on_where_they_were(study):
         view.say("[b]as it is[/b]")
     lines = [line.split(maxsplit=1)[1] for line in file.getvalue().splitlines()]
     assert lines == [
-        "trial   1 out of memory too large  [1/4 trials, best 0.5000 in trial 0]",
+        "trial   1 out of memory: too large  [1/4 trials, best 0.5000 in trial 0]",
         "[b]as it is[/b]",
     ]
 
