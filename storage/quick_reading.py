@@ -89,7 +89,9 @@ class QuickReadingStorage(RDBStorage):
     ) -> list[FrozenTrial]:
         newer = _TRIALS.c.trial_id > trial_id_greater_than
         named = sorted(number for number in included_trial_ids if number <= trial_id_greater_than)
-        either = [newer, *(_TRIALS.c.trial_id.in_(some) for some in _chunks(named))]
+        # The newer ones last: whoever is seen to have ended is seen with the trial that then came
+        # to stand in for it, else its checkpoint would seem to be of no use.
+        either = [*(_TRIALS.c.trial_id.in_(some) for some in _chunks(named)), newer]
         every = [_TRIALS.c.study_id == study_id]
         if states is not None:
             every.append(_TRIALS.c.state.in_([state for state in TrialState if state in states]))

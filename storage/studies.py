@@ -39,6 +39,9 @@ def create_study(
         if not study.user_attrs.get(READY):
 
             def make_ready() -> None:
+                # The answer to a commit may have been lost, and not what it kept.
+                if study.user_attrs.get(READY):
+                    return
                 _forget_rows_of_reused_ids(storage, study._study_id)
                 set_up(study)
                 study.set_user_attr(READY, True)

@@ -126,10 +126,12 @@ class TrainingObjective:
             )
             if result.diverged:
                 return "diverged", f"the loss was not finite in epoch {result.epoch}", None
-            # Asked for the yardsticks too, since the others are measured against what was asked
-            # of; but they run to their end: a comparison needs them whole.
+            # Asked in every epoch, since the others are measured against what was asked of. But
+            # the yardsticks run to their end, for a comparison needs them whole; and an epoch that
+            # was survived once is not judged anew by what others have reached since.
             hopeless = trial.should_prune()
-            if hopeless and configuration is None and result.epoch < epochs:
+            heeded = configuration is None and not result.told_again
+            if hopeless and heeded and result.epoch < epochs:
                 return "pruned", None, None
         return "completed", None, metric
 

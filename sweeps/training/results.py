@@ -17,6 +17,7 @@ class EpochResult:
         seconds: training and validation together.
         images_per_second: training pictures per second of training.
         diverged: a loss was not finite; no epoch follows.
+        told_again: the epoch is one before the checkpoint that the run goes on from.
     """
 
     epoch: int
@@ -27,3 +28,4 @@ class EpochResult:
     seconds: float
     images_per_second: float
     diverged: bool = False
+    told_again: bool = False

@@ -8,7 +8,7 @@ import io
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
@@ -97,7 +97,7 @@ def train(
     keeper = _Keeper(config, dataset, state, checkpoint, should_stop)
     keeper.load()
 
-    yield from list(state.history)
+    yield from [replace(result, told_again=True) for result in state.history]
     while state.epoch <= settings.epochs:
         start = time.perf_counter()
         training.set_epoch(state.epoch, first_batch=state.batch)

@@ -4,8 +4,17 @@ import optuna
 import pytest
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState, create_trial
+from sqlalchemy import event
 
-from storage import quick_reading
+from storage import (
+    RETRY_OF,
+    ask,
+    claim_trial,
+    end_trial,
+    open_storage,
+    quick_reading,
+    register_worker,
+)
 from storage.transactions import transaction
 from tests.storage.rich_study import make_rich_study
 
@@ -72,6 +81,34 @@ class TestFeature:
         study.add_trials(create_trial(value=number) for number in range(1005))
         values = [trial.value for trial in storage.get_all_trials(study._study_id)]
         assert values == list(range(1005))
+
+    def test_a_trial_that_ends_meanwhile_is_seen_with_the_one_that_stands_in_for_it(
+        self, storage, url, study
+    ):
+        worker = register_worker(storage, study._study_id, "worker", "cpu").worker_id
+        interrupted, completed = (
+            ask(storage, study, claim_trial(storage, study._study_id, worker, None)).number
+            for _ in range(2)
+        )
+        end_trial(storage, study, completed, "completed", value=1.0)
+        onlooker = open_storage(url)
+        seen = optuna.load_study(study_name=study.study_name, storage=onlooker)
+        assert [trial.number for trial in seen.trials] == [0, 1]
+        statements = []
+
+        def between_two(connection, cursor, statement, *_):
+            if statement.startswith("SELECT trials."):
+                statements.append(statement)
+                if len(statements) == 1:
+                    assert end_trial(storage, study, interrupted, "interrupted")
+
+        event.listen(onlooker.engine, "after_cursor_execute", between_two)
+        trials = seen.get_trials(deepcopy=False)
+        assert len(statements) == 2
+        unfinished = [trial.number for trial in trials if not trial.state.is_finished()]
+        assert unfinished == [interrupted, 2]
+        assert trials[2].user_attrs[RETRY_OF] == interrupted
+        onlooker.engine.dispose()
 
 
 class TestExceptions:

@@ -238,23 +238,27 @@ class TestLostAnswers:
 
     @pytest.fixture
     def lose(self, storage, monkeypatch):
-        """Lose the answer to the first commit of a block that writes."""
+        """Lose the answer to one commit of a block, by default the first that writes."""
         dialect = storage.engine.dialect
         commit = dialect.do_commit
-        lost = []
+        left, lost = 0, []
 
         def commit_and_break(connection):
             # Only what has written has a number.
+            nonlocal left
             query = "SELECT pg_current_xact_id_if_assigned()"
             wrote = connection.execute(query).fetchone() != (None,)
             commit(connection)
-            if wrote and not lost:
+            left -= wrote
+            if left == 0 and not lost:
                 lost.append(True)
                 connection.dbapi_connection.close()
                 raise psycopg.OperationalError("server closed the connection unexpectedly")
 
         @contextmanager
-        def losing():
+        def losing(nth=1):
+            nonlocal left
+            left = nth
             lost.clear()
             monkeypatch.setattr(dialect, "do_commit", commit_and_break)
             yield
@@ -344,11 +348,13 @@ class TestLostAnswers:
             worker.worker_id
         ]
 
-    def test_a_study_is_made_and_set_up(self, storage, lose):
-        calls = []
-        with lose():
-            create_study(storage, "new", "maximize", lambda study: calls.append(study.study_name))
-        assert calls == ["new"]
+    @pytest.mark.parametrize("nth", [1, 2, 3, 4], ids=["lease", "study", "set-up", "release"])
+    def test_a_study_is_made_and_set_up(self, storage, lose, nth):
+        with lose(nth):
+            study = create_study(
+                storage, "new", "maximize", lambda study: study.enqueue_trial({"x": 1.0})
+            )
+        assert len(study.trials) == 1
 
     def test_a_study_is_deleted(self, storage, lose):
         study_id = storage.create_new_study([StudyDirection.MINIMIZE])

@@ -287,6 +287,14 @@ class TestTrials:
         assert again.intermediate_values[1] == trial.intermediate_values[1]
         assert list(again.intermediate_values) == [1, 2]
 
+    def test_no_epoch_that_was_survived_is_judged_anew(self, run, study):
+        run(_stop_after(9))
+        study.pruner = optuna.pruners.ThresholdPruner(lower=2.0)
+        assert run()[0] == "completed"
+        outcome, other = run()
+        assert outcome == "pruned"
+        assert list(other.intermediate_values) == [1]
+
     def test_out_of_memory_is_tried_again_once_in_micro_batches(self, run, study, monkeypatch):
         def too_much(*arguments, **settings):
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")

@@ -111,14 +111,18 @@ def test_ctrl_c_leaves_nothing_running(place, small, marked, engine):
 
 
 @pytest.mark.slow
-def test_a_ray_that_hangs_holds_up_no_stop(place, small, marked):
+@pytest.mark.parametrize("what", ["actors and workers", "gcs_server", "raylet"])
+def test_a_ray_that_hangs_holds_up_no_stop(place, small, marked, what):
     small["training"]["epochs"] = 500
     spec = place.write_spec(small)
     run = place.start("run", spec, "--workers", "2", *ENGINES["ray"])
     workers = working(place, 2)
-    actors = [pid for pid, what in processes_with(marked).items() if "WorkerActor" in what]
-    assert len(actors) == 2
-    for pid in (*actors, *workers):
+    wanted = "WorkerActor" if what == "actors and workers" else f"/{what} "
+    hanging = [pid for pid, command in processes_with(marked).items() if wanted in command]
+    assert hanging
+    if what == "actors and workers":
+        hanging += workers
+    for pid in hanging:
         os.kill(pid, signal.SIGSTOP)
     before = time.monotonic()
     run.send_signal(signal.SIGTERM)

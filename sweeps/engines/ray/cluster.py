@@ -1,13 +1,16 @@
 """Ray clusters: joining one, and what room it has."""
 
+import atexit
 import logging
 import os
 import signal
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import ray
+from ray._private.worker import shutdown
 
 from sweeps.devices import Slot, cluster_slots
 from sweeps.errors import SweepsError
@@ -17,6 +20,8 @@ QUIET: Mapping[str, str | None] = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
+
+_LEAVE_SECONDS = 1.0
 
 
 def connect(address: str) -> None:
@@ -48,6 +53,16 @@ def join(address: str, **settings: Any) -> None:
     """
     with environment(QUIET), _signals_kept():
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **settings)
+
+
+def leave() -> None:
+    """Disconnect, which Ray itself does without a limit where the cluster does not answer."""
+    leaving = threading.Thread(target=ray.shutdown, name="leave-ray", daemon=True)
+    leaving.start()
+    leaving.join(_LEAVE_SECONDS)
+    if leaving.is_alive():
+        # Python's end would wait for it too.
+        atexit.unregister(shutdown)
 
 
 def plan_cluster(

@@ -13,7 +13,7 @@ from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskErro
 from sweeps.devices import Slot
 from sweeps.engines.engine import WorkerExit, WorkerPlan
 from sweeps.engines.ray.actor import MAX_RESTARTS, WorkerActor, WorkerKilled
-from sweeps.engines.ray.cluster import connect
+from sweeps.engines.ray.cluster import connect, leave
 from sweeps.engines.ray.own import OwnRay
 from sweeps.errors import SweepsError
 
@@ -129,15 +129,16 @@ class RayEngine:
         """End all workers at once, wait for them, and let go of Ray."""
         self._starting = False
         seats = [seat for seat in self._seats.values() if seat.run is not None]
-        if self._own is None or not self._own.has_ended:
+        if self._own is None:
             self._kill_workers(seats)
         for seat in seats:
             # To look at what is left of a call would start another Ray.
             seat.run = seat.lines = None
-        if self._own is not None:
+        if self._own is None:
+            leave()
+        else:
             self._own.end()
             self._own = None
-        ray.shutdown()
 
     @property
     def running(self) -> int:

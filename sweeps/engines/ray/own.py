@@ -20,7 +20,7 @@ from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-d
 
 from sweeps.devices import Slot, visible_as
 from sweeps.engines.engine import STORAGE_VARIABLE
-from sweeps.engines.ray.cluster import QUIET, environment, join
+from sweeps.engines.ray.cluster import QUIET, environment, join, leave
 from sweeps.engines.ray.protocol import AT_ONCE, END_SECONDS, TOLD
 from sweeps.errors import SweepsError
 
@@ -89,8 +89,7 @@ class OwnRay:
 
     def end(self) -> None:
         """Let go of it and end it, with all that it has started."""
-        if not self.has_ended:
-            ray.shutdown()
+        leave()
         with suppress(subprocess.TimeoutExpired):
             self._host.communicate(AT_ONCE.encode(), timeout=END_SECONDS + 0.5)
         if self._host.returncode != 0:
@@ -99,7 +98,6 @@ class OwnRay:
             with suppress(subprocess.TimeoutExpired):
                 self._host.communicate(timeout=0.5)
         shutil.rmtree(self._folder, ignore_errors=True)
-        ray.shutdown()
         _read_environment()
 
     def _start_host(self, slots: Sequence[Slot]) -> subprocess.Popen[bytes]:
