@@ -4,12 +4,15 @@ from optuna.storages._rdb import models
 from sqlalchemy import Connection, select
 
 
-def artifact_ids(connection: Connection, study_id: int | None = None) -> set[str]:
+def artifact_ids(
+    connection: Connection, study_id: int | None = None, *, but_for: int | None = None
+) -> set[str]:
     """The ids of the artifacts that studies and their trials have entries for.
 
     Args:
         connection: to the storage.
         study_id: the study; ``None`` for all.
+        but_for: a study to leave out.
     """
     tables = models.BaseModel.metadata.tables
     trials, of_trials = tables["trials"], tables["trial_system_attributes"]
@@ -26,6 +29,8 @@ def artifact_ids(connection: Connection, study_id: int | None = None) -> set[str
         query = query.where(key.like("artifacts:%") | key.like("dashboard:artifacts:%"))
         if study_id is not None:
             query = query.where(study == study_id)
+        if but_for is not None:
+            query = query.where(study != but_for)
         for name, value, _ in connection.execute(query):
             # Of one that was removed a `null` stays.
             if value.strip('"') != "null":

@@ -92,10 +92,15 @@ def count_claims(storage: HardenedStorage, study_id: int) -> int:
         return _count(connection, study_id)
 
 
-def reclaim(storage: HardenedStorage, study: optuna.Study) -> list[int]:
+def reclaim(storage: HardenedStorage, study: optuna.Study, *, stopped: bool = False) -> list[int]:
     """End what dead workers left behind, give back its budget, and queue its parameters again.
 
     May be called by any process, at any time, as often as it likes.
+
+    Args:
+        storage: where the study is.
+        study: the study.
+        stopped: the workers were ended on purpose, which counts as no loss of their trials.
 
     Returns:
         The numbers of the trials that were ended.
@@ -116,7 +121,9 @@ def reclaim(storage: HardenedStorage, study: optuna.Study) -> list[int]:
     for claim in orphaned:
         if claim.trial_id is None:
             release_claim(storage, Claim(claim.claim_id, claim.worker_id))
-        elif claim.trial_id in running and _end_as_lost(storage, study, running[claim.trial_id]):
+        elif claim.trial_id in running and _end(
+            storage, study, running[claim.trial_id], stopped=stopped
+        ):
             ended.append(running[claim.trial_id].number)
 
     # A trial without a claim is none of our workers': another program asked for it, and left it.
@@ -125,7 +132,7 @@ def reclaim(storage: HardenedStorage, study: optuna.Study) -> list[int]:
         if (
             trial._trial_id not in claimed
             and _seen_for(storage, trial) > GRACE_SECONDS
-            and _end_as_lost(storage, study, trial)
+            and _end(storage, study, trial, stopped=False)
         ):
             ended.append(trial.number)
     return ended
@@ -153,9 +160,17 @@ def _is_alive(storage: HardenedStorage, worker: WorkerRecord, moment: float) -> 
     return recently and worker.ended is None and not worker.is_here()
 
 
-def _end_as_lost(
-    storage: HardenedStorage, study: optuna.Study, trial: optuna.trial.FrozenTrial
+def _end(
+    storage: HardenedStorage,
+    study: optuna.Study,
+    trial: optuna.trial.FrozenTrial,
+    *,
+    stopped: bool,
 ) -> bool:
+    if stopped:
+        return end_trial(
+            storage, study, trial.number, "interrupted", reason="the sweep was stopped"
+        )
     return end_trial(storage, study, trial.number, "lost", reason="its worker died")
 
 

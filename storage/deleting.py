@@ -15,7 +15,8 @@ def delete_rows(connection: Connection, study_id: int) -> None:
         study_id: the study.
     """
     trials = select(models.TrialModel.trial_id).where(models.TrialModel.study_id == study_id)
-    artifacts = artifact_ids(connection, study_id)
+    # A copy in the same storage has entries for the same artifacts.
+    artifacts = artifact_ids(connection, study_id) - artifact_ids(connection, but_for=study_id)
     connection.execute(
         delete(artifacts_table).where(artifacts_table.c.artifact_id.in_(sorted(artifacts)))
     )

@@ -3,6 +3,7 @@
 import os
 import socket
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 
@@ -14,7 +15,8 @@ class ProcessIdentity:
         host: the machine's name.
         pid: its number there.
         birth: when it started, in the kernel's ticks since boot, and after a slash the namespace
-            (of a container, say) in which its number counts; empty where that is not known.
+            (of a container, say) in which its number counts and which boot that was of which
+            machine; empty where that is not known.
     """
 
     host: str
@@ -22,7 +24,7 @@ class ProcessIdentity:
     birth: str
 
     def is_here(self) -> bool:
-        """Whether it is one that this process could see: of this machine and namespace."""
+        """Whether it is one that this process could see: of this machine, boot and namespace."""
         namespace = self.birth.partition("/")[2]
         return self.host == socket.gethostname() and namespace in ("", _namespace())
 
@@ -66,9 +68,12 @@ def _state_and_ticks(pid: int) -> tuple[str, str]:
     return fields[0], fields[19]
 
 
+@cache
 def _namespace() -> str:
     try:
-        # As pid:[4026531836].
-        return os.readlink("/proc/self/ns/pid").strip("pid:[]")
+        # As pid:[4026531836]. The first one has the same number everywhere, and machines may share
+        # a name.
+        namespace = os.readlink("/proc/self/ns/pid").strip("pid:[]")
+        return f"{namespace}-{Path('/proc/sys/kernel/random/boot_id').read_text()[:8]}"
     except OSError:
         return ""

@@ -1,12 +1,9 @@
 """A sweep from its spec to its end: pictures, study, workers, and a watch over them."""
 
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import optuna
@@ -29,6 +26,7 @@ from sweeps.engines import WorkerPlan, make_engine
 from sweeps.errors import STOP_PATIENCE_SECONDS, DatasetUnavailable, Stopped, SweepsError
 from sweeps.progress import Progress, read_progress
 from sweeps.spec import Spec, probe_values
+from sweeps.stopping import Stopping, as_told
 from sweeps.study import open_or_create_study, study_name
 from sweeps.supervision import Supervisor
 from sweeps.training import check_run, split_rows
@@ -131,8 +129,9 @@ def run_workers(
         checkpoint_seconds=sweep.checkpoint_seconds,
         ends_at=time.time() + minutes * 60 if minutes is not None else None,
     )
-    with _signals(sweep.storage) as received, view:
-        workers = make_engine(engine, plan, slots, view.say, **settings)
+    with Stopping(sweep.storage) as stopping, view:
+        received = stopping.received
+        workers = stopping.over(make_engine(engine, plan, slots, view.say, **settings))
         supervisor = Supervisor(
             sweep.storage,
             sweep.study,
@@ -150,25 +149,27 @@ def run_workers(
                 raise
         finally:
             workers.kill()
-            progress = _leave_in_order(sweep, view)
+            progress = _leave_in_order(sweep, view, stopped=bool(received))
         if received:
-            # The terminal was closed: who asks for the status is told of a SIGTERM.
-            number = received[0]
-            number = signal.SIGTERM if number == signal.SIGHUP else number
-            raise Stopped(number, "run it again to go on")
+            raise Stopped(as_told(received[0]), "run it again to go on")
         if progress is None:
             raise StorageError(f"{sweep.storage.location}: away at the sweep's end; run it again")
     return progress
 
 
-def _leave_in_order(sweep: Sweep, view: View) -> Progress | None:
+def _leave_in_order(sweep: Sweep, view: View, *, stopped: bool) -> Progress | None:
     """Queue again what ended without a result, and remove what nobody needs, if that can be done.
+
+    Args:
+        sweep: what was worked on.
+        view: told of it.
+        stopped: whether the workers that left something were killed on purpose.
 
     Returns:
         Where the study stands; ``None`` where the storage is away.
     """
     try:
-        reclaim(sweep.storage, sweep.study)
+        reclaim(sweep.storage, sweep.study, stopped=stopped)
         trials = sweep.study.get_trials(deepcopy=False)
         Checkpoints(sweep.checkpoint_dir, sweep.study, say=view.say).tidy(trials)
         progress = read_progress(sweep.storage, sweep.study)
@@ -179,27 +180,6 @@ def _leave_in_order(sweep: Sweep, view: View) -> Progress | None:
         return None
     view.update(progress, None)
     return progress
-
-
-@contextmanager
-def _signals(storage: HardenedStorage) -> Iterator[list[int]]:
-    """Collect the signals that ask for an end instead of dying of them."""
-    received: list[int] = []
-
-    def receive(number: int, _frame: FrameType | None) -> None:
-        received.append(number)
-        # Who is asked to stop does not wait for a database that is away.
-        storage.hurry(STOP_PATIENCE_SECONDS)
-
-    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    # What is ignored stays so: `nohup` and a shell's background jobs ask for that.
-    heeded = [number for number in wanted if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, receive) for number in heeded}
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _left(deadline: float | None) -> float | None:

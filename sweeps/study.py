@@ -70,15 +70,19 @@ def open_or_create_study(
     study = create_study(storage, name, spec.direction, lambda study: _set_up(study, spec, dataset))
     _refuse_other_spec(study, spec)
     _refuse_other_pictures(study, dataset)
-    target = spec.budget.trials
-    if target is not None:
-        # A study cannot have fewer trials than it has.
-        target = max(target, count_claims(storage, study._study_id))
     give_sweep_id(storage, study)
-    wanted = {TARGET: target, RETRIES: spec.budget.retries}
-    for attribute, value in wanted.items():
-        if study.user_attrs.get(attribute) != value:
-            study.set_user_attr(attribute, value)
+
+    def set_budget() -> None:
+        target = spec.budget.trials
+        if target is not None:
+            # A study cannot have fewer trials than it has; nobody claims another meanwhile.
+            target = max(target, count_claims(storage, study._study_id))
+        wanted = {TARGET: target, RETRIES: spec.budget.retries}
+        for attribute, value in wanted.items():
+            if study.user_attrs.get(attribute) != value:
+                study.set_user_attr(attribute, value)
+
+    batch(storage, study._study_id, set_budget)
     return study
 
 

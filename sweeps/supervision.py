@@ -12,6 +12,7 @@ from sweeps.engines import Engine, WorkerExit
 from sweeps.errors import SweepsError
 from sweeps.failures import ended_numbers, refuse_failures_in_a_row
 from sweeps.progress import Progress, read_progress
+from sweeps.stopping import STOP_SECONDS
 from sweeps.views import View
 
 _POLL_SECONDS = 0.5
@@ -19,9 +20,6 @@ _RECLAIM_SECONDS = 5.0
 
 #: How long workers have to end by themselves once the study is done: one may be suspended.
 _LINGER_SECONDS = 30.0
-
-#: How long workers have to put their trials away when they are asked to stop.
-STOP_SECONDS = 9.0
 
 #: A worker that lived so long, or ended a trial, is none that cannot start.
 _HEALTHY_SECONDS = 60.0
@@ -38,11 +36,13 @@ class _Record:
     Attributes:
         started: when it was started last, in seconds since 1970.
         vain: how often in a row it ended without having done anything.
+        told: how often, of these, with a status that says why.
         due: when it is started again, by ``time.monotonic``; ``None`` for not.
     """
 
     started: float
     vain: int = 0
+    told: int = 0
     due: float | None = None
 
 
@@ -153,14 +153,22 @@ class Supervisor:
             and trial.datetime_complete.timestamp() > record.started
             for trial in progress.trials
         )
-        record.vain = 0 if worked else record.vain + 1
-        if record.vain >= (_MAX_TOLD if worker.status > 0 else _MAX_KILLED):
+        if worked or self._storage_was_away_since(record.started):
+            record.vain = record.told = 0
+        else:
+            record.vain += 1
+            record.told += worker.status > 0
+        if record.told >= _MAX_TOLD or record.vain >= _MAX_KILLED:
             self._view.say(f"{worker.name} {how}; not started again, it ends each time")
             return
         pause = min(2.0 ** (record.vain - 2), _MAX_PAUSE_SECONDS) if record.vain > 1 else 0.0
         record.due = time.monotonic() + pause
         when = f" in {pause:.0f} s" if pause else ""
         self._view.say(f"{worker.name} {how}; started again{when}")
+
+    def _storage_was_away_since(self, moment: float) -> bool:
+        away = self._storage.last_disconnect
+        return away is not None and time.time() - (time.monotonic() - away) > moment
 
     def _is_pausing(self) -> bool:
         """Whether a worker is to be started again that has not been yet."""

@@ -24,7 +24,7 @@ from sweeps.cli.options import option, storage_option
     show_default=True,
     help="0 takes a free one.",
 )
-@option("--writable", is_flag=True, help="Let the page edit notes and delete trials and studies.")
+@option("--writable", is_flag=True, help="Let the page edit notes, end trials and delete studies.")
 @option(
     "--token",
     metavar="TOKEN",

@@ -27,7 +27,7 @@ def announcement(
         where = public if settings.behind_tls else base
         lines.append(f"  Log in with {where}login#token={made_up}")
     if settings.writable:
-        lines.append("  Writable: whoever gets in can edit notes and delete trials and studies.")
+        lines.append("  Writable: whoever gets in can edit notes, end trials and delete studies.")
     else:
         lines.append("  It only reads; --writable lets it change and delete.")
     has_token = settings.token is not None or made_up is not None

@@ -1,5 +1,6 @@
 """What reaches optuna-dashboard, which has no login, no read-only mode and trusts every site."""
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 _READING = ("GET", "HEAD")
 _CHANGING = ("POST", "PUT", "DELETE")
+#: optuna-dashboard makes another study then, without what is ours of the first, which it deletes.
+_RENAMING = re.compile(r"/api/studies/\d+/rename/?")
 
 
 class Guard:
@@ -112,6 +115,8 @@ class Guard:
             return _refusal(environ, "a change with a session has to name its Origin")
         if not self._writable:
             return _refusal(environ, "read-only; start the dashboard with --writable")
+        if _RENAMING.fullmatch(environ["PATH_INFO"]):
+            return _refusal(environ, "a study keeps its name: by another, its epochs would be lost")
         return None
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from sweeps.devices import Slot, available_cores, count_gpus, job_slots, plan_slots
 from sweeps.engines.engine import Engine, WorkerExit, WorkerPlan
+from sweeps.engines.serial import SerialEngine
 from sweeps.engines.settings import parse_settings
 from sweeps.errors import SweepsError
 
@@ -15,6 +16,7 @@ ENGINES = ("local", "ray", "slurm")
 __all__ = [
     "ENGINES",
     "Engine",
+    "SerialEngine",
     "WorkerExit",
     "WorkerPlan",
     "find_slots",

@@ -89,7 +89,7 @@ class Engine(Protocol):
 
     An engine never waits between restarts and does not judge whether one is worth it; where
     ``restarts_workers`` is false the supervisor does, and calls :meth:`restart`. All methods are
-    called from one thread, the main one.
+    called by one thread at a time; all but :meth:`stop` and :meth:`kill` by the main one.
 
     Attributes:
         restarts_workers: whether dead workers are started again by what is below the engine, as
