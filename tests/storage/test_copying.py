@@ -3,6 +3,7 @@
 import math
 import sqlite3
 
+import optuna
 import pytest
 from optuna_dashboard import get_note
 
@@ -177,6 +178,22 @@ def test_a_study_is_copied_within_its_storage(source, sqlite_url):
     assert copied.pop("studies") == [{"study_name": "twin"}]
     assert rows.pop("studies") == [{"study_name": NAME}]
     assert copied == rows
+
+
+def test_a_copy_within_its_storage_outlives_what_it_was_copied_from(source, sqlite_url):
+    make_rich_study(source)
+    _copy(sqlite_url, sqlite_url, NAME, as_name="twin")
+
+    def artifacts():
+        with source.engine.connect() as connection:
+            return connection.execute(artifacts_table.select()).all()
+
+    before = artifacts()
+    assert before
+    optuna.delete_study(study_name=NAME, storage=source)
+    assert artifacts() == before
+    optuna.delete_study(study_name="twin", storage=source)
+    assert artifacts() == []
 
 
 def test_another_artifact_of_the_same_id_is_not_replaced(source, sqlite_url, tmp_path):

@@ -157,12 +157,22 @@ def test_ctrl_c_twice_ends_at_once_with_nothing_running(place, small):
     spec = place.write_spec(_long(small))
     run = place.start("run", spec, "--workers", "2")
     pids = _running(place, 2)
+    # Suspended, they put nothing away before they are killed.
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
     run.send_signal(signal.SIGINT)
+    for line in run.stderr:
+        if "Stopping" in line:
+            break
     run.send_signal(signal.SIGINT)
-    run.communicate(timeout=30)
+    run.communicate(timeout=10)
     assert run.returncode == 130
     assert all(is_gone(pid) for pid in pids)
-    assert "RUNNING" not in {trial.state.name for trial in place.study().trials}
+    trials = place.study().trials
+    assert "RUNNING" not in {trial.state.name for trial in trials}
+    # What a person ends is no loss, of which a trial may have but few.
+    ended = [trial.user_attrs["outcome"] for trial in trials if trial.state.name == "FAIL"]
+    assert ended == ["interrupted"] * 2
 
 
 def test_ctrl_c_on_a_worker_started_by_hand(place, small):

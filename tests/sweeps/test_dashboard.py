@@ -194,6 +194,14 @@ def test_a_writable_one_takes_changes_from_its_own_page_alone(writable, doomed):
     assert writable.ask(path).status == 404
 
 
+def test_a_study_keeps_its_name(writable, doomed):
+    """Renamed by optuna-dashboard, it would be another, without its artifacts and epochs."""
+    answer = writable.ask(f"{doomed}/rename", "POST", body='{"study_name": "another"}')
+    assert answer.status == 403
+    assert b"a study keeps its name" in answer.body
+    assert writable.ask(doomed).status == 200
+
+
 def test_a_writable_one_takes_changes_from_programs_that_name_no_origin(writable, doomed):
     """A browser always says where a change comes from."""
     assert writable.ask(doomed, "DELETE").status == 204

@@ -55,7 +55,7 @@ def test_a_chosen_token_is_not_repeated(place):
         assert dashboard.ask("/api/studies").status == 401
         assert dashboard.ask("/api/studies", Authorization=f"Bearer {TOKEN}").status == 200
     assert TOKEN not in "\n".join(dashboard.lines)
-    assert "  Writable: whoever gets in can edit notes and delete trials and studies." in (
+    assert "  Writable: whoever gets in can edit notes, end trials and delete studies." in (
         dashboard.lines
     )
     assert "  Open to every user of this machine, with the token." in dashboard.lines
