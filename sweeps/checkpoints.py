@@ -5,6 +5,8 @@ another begins with that one's file and then writes its own: a worker that was t
 comes back cannot disturb it.
 """
 
+import errno
+import os
 import re
 import time
 from collections.abc import Callable, Iterable
@@ -28,6 +30,22 @@ def default_folder(url: URL) -> Path:
     if url.get_backend_name() == "sqlite" and url.database:
         return Path(url.database).absolute().with_suffix(".checkpoints")
     return Path("checkpoints").absolute()
+
+
+def check_folder(folder: Path) -> None:
+    """See whether checkpoints could be kept in a folder that a person named; make it.
+
+    Raises:
+        SweepsError: they could not: trials that are lost would start anew.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise SweepsError(
+            f"--checkpoint-dir {folder}: cannot be written ({error.strerror}); name another folder"
+        ) from None
 
 
 class Checkpoints:

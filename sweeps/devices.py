@@ -193,7 +193,7 @@ def take_device(device: str, threads: int) -> str:
         SweepsError: the device is misspelt or does not exist.
     """
     if not re.fullmatch(r"auto|cpu|cuda:\d+", device):
-        raise SweepsError(f"device {device!r}: a worker takes auto, cpu, or one GPU as in cuda:0")
+        raise SweepsError(f"device {device!r}: name auto, cpu, or one GPU as in cuda:0")
     os.environ["OMP_NUM_THREADS"] = str(threads)
     if device == "auto":
         return "cuda" if count_gpus() else "cpu"

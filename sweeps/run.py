@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from storage import (
     parse_url,
     reclaim,
 )
-from sweeps.checkpoints import DEFAULT_SECONDS, Checkpoints, default_folder
+from sweeps.checkpoints import DEFAULT_SECONDS, Checkpoints, check_folder, default_folder
 from sweeps.data import Dataset, open_dataset
 from sweeps.devices import Slot
 from sweeps.engines import WorkerPlan, make_engine
@@ -27,7 +28,7 @@ from sweeps.errors import STOP_PATIENCE_SECONDS, DatasetUnavailable, Stopped, Sw
 from sweeps.progress import Progress, read_progress
 from sweeps.spec import Spec, probe_values
 from sweeps.stopping import Stopping, as_told
-from sweeps.study import open_or_create_study, study_name
+from sweeps.study import open_or_create_study, refuse_deleted, study_name
 from sweeps.supervision import Supervisor
 from sweeps.training import check_run, split_rows
 from sweeps.views import View
@@ -73,6 +74,8 @@ def prepare_sweep(
     """
     url = parse_url(storage_url)
     check_storage(url)
+    if checkpoint_dir is not None:
+        check_folder(checkpoint_dir)
     trials, first = spec.budget.trials, len(spec.try_first)
     if trials is not None and trials < first:
         say(f"The budget has room for {trials} of the {first} configurations to try first")
@@ -147,6 +150,9 @@ def run_workers(
             sweep.storage.hurry(STOP_PATIENCE_SECONDS)
             if not received:
                 raise
+        except KeyError:
+            refuse_deleted(sweep.storage, sweep.study)
+            raise
         finally:
             workers.kill()
             progress = _leave_in_order(sweep, view, stopped=bool(received))
@@ -173,6 +179,11 @@ def _leave_in_order(sweep: Sweep, view: View, *, stopped: bool) -> Progress | No
         trials = sweep.study.get_trials(deepcopy=False)
         Checkpoints(sweep.checkpoint_dir, sweep.study, say=view.say).tidy(trials)
         progress = read_progress(sweep.storage, sweep.study)
+    except KeyError:
+        with suppress(SweepsError):
+            refuse_deleted(sweep.storage, sweep.study)
+            raise
+        return None
     except (StorageError, *DATABASE_ERRORS) as error:
         view.say(
             f"What ran is queued again by the next run: {explain(error, 'the storage') or error}"

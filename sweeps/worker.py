@@ -21,6 +21,7 @@ from sweeps.attributes import TARGET
 from sweeps.failures import ended_numbers, refuse_failures_in_a_row
 from sweeps.heartbeat import Heartbeat
 from sweeps.progress import count_finished
+from sweeps.study import refuse_deleted
 from sweeps.trial import Desk, Objective, run_trial
 
 _RECLAIM_SECONDS = 10.0
@@ -69,6 +70,9 @@ def run_worker(
 
             desk = replace(desk, should_stop=stop_or_live_on)
             _run_trials(desk, objective, deadline)
+    except KeyError:
+        refuse_deleted(storage, study)
+        raise
     finally:
         end_worker(storage, worker.worker_id)
 

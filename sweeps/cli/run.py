@@ -100,7 +100,8 @@ def command(
     progress = read_progress(sweep.storage, sweep.study)
     where = show_url(parse_url(storage))
     if progress.is_done:
-        say(f"{name} has {progress.finished} trials, all it shall have; more: --trials N")
+        have = "1 trial" if progress.finished == 1 else f"{progress.finished} trials"
+        say(f"{name} has {have}, all it shall have; more: --trials N")
         reports.nothing_to_do(progress)
     else:
         data = sweep.dataset

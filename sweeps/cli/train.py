@@ -26,6 +26,7 @@ from sweeps.cli.options import data_dir_option, option
     metavar="FILE",
     help="Write the trained weights (a state dict) to FILE.",
 )
+@option("--force", is_flag=True, help="Replace FILE if it is there.")
 @data_dir_option
 def command(
     config: Path,
@@ -33,14 +34,18 @@ def command(
     device: str | None,
     threads: int | None,
     save: Path | None,
+    force: bool,
     data_dir: Path,
 ) -> None:
     """Train an exported configuration again.
 
     On the same machine's CPU, with the same seed, the result is the recorded one to the digit.
     """
+    from sweeps.errors import SweepsError
     from sweeps.retrain import read_exported, retrain
 
+    if save is not None and save.exists() and not force:
+        raise SweepsError(f"{save}: is there; name another, or replace it with --force")
     retrain(
         read_exported(config),
         seed=seed,

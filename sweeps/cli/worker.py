@@ -23,6 +23,8 @@ from sweeps.cli.options import (
 from sweeps.errors import STOP_PATIENCE_SECONDS, Stopped
 
 if TYPE_CHECKING:
+    from optuna import Study
+
     from storage import HardenedStorage
 
 #: How long a worker that was started by others waits for a server that is away.
@@ -109,9 +111,10 @@ def command(
     # Started again while the server is, it waits; a person is told at once.
     opened.append(open_storage(storage, patience=_OPENING_SECONDS if supervised else 0.0))
     try:
+        found = open_study(opened[0], study)
         work(
             opened[0],
-            open_study(opened[0], study),
+            found,
             name=name or f"{socket.gethostname()}-{os.getpid()}",
             device=taken,
             device_label=taken if device == "auto" else device,
@@ -123,12 +126,23 @@ def command(
             should_stop=stop.is_set,
             say=lambda text: click.echo(text, err=True),
         )
+        if not (supervised or received):
+            click.echo(f"{found.study_name}: {_how_far(found)}", err=True)
     except StorageError as error:
         if not received:
             raise
         click.echo(f"The trial is queued again by others: {error}", err=True)
     if received and not supervised:
         raise Stopped(received[0])
+
+
+def _how_far(study: "Study") -> str:
+    from sweeps.attributes import TARGET
+    from sweeps.progress import count_finished
+
+    finished = count_finished(study.get_trials(deepcopy=False))
+    target = study.user_attrs.get(TARGET)
+    return f"{finished} trials done" if target is None else f"{finished} of {target} trials done"
 
 
 def _fair_share(storage: str, study: str | None) -> int:

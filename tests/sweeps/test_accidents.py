@@ -175,6 +175,19 @@ def test_ctrl_c_twice_ends_at_once_with_nothing_running(place, small):
     assert ended == ["interrupted"] * 2
 
 
+def test_a_study_that_is_deleted_ends_its_run(place, small):
+    spec = place.write_spec(_long(small))
+    run = place.start("run", spec, "--workers", "2")
+    pids = _running(place, 2)
+    study = place.study()
+    optuna.delete_study(study_name=study.study_name, storage=study._storage)
+    _, err = run.communicate(timeout=60)
+    assert run.returncode == 1
+    assert err.endswith(f"sweeps: {study.study_name}: was deleted while it ran\n"), err
+    assert "Traceback" not in err
+    assert all(is_gone(pid) for pid in pids)
+
+
 def test_ctrl_c_on_a_worker_started_by_hand(place, small):
     spec = place.write_spec(_long(small))
     run = place.start("run", spec, "--workers", "1")

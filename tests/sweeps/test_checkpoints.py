@@ -10,10 +10,10 @@ import torch
 
 from storage import claim_trial, end_trial, open_storage, register_worker
 from storage.budget import ask
-from sweeps.checkpoints import Checkpoints
+from sweeps.checkpoints import Checkpoints, check_folder
 from sweeps.config import RunConfig
 from sweeps.environment import describe_environment
-from sweeps.errors import Interrupted
+from sweeps.errors import Interrupted, SweepsError
 from sweeps.objective import TrainingObjective
 from sweeps.spec import parse_spec
 from sweeps.study import open_or_create_study
@@ -249,6 +249,13 @@ class TestFiles:
         assert len(said) == 1
         assert "no checkpoint is written" in said[0]
         assert checkpoint.read() is None
+
+    def test_a_folder_that_takes_none_is_refused_before_the_start(self, tmp_path):
+        (tmp_path / "file").touch()
+        with pytest.raises(SweepsError, match=r"--checkpoint-dir .*/file/below: cannot be written"):
+            check_folder(tmp_path / "file" / "below")
+        check_folder(tmp_path / "new" / "folder")
+        assert (tmp_path / "new" / "folder").is_dir()
 
     def test_studies_of_the_same_name_do_not_share_one(self, study, tmp_path):
         first = Checkpoints(tmp_path, study, say=print).folder

@@ -106,7 +106,7 @@ def _no_setup(folder):
         (_empty_storage, ["status"], "holds no study yet"),
         (_empty_storage, ["export", "some"], "holds no study yet"),
         (_no_setup, ["worker", "--device", "cuda:99"], "device cuda:99 does not exist here"),
-        (_no_setup, ["worker", "--device", "gpu"], "a worker takes auto, cpu, or one GPU"),
+        (_no_setup, ["worker", "--device", "gpu"], "name auto, cpu, or one GPU"),
         (_no_setup, ["train", "best.yaml"], "best.yaml: no such file; `sweeps export"),
         (_bad_config, ["train", "best.yaml"], "layer.egde: no such key; did you mean edge?"),
         (_no_setup, ["data", "import", "mine", "nowhere.tar"], "nowhere.tar"),

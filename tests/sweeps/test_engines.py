@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -240,6 +241,12 @@ def test_a_ray_cluster_that_is_not_there_is_refused():
 
     with pytest.raises(SweepsError, match="--ray-address nonsense: cannot join this Ray"):
         connect("nonsense")
+    with socket.socket() as bound:
+        # Nobody listens there.
+        bound.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{bound.getsockname()[1]}"
+        with pytest.raises(SweepsError, match=f"{address}: cannot join this Ray: .*refused"):
+            connect(address)
 
 
 @pytest.mark.slow

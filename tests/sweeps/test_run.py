@@ -137,6 +137,11 @@ class TestFinished:
         assert tree["source"]["value"] == study.best_value
         assert tree["source"]["params"] == study.best_params
         assert list(tree) == ["layer", "model", "training", "data", "seed", "source"]
+        (place.folder / "notes.txt").write_text("mine")
+        refused = place.run("train", "best.yaml", "--save", "notes.txt")
+        assert refused.returncode == 1
+        assert "notes.txt: is there; name another, or replace it with --force" in refused.stderr
+        assert (place.folder / "notes.txt").read_text() == "mine"
         trained = place.run("train", "best.yaml", "--save", "weights.pt")
         assert trained.returncode == 0, trained.stderr
         assert f"{study.best_value:.6g}, the same as trial" in trained.stdout
@@ -179,6 +184,7 @@ class TestFinished:
         place, _ = finished
         done = place.run("worker")
         assert done.returncode == 0, done.stderr
+        assert done.stderr.endswith(": 10 of 10 trials done\n")
         assert len(place.study().trials) == 10
 
     def test_more_trials_go_on_with_the_same_study(self, finished):

@@ -4,6 +4,7 @@ import atexit
 import logging
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ QUIET: Mapping[str, str | None] = {
 }
 
 _LEAVE_SECONDS = 1.0
+_KNOCK_SECONDS = 10.0
 
 
 def connect(address: str) -> None:
@@ -36,8 +38,9 @@ def connect(address: str) -> None:
     if ray.is_initialized():
         return
     try:
+        _knock(os.environ.get("RAY_ADDRESS", address) if address == "auto" else address)
         join(address)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise SweepsError(
             f"--ray-address {address}: cannot join this Ray: {reason}; name one that runs, by "
@@ -53,6 +56,17 @@ def join(address: str, **settings: Any) -> None:
     """
     with environment(QUIET), _signals_kept():
         ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, **settings)
+
+
+def _knock(address: str) -> None:
+    """See whether anything listens there; Ray itself tries for minutes, deaf to Ctrl-C.
+
+    Raises:
+        OSError: nothing does.
+    """
+    host, _, port = address.rpartition(":")
+    if host and "/" not in host and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
 
 
 def leave() -> None:
