@@ -1,11 +1,12 @@
-"""When failing trials are no accident any more."""
+"""When what goes wrong is no accident any more."""
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
+import optuna
 from optuna.trial import FrozenTrial
 
-from storage import REASON
+from storage import REASON, HardenedStorage
 from sweeps.errors import SweepsError
 from sweeps.progress import outcome_of
 
@@ -39,3 +40,13 @@ def refuse_failures_in_a_row(trials: Iterable[FrozenTrial], *, but_for: Collecti
         f"{len(last)} trials failed in a row; trial {last[-1].number}: {reason} (its traceback is "
         "among the trial's artifacts in `sweeps dashboard`)"
     )
+
+
+def refuse_deleted(storage: HardenedStorage, study: optuna.Study) -> None:
+    """Look for the cause of a KeyError, which is what calls for a study get that is not there.
+
+    Raises:
+        SweepsError: the study was deleted.
+    """
+    if study._study_id not in {each._study_id for each in storage.get_all_studies()}:
+        raise SweepsError(f"{study.study_name}: was deleted while it ran") from None

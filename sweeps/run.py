@@ -25,10 +25,11 @@ from sweeps.data import Dataset, open_dataset
 from sweeps.devices import Slot
 from sweeps.engines import WorkerPlan, make_engine
 from sweeps.errors import STOP_PATIENCE_SECONDS, DatasetUnavailable, Stopped, SweepsError
+from sweeps.failures import refuse_deleted
 from sweeps.progress import Progress, read_progress
 from sweeps.spec import Spec, probe_values
 from sweeps.stopping import Stopping, as_told
-from sweeps.study import open_or_create_study, refuse_deleted, study_name
+from sweeps.study import open_or_create_study, study_name
 from sweeps.supervision import Supervisor
 from sweeps.training import check_run, split_rows
 from sweeps.views import View

@@ -86,16 +86,6 @@ def open_or_create_study(
     return study
 
 
-def refuse_deleted(storage: HardenedStorage, study: optuna.Study) -> None:
-    """Look for the cause of a KeyError, which is what calls for a study get that is not there.
-
-    Raises:
-        SweepsError: the study was deleted.
-    """
-    if study._study_id not in {each._study_id for each in storage.get_all_studies()}:
-        raise SweepsError(f"{study.study_name}: was deleted while it ran") from None
-
-
 def give_sweep_id(storage: HardenedStorage, study: optuna.Study) -> None:
     """Give a study that is older than the attribute the id that its checkpoints go by."""
 

@@ -18,10 +18,9 @@ from storage import (
     release_claim,
 )
 from sweeps.attributes import TARGET
-from sweeps.failures import ended_numbers, refuse_failures_in_a_row
+from sweeps.failures import ended_numbers, refuse_deleted, refuse_failures_in_a_row
 from sweeps.heartbeat import Heartbeat
 from sweeps.progress import count_finished
-from sweeps.study import refuse_deleted
 from sweeps.trial import Desk, Objective, run_trial
 
 _RECLAIM_SECONDS = 10.0

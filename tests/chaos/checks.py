@@ -83,7 +83,7 @@ def tell_story(settings: ChaosSettings) -> Story:
     return Story(
         signals=Counter(line["signal"] for line in journal if line["event"] == "signal"),
         outcomes=Counter(trial.user_attrs.get(OUTCOME, trial.state.name) for trial in trials),
-        resumed=events["resume"],
+        resumed=sum(line["event"] == "resume" and line["epochs"] > 0 for line in journal),
         taken=events["taken"],
         given_up=sum("times)" in trial.user_attrs.get(REASON, "") for trial in trials),
         starts=events["start"],
@@ -99,6 +99,7 @@ def check_everything(settings: ChaosSettings) -> None:
     trials = study.get_trials(deepcopy=False)
     check_budget(storage, study, trials)
     check_retries(settings, trials)
+    check_checkpoints(settings, trials)
     for trial in trials:
         check_trial(storage, trial)
     left = list(settings.checkpoints.rglob("*.pt*"))
@@ -161,6 +162,26 @@ def check_retries(settings: ChaosSettings, trials: list[FrozenTrial]) -> None:
     results = [trial for trial in trials if not unfinished_outcome(trial)]
     queued = Counter(trial.user_attrs.get(CONFIGURATION) for trial in results)
     assert {queued[f"yardstick {index}"] for index in range(YARDSTICKS)} == {1}
+
+
+def check_checkpoints(settings: ChaosSettings, trials: list[FrozenTrial]) -> None:
+    """Who stands in for another goes on from the last checkpoint that was kept, or a later one."""
+    before = {trial.number: trial.user_attrs.get(RETRY_OF) for trial in trials}
+    journal = read_journal(settings.journal)
+    for line in journal:
+        if line["event"] != "resume":
+            continue
+        # The last of each trial, told of after it was written.
+        kept = {
+            other["trial"]: other["epochs"]
+            for other in journal
+            if other["event"] == "kept" and other["time"] < line["read"]
+        }
+        former = before[line["trial"]]
+        while former is not None and former not in kept:
+            former = before[former]
+        least = 0 if former is None else kept[former]
+        assert line["epochs"] >= least, f"trial {line['trial']} lost epochs of trial {former}"
 
 
 def check_trial(storage: HardenedStorage, trial: FrozenTrial) -> None:

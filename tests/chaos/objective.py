@@ -117,34 +117,51 @@ class FakeObjective:
         if is_hopelessly_large(params):
             raise OutOfMemory("none left", {})
 
+        before = time.time()
         values = _read(checkpoint, params)
-        if values:
-            self._journal.write("resume", trial=trial.number, epochs=len(values))
+        told_again = len(values)
+        self._journal.write("resume", trial=trial.number, epochs=told_again, read=before)
         for epoch in range(1, epochs + 1):
             if epoch > len(values):
-                self._train(desk, checkpoint, params, values)
+                self._train(desk, trial, checkpoint, params, values)
                 if epoch == 2 and is_too_large(params) and not _is_smaller(trial):
                     raise OutOfMemory("none left", {SMALLER: True})
                 values.append(_next_value(params, values))
             self._report(desk, trial, epoch, values[epoch - 1])
             if checkpoint.is_due() and epoch < epochs:
-                _write(checkpoint, params, values)
+                self._keep(trial, checkpoint, params, values)
             if trial.user_attrs.get(CONFIGURATION) == self._sleeper and not is_retry(trial):
                 self._journal.write("sleep", trial=trial.number)
                 os.kill(os.getpid(), signal.SIGSTOP)
             hopeless = trial.should_prune()
-            if hopeless and CONFIGURATION not in trial.user_attrs and epoch < epochs:
+            heeded = CONFIGURATION not in trial.user_attrs and epoch > told_again
+            if hopeless and heeded and epoch < epochs:
                 return "pruned", None, None
         return "completed", None, values[-1]
 
     def _train(
-        self, desk: Desk, checkpoint: TrialCheckpoint, params: dict[str, Any], values: list[float]
+        self,
+        desk: Desk,
+        trial: optuna.Trial,
+        checkpoint: TrialCheckpoint,
+        params: dict[str, Any],
+        values: list[float],
     ) -> None:
         for _ in range(_STEPS):
             if desk.should_stop():
-                _write(checkpoint, params, values)
+                self._keep(trial, checkpoint, params, values)
                 raise Interrupted
             time.sleep(self._epoch_seconds / _STEPS)
+
+    def _keep(
+        self,
+        trial: optuna.Trial,
+        checkpoint: TrialCheckpoint,
+        params: dict[str, Any],
+        values: list[float],
+    ) -> None:
+        checkpoint.write(json.dumps({"params": params, "values": values}).encode())
+        self._journal.write("kept", trial=trial.number, epochs=len(values))
 
     def _report(self, desk: Desk, trial: optuna.Trial, epoch: int, value: float) -> None:
         record = EpochRecord(
@@ -185,7 +202,3 @@ def _read(checkpoint: TrialCheckpoint, params: dict[str, Any]) -> list[float]:
     assert kept["params"] == params, "a checkpoint of another trial"
     values: list[float] = kept["values"]
     return values
-
-
-def _write(checkpoint: TrialCheckpoint, params: dict[str, Any], values: list[float]) -> None:
-    checkpoint.write(json.dumps({"params": params, "values": values}).encode())
