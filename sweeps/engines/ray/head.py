@@ -20,7 +20,7 @@ _OBJECT_STORE_BYTES = 80 * 2**20
 def main() -> None:
     settings, folder = json.loads(sys.argv[1]), sys.argv[2]
     # In a thread of its own, since its host may be gone before Ray has started.
-    host = threading.Thread(target=_end_with_host)
+    host = threading.Thread(target=_end_with_host, daemon=True)
     host.start()
     try:
         ray.init(
