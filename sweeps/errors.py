@@ -1,5 +1,6 @@
 """The exceptions that the command line turns into a line and an exit status, and how trials end."""
 
+from signal import SIGHUP, SIGTERM
 from typing import Any
 
 #: How long a process that was asked to stop waits for a database that is away.
@@ -33,6 +34,7 @@ class OutOfMemory(Exception):
 class Stopped(SystemExit):
     """A signal asked for the end; the CLI exits with 128 plus its number.
 
+    A terminal that was closed (SIGHUP) counts as a SIGTERM.
     It may be raised in the middle of anything, so it is of the kind that libraries let through.
 
     Attributes:
@@ -41,6 +43,7 @@ class Stopped(SystemExit):
     """
 
     def __init__(self, signal: int, remedy: str = "") -> None:
+        signal = SIGTERM if signal == SIGHUP else signal
         super().__init__(128 + signal)
         self.signal = signal
         self.remedy = remedy

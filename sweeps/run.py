@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from sweeps.errors import STOP_PATIENCE_SECONDS, DatasetUnavailable, Stopped, Sw
 from sweeps.failures import refuse_deleted
 from sweeps.progress import Progress, read_progress
 from sweeps.spec import Spec, probe_values
-from sweeps.stopping import Stopping, as_told
+from sweeps.stopping import Stopping
 from sweeps.study import open_or_create_study, study_name
 from sweeps.supervision import Supervisor
 from sweeps.training import check_run, split_rows
@@ -151,14 +150,11 @@ def run_workers(
             sweep.storage.hurry(STOP_PATIENCE_SECONDS)
             if not received:
                 raise
-        except KeyError:
-            refuse_deleted(sweep.storage, sweep.study)
-            raise
         finally:
             workers.kill()
             progress = _leave_in_order(sweep, view, stopped=bool(received))
         if received:
-            raise Stopped(as_told(received[0]), "run it again to go on")
+            raise Stopped(received[0], "run it again to go on")
         if progress is None:
             raise StorageError(f"{sweep.storage.location}: away at the sweep's end; run it again")
     return progress
@@ -174,6 +170,9 @@ def _leave_in_order(sweep: Sweep, view: View, *, stopped: bool) -> Progress | No
 
     Returns:
         Where the study stands; ``None`` where the storage is away.
+
+    Raises:
+        SweepsError: the study was deleted.
     """
     try:
         reclaim(sweep.storage, sweep.study, stopped=stopped)
@@ -181,10 +180,8 @@ def _leave_in_order(sweep: Sweep, view: View, *, stopped: bool) -> Progress | No
         Checkpoints(sweep.checkpoint_dir, sweep.study, say=view.say).tidy(trials)
         progress = read_progress(sweep.storage, sweep.study)
     except KeyError:
-        with suppress(SweepsError):
-            refuse_deleted(sweep.storage, sweep.study)
-            raise
-        return None
+        refuse_deleted(sweep.storage, sweep.study)
+        raise
     except (StorageError, *DATABASE_ERRORS) as error:
         view.say(
             f"What ran is queued again by the next run: {explain(error, 'the storage') or error}"

@@ -11,7 +11,7 @@ from types import FrameType
 
 from storage import HardenedStorage
 from sweeps.engines import Engine, SerialEngine
-from sweeps.errors import STOP_PATIENCE_SECONDS
+from sweeps.errors import STOP_PATIENCE_SECONDS, Stopped
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -103,18 +103,13 @@ class Stopping:
         if since_first > _END_SECONDS or since_second > _END_AT_ONCE_SECONDS:
             self._do_once("tell", _tell_of_end)
             time.sleep(_STEP_SECONDS)
-            os._exit(128 + as_told(number))
+            os._exit(128 + Stopped(number).signal)
 
     def _do_once(self, name: str, what: Callable[[], None]) -> None:
         """Do it in a thread of its own: it may be held up too."""
         if name not in self._done:
             self._done.add(name)
             threading.Thread(target=what, name=name, daemon=True).start()
-
-
-def as_told(number: int) -> int:
-    """The signal that the exit status tells of: a terminal that is closed counts as a SIGTERM."""
-    return signal.SIGTERM if number == signal.SIGHUP else number
 
 
 def _tell_of_end() -> None:

@@ -69,7 +69,6 @@ def command(
     opened: list[HardenedStorage] = []
 
     def receive(number: int, _frame: FrameType | None) -> None:
-        number = signal.SIGTERM if number == signal.SIGHUP else number
         # Before it has a trial it ends at once, be it that it waits for its storage.
         if received or not opened:
             raise Stopped(number)

@@ -1,6 +1,6 @@
 """What must be true of a study, whatever was done to its workers."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 import optuna
@@ -168,20 +168,20 @@ def check_checkpoints(settings: ChaosSettings, trials: list[FrozenTrial]) -> Non
     """Who stands in for another goes on from the last checkpoint that was kept, or a later one."""
     before = {trial.number: trial.user_attrs.get(RETRY_OF) for trial in trials}
     journal = read_journal(settings.journal)
+    kept = defaultdict(list)
+    for line in journal:
+        if line["event"] == "kept":
+            kept[line["trial"]].append(line)
     for line in journal:
         if line["event"] != "resume":
             continue
-        # The last of each trial, told of after it was written.
-        kept = {
-            other["trial"]: other["epochs"]
-            for other in journal
-            if other["event"] == "kept" and other["time"] < line["read"]
-        }
-        former = before[line["trial"]]
-        while former is not None and former not in kept:
+        former, epochs = before[line["trial"]], []
+        while former is not None and not epochs:
+            # Each is told of after it was written.
+            epochs = [each["epochs"] for each in kept[former] if each["time"] < line["read"]]
             former = before[former]
-        least = 0 if former is None else kept[former]
-        assert line["epochs"] >= least, f"trial {line['trial']} lost epochs of trial {former}"
+        least = epochs[-1] if epochs else 0
+        assert line["epochs"] >= least, f"trial {line['trial']} lost epochs that were kept"
 
 
 def check_trial(storage: HardenedStorage, trial: FrozenTrial) -> None:
