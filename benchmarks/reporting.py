@@ -22,10 +22,12 @@ from storage import (
     claim_trial,
     end_trial,
     end_worker,
+    holding,
     open_storage,
     open_study,
     register_worker,
     report_epoch,
+    study_uid,
 )
 
 #: As sweeps.samplers makes them; that of the presets first.
@@ -108,9 +110,19 @@ def main() -> None:
     study = open_study(storage)
     study.pruner = PRUNERS[task.pruner]()
     worker = register_worker(storage, study._study_id, f"worker-{os.getpid()}", "none")
-    claim = claim_trial(storage, study._study_id, worker.worker_id, None)
+    claim = claim_trial(storage, study._study_id, study_uid(storage, study), worker.worker_id)
     assert claim is not None
     trial = ask(storage, study, claim)
+    with holding(claim):
+        report_epochs(task, storage, worker.worker_id, trial)
+        end_trial(storage, study, trial.number, "completed", value=1.0)
+    end_worker(storage, worker.worker_id)
+
+
+def report_epochs(
+    task: Task, storage: HardenedStorage, worker_id: str, trial: optuna.Trial
+) -> None:
+    """Report a trial's epochs as one that trains would, and write what each cost."""
     trial.suggest_float("x", 0, 1)
     writes = _Writes(storage)
 
@@ -123,7 +135,7 @@ def main() -> None:
             record,
             0.5 + number / (2 * EPOCHS),
             epochs=EPOCHS,
-            worker_id=worker.worker_id,
+            worker_id=worker_id,
             attributes={"images_per_second": 100 + number},
         )
         reported = time.perf_counter()
@@ -150,8 +162,6 @@ def main() -> None:
     print(json.dumps([asdict(epoch) for epoch in epochs]), flush=True)
     # The ends of all these trials in the same second are no part of what others measure.
     sys.stdin.readline()
-    end_trial(storage, study, trial.number, "completed", value=1.0)
-    end_worker(storage, worker.worker_id)
 
 
 def _set_synchronous(connection: Any, value: str) -> None:

@@ -3,14 +3,15 @@
 from storage.artifacts import DatabaseArtifactStore, attach_artifact
 from storage.backup import back_up
 from storage.batch import batch
-from storage.budget import ask, claim_trial, count_claims, reclaim, release_claim
+from storage.budget import TARGET, ask, claim_trial, count_claims, reclaim, release_claim
 from storage.checking import check_contents
+from storage.claims import STUDY_UID, Claim, holding
 from storage.copying import copy_studies
 from storage.epochs import EpochRecord, read_epochs, report_epoch
-from storage.errors import DATABASE_ERRORS, ClaimLost, StorageError, explain
+from storage.errors import DATABASE_ERRORS, ClaimLost, StorageError, StudyDeleted, explain
 from storage.rdb import HardenedStorage, check_storage, open_storage
 from storage.repairing import repair as repair_contents
-from storage.studies import create_study, open_study, study_names
+from storage.studies import create_study, open_study, study_names, study_uid
 from storage.transactions import transaction
 from storage.trials import (
     CONFIGURATION,
@@ -19,6 +20,7 @@ from storage.trials import (
     REASON,
     RETRIES,
     RETRY_OF,
+    WORKER_ID,
     Outcome,
     end_trial,
     unfinished_outcome,
@@ -45,12 +47,17 @@ __all__ = [
     "REASON",
     "RETRIES",
     "RETRY_OF",
+    "STUDY_UID",
+    "TARGET",
+    "WORKER_ID",
+    "Claim",
     "ClaimLost",
     "DatabaseArtifactStore",
     "EpochRecord",
     "HardenedStorage",
     "Outcome",
     "StorageError",
+    "StudyDeleted",
     "WorkerRecord",
     "absolute_url",
     "ask",
@@ -68,6 +75,7 @@ __all__ = [
     "end_worker",
     "explain",
     "has_secret",
+    "holding",
     "list_workers",
     "living_workers",
     "note_progress",
@@ -82,6 +90,7 @@ __all__ = [
     "report_epoch",
     "show_url",
     "study_names",
+    "study_uid",
     "transaction",
     "unfinished_outcome",
 ]

@@ -1,11 +1,11 @@
 """The number of trials a study may spend, claimed by workers before they ask for one.
 
 Optuna counts trials per process and overshoots with several. Here a worker inserts a claim in one
-write transaction that also counts the claims there are, so that all workers together, over any
-number of runs, start as many trials as the study's target says. The trial that is then asked for
-belongs to the claim from its first moment. A claim stays when its trial ends with a result
-(complete, pruned, diverged, failed) and goes when it ends without one (interrupted, lost, out of
-memory): see :func:`storage.trials.end_trial`.
+write transaction that also reads the study's target and counts the claims there are, so that all
+workers together, over any number of runs, start as many trials as the target says. The trial that
+is then asked for belongs to the claim from its first moment. A claim stays when its trial ends with
+a result (complete, pruned, diverged, failed) and goes when it ends without one (interrupted, lost,
+out of memory): see :func:`storage.trials.end_trial`.
 """
 
 import time
@@ -16,14 +16,18 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 from sqlalchemy import delete, func, select
 
-from storage.claims import Claim, is_claim
+from storage.claims import IS_CLAIM, Claim, holding, refuse_other_study
 from storage.clock import now
 from storage.rdb import HardenedStorage
 from storage.reconnecting import patient
 from storage.schema import claims_table
+from storage.studies import study_uid
 from storage.transactions import reading, transaction
 from storage.trials import RETRY_OF, end_trial
 from storage.workers import GRACE_SECONDS, WorkerRecord, beat, end_worker, list_workers
+
+#: User attribute of a study: how many trials it may have; ``None`` for no limit.
+TARGET = "target_trials"
 
 #: When this process first saw trials that run without a claim: by storage and trial.
 _first_seen: dict[tuple[str, int], float] = {}
@@ -31,30 +35,35 @@ _first_seen: dict[tuple[str, int], float] = {}
 
 @patient
 def claim_trial(
-    storage: HardenedStorage, study_id: int, worker_id: str, target: int | None
+    storage: HardenedStorage, study_id: int, study_uid: str, worker_id: str
 ) -> Claim | None:
     """Claim one trial of a study's budget.
 
     Args:
         storage: where the study is.
         study_id: the study.
+        study_uid: the study's own id; see :func:`storage.studies.study_uid`.
         worker_id: who claims; a claim that it made before and has asked for no trial with is gone.
-        target: the number of trials the study may have; ``None`` for no limit.
 
     Returns:
         The claim, or ``None`` where the budget is spent.
+
+    Raises:
+        StudyDeleted: the study is gone, or another one has its number.
     """
     unused = (claims_table.c.worker_id == worker_id) & claims_table.c.trial_id.is_(None)
     with transaction(storage.engine, study_id) as connection:
+        refuse_other_study(connection, study_id, study_uid)
         # Left by a call whose answer was lost with its connection.
         connection.execute(delete(claims_table).where(unused))
+        target = storage.get_study_user_attrs(study_id).get(TARGET)
         if target is not None and _count(connection, study_id) >= target:
             return None
         values = {"study_id": study_id, "worker_id": worker_id}
         statement = claims_table.insert().values(**values).returning(claims_table.c.claim_id)
         # Who claims lives, whatever others thought of it while it was suspended.
         beat(storage, worker_id)
-        return Claim(int(connection.execute(statement).scalar_one()), worker_id)
+        return Claim(int(connection.execute(statement).scalar_one()), worker_id, study_uid)
 
 
 def ask(storage: HardenedStorage, study: optuna.Study, claim: Claim) -> optuna.Trial:
@@ -63,7 +72,7 @@ def ask(storage: HardenedStorage, study: optuna.Study, claim: Claim) -> optuna.T
     Raises:
         ClaimLost: the claim was given back, since its worker was taken for dead.
     """
-    with storage.claimed(claim):
+    with holding(claim):
         waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
         # The first that is still to be had is the claim's, and the one that the study then gives.
         any(_take(storage, trial) for trial in waiting if RETRY_OF in trial.user_attrs)
@@ -80,9 +89,9 @@ def _take(storage: HardenedStorage, trial: optuna.trial.FrozenTrial) -> bool:
 @patient
 def release_claim(storage: HardenedStorage, claim: Claim) -> None:
     """Give back a claim that no trial was asked for with."""
-    unused = is_claim(claim) & claims_table.c.trial_id.is_(None)
+    unused = IS_CLAIM & claims_table.c.trial_id.is_(None)
     with transaction(storage.engine) as connection:
-        connection.execute(delete(claims_table).where(unused))
+        connection.execute(delete(claims_table).where(unused), claim.row)
 
 
 @patient
@@ -106,6 +115,7 @@ def reclaim(storage: HardenedStorage, study: optuna.Study, *, stopped: bool = Fa
         The numbers of the trials that were ended.
     """
     study_id: int = study._study_id
+    uid = study_uid(storage, study)
     # Read first: a trial has its claim from its first moment, so one that has none later never had.
     running = {
         trial._trial_id: trial
@@ -118,13 +128,14 @@ def reclaim(storage: HardenedStorage, study: optuna.Study, *, stopped: bool = Fa
             end_worker(storage, worker.worker_id, last_seen=worker.last_seen)
     orphaned = [claim for claim in claims if claim.worker_id not in alive]
     ended = []
-    for claim in orphaned:
-        if claim.trial_id is None:
-            release_claim(storage, Claim(claim.claim_id, claim.worker_id))
-        elif claim.trial_id in running and _end(
-            storage, study, running[claim.trial_id], stopped=stopped
-        ):
-            ended.append(running[claim.trial_id].number)
+    for row in orphaned:
+        claim = Claim(row.claim_id, row.worker_id, uid)
+        if row.trial_id is None:
+            release_claim(storage, claim)
+        elif row.trial_id in running:
+            with holding(claim):
+                if _end(storage, study, running[row.trial_id], stopped=stopped):
+                    ended.append(running[row.trial_id].number)
 
     # A trial without a claim is none of our workers': another program asked for it, and left it.
     claimed = {claim.trial_id for claim in claims}

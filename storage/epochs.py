@@ -8,8 +8,9 @@ from typing import Any
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages._rdb.models import BaseModel, TrialIntermediateValueModel
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import select
 
+from storage.claims import lock_own_trial
 from storage.rdb import HardenedStorage
 from storage.reconnecting import patient
 from storage.schema import epochs_table
@@ -18,10 +19,8 @@ from storage.upserting import upsert
 from storage.workers import note_progress
 
 _TABLES = BaseModel.metadata.tables
-_TRIALS = _TABLES["trials"]
 _VALUES = _TABLES["trial_intermediate_values"]
 _ATTRIBUTES = _TABLES["trial_user_attributes"]
-_STATE = select(_TRIALS.c.state).where(_TRIALS.c.trial_id == bindparam("id")).with_for_update()
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,8 @@ def report_epoch(
 ) -> None:
     """Tell a running trial's epoch, in one transaction: value, record, attributes, worker.
 
-    Told again, it replaces what was told before.
+    The trial is that of the claim that this thread holds, or one that nobody claimed. Reported
+    again, an epoch replaces what was reported before.
 
     Args:
         storage: where the trial is.
@@ -72,8 +72,8 @@ def report_epoch(
         attributes: user attributes to set.
 
     Raises:
-        optuna.exceptions.UpdateFinishedTrialError: the trial was ended by another process; nothing
-            was written.
+        optuna.exceptions.UpdateFinishedTrialError: the trial was ended by another process, or is
+            another worker's (:class:`storage.errors.ClaimLost`); nothing was written.
     """
     trial_id = trial._trial_id
     # As Optuna writes them; its own calls, through its objects, take five times as long.
@@ -84,7 +84,8 @@ def report_epoch(
         for name, content in (attributes or {}).items()
     ]
     with transaction(storage.engine) as connection:
-        _refuse_finished(connection, trial)
+        if lock_own_trial(connection, trial_id).is_finished():
+            raise UpdateFinishedTrialError(f"trial {trial.number} has ended and cannot be changed")
         for table, key, rows in (
             (_VALUES, "step", [told]),
             (epochs_table, "epoch", [asdict(record)]),
@@ -103,13 +104,6 @@ def report_epoch(
             )
     # What the trial itself knows of its values, which the pruner asks it for.
     trial._cached_frozen_trial.intermediate_values[record.epoch] = value
-
-
-def _refuse_finished(connection: Connection, trial: optuna.Trial) -> None:
-    # On PostgreSQL the trial cannot be ended before the transaction is; on SQLite nothing can.
-    state = connection.execute(_STATE, {"id": trial._trial_id}).scalar_one()
-    if state.is_finished():
-        raise UpdateFinishedTrialError(f"trial {trial.number} has ended and cannot be changed")
 
 
 @patient

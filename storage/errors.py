@@ -3,7 +3,7 @@
 import re
 
 import sqlalchemy.exc
-from optuna.exceptions import StorageInternalError
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 
 from storage.disconnects import database_error, passes, sqlstate
 
@@ -12,8 +12,15 @@ class StorageError(Exception):
     """A storage cannot be used as asked; the message names it, the reason and the remedy."""
 
 
-class ClaimLost(Exception):
-    """A claim was given back, since its worker was taken for dead."""
+class StudyDeleted(StorageError):
+    """A study was deleted, or another one has its number by now."""
+
+
+class ClaimLost(UpdateFinishedTrialError):
+    """A worker has no claim to a trial: it was taken for dead, or never had one.
+
+    For the worker this is the same as a trial that another process ended.
+    """
 
 
 _NO_ENTRY = "the server does not let this user in from this host: add a line to its pg_hba.conf"

@@ -1,24 +1,15 @@
-"""That what has ended stays as it is."""
+"""Writes to trials: only while they run, and only by whoever holds their claim."""
 
 import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, text
-
+from storage.claims import lock_trial
 from storage.patience import PatientStorage
 from storage.reconnecting import patient
 from storage.transactions import transaction
 
 C = TypeVar("C", bound=type[PatientStorage])
-
-
-def lock_trial(connection: Connection, trial_id: int) -> None:
-    """Let no other process change a trial until the transaction ends."""
-    # SQLite lets only one process write in any case.
-    if connection.dialect.name != "sqlite":
-        query = text("SELECT trial_id FROM trials WHERE trial_id = :id FOR UPDATE")
-        connection.execute(query, {"id": trial_id})
 
 
 def _guarded_methods(*names: str) -> Callable[[C], C]:
@@ -51,5 +42,6 @@ class GuardingStorage(PatientStorage):
     """A storage that changes running trials only, however slow the change is.
 
     Optuna looks whether a trial still runs, and writes then. A process that is suspended in between
-    would write to a trial that was taken from it meanwhile, and for which another stands in.
+    would write to a trial that has been retried meanwhile, or to one of another study. Here the
+    trial is locked first, and a thread that holds a claim writes to that claim's trial alone.
     """

@@ -2,18 +2,16 @@
 
 import json
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Sequence
 from typing import Any
 
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Connection, event, select, update
+from sqlalchemy import Connection, bindparam, event, select, update
 from sqlalchemy.engine import URL
 
 from storage import postgresql, sqlite
-from storage.claims import Claim, is_claim
+from storage.claims import IS_CLAIM, Claim, held_claim, lock_trial
 from storage.deleting import delete_rows
 from storage.disconnects import passes
 from storage.errors import DATABASE_ERRORS, ClaimLost, StorageError, explain
@@ -25,7 +23,9 @@ from storage.url import parse_url, show_url
 
 _SETUP_ATTEMPTS = 5
 
-_claim: ContextVar[Claim | None] = ContextVar("claim", default=None)
+# Put together once, since that takes longer than to execute them.
+_CLAIMED = select(claims_table.c.trial_id).where(IS_CLAIM)
+_ATTACH = update(claims_table).where(IS_CLAIM).values(trial_id=bindparam("taken"))
 
 
 class HardenedStorage(GuardingStorage):
@@ -34,8 +34,9 @@ class HardenedStorage(GuardingStorage):
     - What a decision rests on is read in the transaction that acts on it: on SQLite, which ignores
       ``FOR UPDATE``, two workers can otherwise take the same queued trial.
     - Several calls can be one transaction (:func:`storage.transactions.transaction`).
-    - A trial that is asked for under a claim belongs to that claim from its first moment.
-    - A trial that has ended changes no more (:class:`storage.guarding.GuardingStorage`).
+    - A trial that is asked for by a claim's holder belongs to that claim from its first moment.
+    - A trial changes only while it runs, and its claim's holder changes no other trial
+      (:class:`storage.guarding.GuardingStorage`).
     - The server may be restarted under it (:class:`storage.patience.PatientStorage`).
 
     Args:
@@ -87,19 +88,10 @@ class HardenedStorage(GuardingStorage):
 
         patiently(self, delete)
 
-    @contextmanager
-    def claimed(self, claim: Claim) -> Iterator[None]:
-        """Let the trial that this block asks for be the claim's."""
-        token = _claim.set(claim)
-        try:
-            yield
-        finally:
-            _claim.reset(token)
-
     def _create_new_trial(
         self, study_id: int, template_trial: FrozenTrial | None = None
     ) -> FrozenTrial:
-        claim = _claim.get()
+        claim = held_claim()
         if claim is None or template_trial is not None:
             return self._create_unclaimed_trial(study_id, template_trial)
         return self._create_claimed_trial(study_id, claim)
@@ -161,8 +153,10 @@ class HardenedStorage(GuardingStorage):
     def _change_state(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None
     ) -> bool:
-        claim = _claim.get()
-        with transaction(self.engine):
+        claim = held_claim()
+        with transaction(self.engine) as connection:
+            if state is not TrialState.RUNNING:
+                lock_trial(connection, trial_id)
             if claim is None or state is not TrialState.RUNNING:
                 return super().set_trial_state_values(trial_id, state, values)
             held = self._claimed_trial(claim)
@@ -179,17 +173,15 @@ class HardenedStorage(GuardingStorage):
         Raises:
             ClaimLost: the claim was given back, since its worker was taken for dead.
         """
-        query = select(claims_table.c.trial_id).where(is_claim(claim))
         with transaction(self.engine) as connection:
-            row = connection.execute(query).one_or_none()
+            row = connection.execute(_CLAIMED, claim.row).one_or_none()
         if row is None:
             raise ClaimLost(f"claim {claim.claim_id} was given back")
         return None if row.trial_id is None else int(row.trial_id)
 
     def _attach(self, claim: Claim, trial_id: int) -> None:
-        statement = update(claims_table).where(is_claim(claim))
         with transaction(self.engine) as connection:
-            changed = connection.execute(statement.values(trial_id=trial_id))
+            changed = connection.execute(_ATTACH, {"taken": trial_id, **claim.row})
             if changed.rowcount != 1:
                 raise ClaimLost(f"claim {claim.claim_id} was given back")
 

@@ -1,6 +1,7 @@
 """Studies: made once, found by name, the newest when none is named."""
 
 import difflib
+import uuid
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -9,12 +10,14 @@ from optuna.exceptions import DuplicatedStudyError
 from sqlalchemy import delete, select
 
 from storage.batch import batch
+from storage.claims import STUDY_UID
 from storage.errors import StorageError
 from storage.leases import lease
 from storage.rdb import HardenedStorage
 from storage.schema import claims_table, epochs_table, workers_table
 from storage.transactions import transaction
 
+#: User attribute of a study whose set-up is complete.
 READY = "ready"
 
 _MOST_NAMED = 10
@@ -43,11 +46,30 @@ def create_study(
                 if study.user_attrs.get(READY):
                     return
                 _forget_rows_of_reused_ids(storage, study._study_id)
+                study.set_user_attr(STUDY_UID, _new_uid())
                 set_up(study)
                 study.set_user_attr(READY, True)
 
             batch(storage, study._study_id, make_ready)
     return study
+
+
+def study_uid(storage: HardenedStorage, study: optuna.Study) -> str:
+    """The id that tells a study from later ones of its number; a study without one gets one.
+
+    Read it before anything else of a study that is to be worked on: what a claim under this id
+    writes to is then the study that was read.
+    """
+
+    def give_one() -> None:
+        if STUDY_UID not in study.user_attrs:
+            study.set_user_attr(STUDY_UID, _new_uid())
+
+    uid: str | None = study.user_attrs.get(STUDY_UID)
+    if uid is None:
+        batch(storage, study._study_id, give_one)
+        uid = study.user_attrs[STUDY_UID]
+    return uid
 
 
 def no_such_study(name: str, names: Sequence[str], where: str) -> StorageError:
@@ -82,6 +104,10 @@ def study_names(storage: HardenedStorage) -> list[str]:
     """The names of all studies, the newest last."""
     studies = sorted(storage.get_all_studies(), key=lambda study: study._study_id)
     return [study.study_name for study in studies]
+
+
+def _new_uid() -> str:
+    return uuid.uuid4().hex[:12]
 
 
 def _forget_rows_of_reused_ids(storage: HardenedStorage, study_id: int) -> None:

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import optuna
+from optuna.storages._rdb.models import TrialSystemAttributeModel
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import delete, func, select
+from sqlalchemy import Connection, delete, func, select
 
-from storage.guarding import lock_trial
+from storage.claims import held_claim, lock_own_trial
+from storage.errors import ClaimLost
 from storage.rdb import HardenedStorage
 from storage.reconnecting import patient
 from storage.schema import claims_table
@@ -28,7 +30,7 @@ CONFIGURATION = "configuration"
 OVERRIDES = "overrides"
 RETRY_OF = "retry_of"
 LOSSES = "losses"
-ENDED_BY = "ended_by"
+WORKER_ID = "worker_id"
 
 #: User attribute of a study: how often a trial is tried again whose worker died.
 RETRIES = "retries"
@@ -38,8 +40,11 @@ _STATES = {"pruned": TrialState.PRUNED, "diverged": TrialState.PRUNED}
 #: Ends without a result of their own: the trial is queued again.
 UNFINISHED = ("interrupted", "lost", "out_of_memory")
 
-#: Attributes that a trial takes over from the one that it stands in for.
+#: Attributes that a retry takes over from the trial that it replaces.
 _INHERITED = (CONFIGURATION, OVERRIDES)
+
+#: What Optuna's successive halving, also inside of Hyperband, keeps of a trial for the others.
+_RUNGS = "completed_rung_%"
 
 
 def unfinished_outcome(trial: FrozenTrial) -> bool:
@@ -56,10 +61,9 @@ def end_trial(
     *,
     value: float | None = None,
     reason: str | None = None,
-    ended_by: str = "",
     overrides: Mapping[str, Any] | None = None,
 ) -> bool:
-    """End a running trial.
+    """End a running trial: that of the claim that this thread holds, or one that nobody claimed.
 
     One that is ``interrupted``, ``lost`` or ``out_of_memory`` gives its share of the budget back
     and is queued again with its parameters. A trial whose worker died more often than the study's
@@ -72,23 +76,29 @@ def end_trial(
         outcome: how it ends.
         value: of a completed trial.
         reason: for a person to read.
-        ended_by: the worker, or who else ends it; told again by the same, an end is no error.
-        overrides: what is fixed for the trial that stands in for it, beside what was for this one.
+        overrides: what is fixed for its retry, beside what was for this one.
 
     Returns:
-        Whether it ends by this call; false where another process ended it before.
+        Whether it ends by this call, or by one before it of the same claim and outcome, whose
+        answer was lost; false where another process ended it, or claims it.
     """
     with transaction(storage.engine, study._study_id) as connection:
-        trial_id = storage.get_trial_id_from_study_id_trial_number(study._study_id, number)
-        lock_trial(connection, trial_id)
+        try:
+            trial_id = storage.get_trial_id_from_study_id_trial_number(study._study_id, number)
+        except KeyError:
+            # Deleted with its study.
+            return False
+        is_mine = _lock_running(connection, trial_id)
         trial = storage.get_trial(trial_id)
         mine = claims_table.c.trial_id == trial_id
-        if trial.state is not TrialState.RUNNING:
-            return bool(ended_by) and trial.user_attrs.get(ENDED_BY) == ended_by
+        worker_id = "" if (claim := held_claim()) is None else claim.worker_id
+        if not is_mine:
+            end = (trial.user_attrs.get(WORKER_ID), trial.user_attrs.get(OUTCOME))
+            return end == (worker_id, outcome)
         losses = trial.user_attrs.get(LOSSES, 0) + (outcome == "lost")
         if outcome == "lost" and losses > study.user_attrs.get(RETRIES, DEFAULT_RETRIES):
             outcome, reason = "failed", f"{reason} ({losses} times)"
-        known = {OUTCOME: outcome, REASON: reason, ENDED_BY: ended_by or None}
+        known = {OUTCOME: outcome, REASON: reason, WORKER_ID: worker_id or None}
         for name, content in known.items():
             if content is not None:
                 storage.set_trial_user_attr(trial_id, name, content)
@@ -97,13 +107,25 @@ def end_trial(
         else:
             study.tell(number, state=_STATES.get(outcome, TrialState.FAIL))
         if outcome in UNFINISHED:
+            # The retry comes to the same rungs, and one trial shall not count twice there.
+            rungs = TrialSystemAttributeModel.key.like(_RUNGS)
+            of_trial = TrialSystemAttributeModel.trial_id == trial_id
+            connection.execute(delete(TrialSystemAttributeModel).where(of_trial & rungs))
             _queue_again(storage, study._study_id, trial, losses, overrides or {})
             connection.execute(delete(claims_table).where(mine))
         elif not connection.execute(select(func.count()).where(mine)).scalar_one():
             # Another program asked for it; its result counts all the same.
-            spent = {"study_id": study._study_id, "worker_id": ended_by, "trial_id": trial_id}
+            spent = {"study_id": study._study_id, "worker_id": worker_id, "trial_id": trial_id}
             connection.execute(claims_table.insert().values(spent))
     return True
+
+
+def _lock_running(connection: Connection, trial_id: int) -> bool:
+    """Lock a trial; whether it runs and this thread may end it."""
+    try:
+        return lock_own_trial(connection, trial_id) is TrialState.RUNNING
+    except ClaimLost:
+        return False
 
 
 def _queue_again(

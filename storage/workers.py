@@ -72,10 +72,19 @@ class WorkerRecord:
 
 
 def register_worker(
-    storage: HardenedStorage, study_id: int, name: str, device: str
+    storage: HardenedStorage, study_id: int, name: str, device: str, seat: str = ""
 ) -> WorkerRecord:
-    """Enter this process as a worker of a study."""
-    return _register(storage, study_id, uuid.uuid4().hex, name, device)
+    """Enter this process as a worker of a study.
+
+    Args:
+        storage: where the study is.
+        study_id: the study.
+        name: what the worker is called in tables; others may have the same name.
+        device: what it trains on, as a person knows it.
+        seat: how its id begins, at most 16 characters; all else of the id is random.
+    """
+    worker_id = seat + uuid.uuid4().hex[len(seat) :]
+    return _register(storage, study_id, worker_id, name, device)
 
 
 @patient

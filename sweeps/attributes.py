@@ -8,8 +8,6 @@ DATA_SIZE = "data_size"
 TRAIN_PICTURES = "train_pictures"
 VALIDATION_PICTURES = "validation_pictures"
 CLASSES = "classes"
-TARGET = "target_trials"
-SWEEP_ID = "sweep_id"
 
 # Of a trial.
 CONFIG = "config"

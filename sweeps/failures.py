@@ -6,7 +6,7 @@ from datetime import datetime
 import optuna
 from optuna.trial import FrozenTrial
 
-from storage import REASON, HardenedStorage
+from storage import REASON, STUDY_UID, unfinished_outcome
 from sweeps.errors import SweepsError
 from sweeps.progress import outcome_of
 
@@ -19,7 +19,9 @@ def ended_numbers(trials: Iterable[FrozenTrial]) -> set[int]:
 
 
 def refuse_failures_in_a_row(trials: Iterable[FrozenTrial], *, but_for: Collection[int]) -> None:
-    """See whether the last trials of a study, whoever ran them, all failed.
+    """See whether the last configurations of a study, whoever ran them, all failed.
+
+    A trial that is retried counts by its retry.
 
     Args:
         trials: the study's.
@@ -29,9 +31,8 @@ def refuse_failures_in_a_row(trials: Iterable[FrozenTrial], *, but_for: Collecti
         SweepsError: they did.
     """
     ended = [t for t in trials if t.state.is_finished() and t.number not in but_for]
-    # What was interrupted or lost says nothing of the trials.
-    told = [t for t in ended if outcome_of(t) not in ("interrupted", "lost")]
-    last = sorted(told, key=lambda trial: trial.datetime_complete or datetime.min)
+    settled = [trial for trial in ended if not unfinished_outcome(trial)]
+    last = sorted(settled, key=lambda trial: trial.datetime_complete or datetime.min)
     last = last[-MAX_FAILURES_IN_A_ROW:]
     if len(last) < MAX_FAILURES_IN_A_ROW or any(outcome_of(trial) != "failed" for trial in last):
         return
@@ -42,11 +43,15 @@ def refuse_failures_in_a_row(trials: Iterable[FrozenTrial], *, but_for: Collecti
     )
 
 
-def refuse_deleted(storage: HardenedStorage, study: optuna.Study) -> None:
-    """Look for the cause of a KeyError, which is what calls for a study get that is not there.
+def refuse_deleted(study: optuna.Study, study_uid: str) -> None:
+    """See whether a study is still the one that it was, and not gone or another of its number.
 
     Raises:
         SweepsError: the study was deleted.
     """
-    if study._study_id not in {each._study_id for each in storage.get_all_studies()}:
+    try:
+        attributes = study.user_attrs
+    except KeyError:
+        attributes = {}
+    if attributes.get(STUDY_UID) != study_uid:
         raise SweepsError(f"{study.study_name}: was deleted while it ran") from None

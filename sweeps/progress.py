@@ -10,12 +10,14 @@ from optuna.trial import FrozenTrial, TrialState
 from storage import (
     OUTCOME,
     REASON,
+    STUDY_UID,
+    TARGET,
     HardenedStorage,
     WorkerRecord,
     living_workers,
     unfinished_outcome,
 )
-from sweeps.attributes import CLASSES, METRIC, TARGET, VALIDATION_PICTURES
+from sweeps.attributes import CLASSES, METRIC, VALIDATION_PICTURES
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Progress:
     """A study at one moment.
 
     Attributes:
+        study_uid: tells the study from a later one of its number.
         outcomes: finished trials by outcome; ``completed``, ``pruned``, ``diverged``, ``failed``
             have used the budget, ``interrupted``, ``lost`` and ``out_of_memory`` were queued again.
         running: trials under way.
@@ -35,6 +38,7 @@ class Progress:
     """
 
     study_name: str
+    study_uid: str | None
     metric: str
     direction: str
     outcomes: Counter[str]
@@ -54,21 +58,23 @@ class Progress:
 
 def read_progress(storage: HardenedStorage, study: optuna.Study) -> Progress:
     """Read where a study stands."""
+    attributes = study.user_attrs
     trials = study.get_trials(deepcopy=False)
     maximize = study.direction == optuna.study.StudyDirection.MAXIMIZE
     best = next(iter(best_first(trials, maximize=maximize)), None)
     return Progress(
         study_name=study.study_name,
-        metric=study.user_attrs.get(METRIC, "value"),
+        study_uid=attributes.get(STUDY_UID),
+        metric=attributes.get(METRIC, "value"),
         direction="maximize" if maximize else "minimize",
         outcomes=Counter(outcome_of(t) for t in trials if t.state.is_finished()),
         running=sum(trial.state is TrialState.RUNNING for trial in trials),
         finished=count_finished(trials),
-        target=study.user_attrs.get(TARGET),
+        target=attributes.get(TARGET),
         best=best,
         workers=living_workers(storage, study._study_id),
-        val_pictures=study.user_attrs.get(VALIDATION_PICTURES),
-        classes=study.user_attrs.get(CLASSES),
+        val_pictures=attributes.get(VALIDATION_PICTURES),
+        classes=attributes.get(CLASSES),
         trials=trials,
     )
 
@@ -76,6 +82,12 @@ def read_progress(storage: HardenedStorage, study: optuna.Study) -> Progress:
 def count_finished(trials: Iterable[FrozenTrial]) -> int:
     """How many trials ended with a result of their own: the part of the budget that is spent."""
     return sum(t.state.is_finished() and not unfinished_outcome(t) for t in trials)
+
+
+def is_done(study: optuna.Study) -> bool:
+    """Whether a study has as many results as its budget asks for."""
+    target = study.user_attrs.get(TARGET)
+    return target is not None and count_finished(study.get_trials(deepcopy=False)) >= target
 
 
 def best_first(trials: Iterable[FrozenTrial], *, maximize: bool) -> list[FrozenTrial]:

@@ -18,6 +18,7 @@ from storage import (
     open_storage,
     parse_url,
     reclaim,
+    study_uid,
 )
 from sweeps.checkpoints import DEFAULT_SECONDS, Checkpoints, check_folder, default_folder
 from sweeps.data import Dataset, open_dataset
@@ -43,6 +44,7 @@ class Sweep:
     storage: HardenedStorage
     storage_url: str
     study: optuna.Study
+    study_uid: str
     data_dir: Path
     checkpoint_dir: Path
     checkpoint_seconds: float
@@ -92,6 +94,7 @@ def prepare_sweep(
         storage,
         absolute_url(url).render_as_string(hide_password=False),
         study,
+        study_uid(storage, study),
         data_dir,
         checkpoint_dir or default_folder(url),
         checkpoint_seconds,
@@ -138,7 +141,9 @@ def run_workers(
         supervisor = Supervisor(
             sweep.storage,
             sweep.study,
+            sweep.study_uid,
             workers,
+            plan.seat,
             view,
             seconds_left=lambda: _left(deadline),
             received=received,
@@ -180,7 +185,7 @@ def _leave_in_order(sweep: Sweep, view: View, *, stopped: bool) -> Progress | No
         Checkpoints(sweep.checkpoint_dir, sweep.study, say=view.say).tidy(trials)
         progress = read_progress(sweep.storage, sweep.study)
     except KeyError:
-        refuse_deleted(sweep.storage, sweep.study)
+        refuse_deleted(sweep.study, sweep.study_uid)
         raise
     except (StorageError, *DATABASE_ERRORS) as error:
         view.say(

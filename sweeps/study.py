@@ -1,7 +1,6 @@
 """A study for a spec: made once, with the data's fingerprint and the trials to try first."""
 
 import json
-import uuid
 import warnings
 from typing import Any
 
@@ -11,10 +10,12 @@ from storage import (
     CONFIGURATION,
     OVERRIDES,
     RETRIES,
+    TARGET,
     HardenedStorage,
     batch,
     count_claims,
     create_study,
+    study_uid,
 )
 from sweeps.attributes import (
     CLASSES,
@@ -22,8 +23,6 @@ from sweeps.attributes import (
     FINGERPRINT,
     METRIC,
     SPEC,
-    SWEEP_ID,
-    TARGET,
     TRAIN_PICTURES,
     VALIDATION_PICTURES,
 )
@@ -70,7 +69,7 @@ def open_or_create_study(
     study = create_study(storage, name, spec.direction, lambda study: _set_up(study, spec, dataset))
     _refuse_other_spec(study, spec)
     _refuse_other_pictures(study, dataset)
-    give_sweep_id(storage, study)
+    study_uid(storage, study)
 
     def set_budget() -> None:
         target = spec.budget.trials
@@ -86,19 +85,8 @@ def open_or_create_study(
     return study
 
 
-def give_sweep_id(storage: HardenedStorage, study: optuna.Study) -> None:
-    """Give a study that is older than the attribute the id that its checkpoints go by."""
-
-    def give() -> None:
-        if SWEEP_ID not in study.user_attrs:
-            study.set_user_attr(SWEEP_ID, uuid.uuid4().hex[:12])
-
-    batch(storage, study._study_id, give)
-
-
 def _set_up(study: optuna.Study, spec: Spec, dataset: Dataset) -> None:
     study.set_user_attr(SPEC, spec_tree(spec))
-    study.set_user_attr(SWEEP_ID, uuid.uuid4().hex[:12])
     study.set_user_attr(FINGERPRINT, dataset.fingerprint)
     study.set_user_attr(DATA_SIZE, dataset.size)
     train_rows, val_rows = split_rows(spec.base_config(), dataset)

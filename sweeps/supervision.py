@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import optuna
 
-from storage import HardenedStorage, StorageError, reclaim
-from sweeps.attributes import WORKER
+from storage import WORKER_ID, HardenedStorage, StorageError, reclaim
 from sweeps.engines import Engine, WorkerExit
 from sweeps.errors import SweepsError
-from sweeps.failures import ended_numbers, refuse_failures_in_a_row
+from sweeps.failures import ended_numbers, refuse_deleted, refuse_failures_in_a_row
 from sweeps.progress import Progress, read_progress
 from sweeps.stopping import STOP_SECONDS
 from sweeps.views import View
@@ -52,7 +51,9 @@ class Supervisor:
     Args:
         storage: where the study is.
         study: the study.
+        study_uid: the study's own id.
         engine: runs the workers.
+        seat: how the ids of a worker's processes begin, by its name.
         view: shows what happens.
         seconds_left: until no trial is started any more; ``None`` for no limit.
         received: the signals that asked for an end, as they come in.
@@ -62,7 +63,9 @@ class Supervisor:
         self,
         storage: HardenedStorage,
         study: optuna.Study,
+        study_uid: str,
         engine: Engine,
+        seat: Callable[[str], str],
         view: View,
         *,
         seconds_left: Callable[[], float | None],
@@ -70,7 +73,9 @@ class Supervisor:
     ) -> None:
         self._storage = storage
         self._study = study
+        self._study_uid = study_uid
         self._engine = engine
+        self._seat = seat
         self._view = view
         self._seconds_left = seconds_left
         self._received = received
@@ -100,6 +105,9 @@ class Supervisor:
             except StorageError:
                 if not self._received:
                     raise
+            except KeyError:
+                refuse_deleted(self._study, self._study_uid)
+                raise
             time.sleep(_POLL_SECONDS)
         if self._last is not None and not self._received:
             self._refuse_early_end(self._last)
@@ -122,6 +130,8 @@ class Supervisor:
             reclaim(self._storage, self._study)
             self._looked = now
         progress = read_progress(self._storage, self._study)
+        if progress.study_uid != self._study_uid:
+            refuse_deleted(self._study, self._study_uid)
         for worker in exits:
             self._consider(worker, progress)
         self._view.update(progress, self._seconds_left())
@@ -147,8 +157,7 @@ class Supervisor:
             return
         record = self._records.setdefault(worker.name, _Record(self._started))
         worked = time.time() - record.started > _HEALTHY_SECONDS or any(
-            trial.user_attrs.get(WORKER) == worker.name
-            and trial.state.is_finished()
+            trial.user_attrs.get(WORKER_ID, "").startswith(self._seat(worker.name))
             and trial.datetime_complete is not None
             and trial.datetime_complete.timestamp() > record.started
             for trial in progress.trials

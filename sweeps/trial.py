@@ -95,7 +95,6 @@ def _end(
         outcome,
         value=value,
         reason=reason,
-        ended_by=desk.worker_id,
         overrides=overrides,
     )
     return outcome if mine else "lost"

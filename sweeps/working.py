@@ -6,7 +6,7 @@ from pathlib import Path
 import optuna
 import torch
 
-from storage import HardenedStorage
+from storage import HardenedStorage, study_uid
 from sweeps.attributes import DATA_SIZE, FINGERPRINT
 from sweeps.checkpoints import Checkpoints, default_folder
 from sweeps.data import open_dataset
@@ -14,7 +14,7 @@ from sweeps.environment import describe_environment
 from sweeps.errors import SweepsError
 from sweeps.objective import TrainingObjective
 from sweeps.samplers import make_pruner, make_sampler
-from sweeps.study import give_sweep_id, read_spec
+from sweeps.study import read_spec
 from sweeps.worker import run_worker
 
 
@@ -23,6 +23,7 @@ def work(
     study: optuna.Study,
     *,
     name: str,
+    seat: str,
     device: str,
     device_label: str,
     threads: int,
@@ -39,6 +40,7 @@ def work(
         storage: where the study is.
         study: the study.
         name: what the worker is called in tables and notes.
+        seat: its place in a run; empty for a worker that was started by hand.
         device: where to train, ``cpu`` or ``cuda``.
         device_label: the same as a person knows it, ``cuda:3``.
         threads: CPU threads to use.
@@ -56,6 +58,7 @@ def work(
     torch.set_num_threads(threads)
     # Every batch has the same shape, so trying cuDNN's algorithms once pays.
     torch.backends.cudnn.benchmark = True
+    uid = study_uid(storage, study)
     spec = read_spec(study)
     dataset = open_dataset(spec.data.name, data_dir, study.user_attrs[DATA_SIZE], download=False)
     if dataset.fingerprint != study.user_attrs[FINGERPRINT]:
@@ -63,7 +66,6 @@ def work(
             f"{study.study_name}: {dataset.name} in {data_dir} ({dataset.fingerprint}) is not what "
             f"this study was made with ({study.user_attrs[FINGERPRINT]})"
         )
-    give_sweep_id(storage, study)
     study.pruner = make_pruner(spec)
     folder = checkpoint_dir or default_folder(storage.engine.url)
     objective = TrainingObjective(
@@ -77,7 +79,9 @@ def work(
         storage,
         study,
         objective,
+        study_uid=uid,
         name=name,
+        seat=seat,
         device=device_label,
         make_sampler=lambda stream: make_sampler(spec, stream),
         deadline=deadline,

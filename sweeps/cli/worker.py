@@ -46,7 +46,7 @@ _OPENING_SECONDS = 60.0
 @data_dir_option
 @checkpoint_dir_option
 @checkpoint_seconds_option
-@click.option("--supervised", is_flag=True, hidden=True)
+@click.option("--seat", default="", hidden=True)
 def command(
     study: str | None,
     storage: str,
@@ -57,13 +57,14 @@ def command(
     data_dir: Path,
     checkpoint_dir: Path | None,
     checkpoint_seconds: float,
-    supervised: bool,
+    seat: str,
 ) -> None:
     """Work on a study that exists, from any shell that reaches its storage.
 
     STUDY is the newest where it is left out.
     """
     deadline = None if timeout is None else time.monotonic() + timeout * 60
+    supervised = bool(seat)
     stop = threading.Event()
     received: list[int] = []
     opened: list[HardenedStorage] = []
@@ -115,6 +116,7 @@ def command(
             opened[0],
             found,
             name=name or f"{socket.gethostname()}-{os.getpid()}",
+            seat=seat,
             device=taken,
             device_label=taken if device == "auto" else device,
             threads=threads,
@@ -136,7 +138,7 @@ def command(
 
 
 def _how_far(study: "Study") -> str:
-    from sweeps.attributes import TARGET
+    from storage import TARGET
     from sweeps.progress import count_finished
 
     finished = count_finished(study.get_trials(deepcopy=False))

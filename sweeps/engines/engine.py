@@ -1,8 +1,10 @@
 """What an engine is: the one thing to fill in for workers to run somewhere else."""
 
+import hashlib
 import sys
 import time
-from dataclasses import dataclass
+import uuid
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -23,6 +25,7 @@ class WorkerPlan:
         checkpoint_dir: where unfinished trials are kept, absolute.
         checkpoint_seconds: between two checkpoints of a trial.
         ends_at: no trial is started after this, in seconds since 1970; ``None`` for no limit.
+        run_id: tells this run's workers from another's.
     """
 
     study_name: str
@@ -31,6 +34,14 @@ class WorkerPlan:
     checkpoint_dir: Path
     checkpoint_seconds: float
     ends_at: float | None
+    run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def seat(self, name: str) -> str:
+        """How the ids of the processes begin that are this worker, one after the other.
+
+        By its id a worker's trials are known as its own: another run's may have the same name.
+        """
+        return hashlib.sha256(f"{self.run_id} {name}".encode()).hexdigest()[:16]
 
     def command(self, name: str, slot: Slot) -> list[str]:
         """The command line of a worker, to be run with :meth:`environment` added.
@@ -46,7 +57,7 @@ class WorkerPlan:
         command += ["--data-dir", str(self.data_dir), "--checkpoint-dir", str(self.checkpoint_dir)]
         command += ["--checkpoint-seconds", str(self.checkpoint_seconds)]
         command += ["--name", name, "--device", slot.device, "--threads", str(slot.threads)]
-        command += ["--supervised"]
+        command += ["--seat", self.seat(name)]
         if self.ends_at is not None:
             command += ["--timeout", f"{max(self.ends_at - time.time(), 0) / 60:.4f}"]
         # A study's name may begin with a dash.

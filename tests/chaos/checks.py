@@ -12,6 +12,7 @@ from storage import (
     OUTCOME,
     REASON,
     RETRY_OF,
+    TARGET,
     HardenedStorage,
     check_contents,
     open_storage,
@@ -22,7 +23,6 @@ from storage import (
 )
 from storage.schema import claims_table, workers_table
 from storage.trials import LOSSES
-from sweeps.attributes import TARGET
 from tests.chaos.journal import read_journal
 from tests.chaos.objective import (
     EPOCHS,

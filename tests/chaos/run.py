@@ -3,7 +3,6 @@
 import signal
 import sys
 import time
-import uuid
 from types import FrameType
 
 import optuna
@@ -13,14 +12,15 @@ from storage import (
     CONFIGURATION,
     DATABASE_ERRORS,
     RETRIES,
+    TARGET,
     HardenedStorage,
     StorageError,
     count_claims,
     create_study,
     open_storage,
     reclaim,
+    study_uid,
 )
-from sweeps.attributes import SWEEP_ID, TARGET
 from sweeps.checkpoints import Checkpoints
 from sweeps.errors import SweepsError
 from sweeps.progress import Progress
@@ -74,7 +74,9 @@ def main() -> None:
     supervisor = Supervisor(
         storage,
         study,
+        study_uid(storage, study),
         engine,
+        settings.seat,
         JournalView(journal),
         seconds_left=lambda: None,
         received=received,
@@ -108,7 +110,6 @@ def make_study(storage: HardenedStorage, settings: ChaosSettings) -> optuna.Stud
     """The study, made if there is none, with the run's target."""
 
     def set_up(study: optuna.Study) -> None:
-        study.set_user_attr(SWEEP_ID, uuid.uuid4().hex[:12])
         study.set_user_attr(RETRIES, settings.retries)
         for index in range(YARDSTICKS):
             study.enqueue_trial(

@@ -55,6 +55,10 @@ class ChaosSettings:
     def checkpoints(self) -> Path:
         return Path(self.folder) / "checkpoints"
 
+    def seat(self, name: str) -> str:
+        """How the ids of a worker's processes begin."""
+        return f"{name:.<16}"
+
     def to_text(self) -> str:
         return json.dumps(asdict(self))
 

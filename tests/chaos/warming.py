@@ -7,14 +7,15 @@ import optuna
 
 from storage import (
     ask,
-    claim_trial,
     create_study,
     end_trial,
+    holding,
     note_progress,
     open_storage,
     register_worker,
 )
 from sweeps.progress import read_progress
+from tests.storage.claiming import claim_one
 
 
 def warm_up() -> None:
@@ -26,13 +27,14 @@ def warm_up() -> None:
         study.enqueue_trial({"x": 0.5})
         worker = register_worker(storage, study._study_id, "none", "none")
         for _ in range(2):
-            claim = claim_trial(storage, study._study_id, worker.worker_id, None)
+            claim = claim_one(storage, study, worker.worker_id)
             assert claim is not None
             trial = ask(storage, study, claim)
-            value = trial.suggest_float("x", 0, 1)
-            trial.report(value, 1)
-            trial.should_prune()
-            end_trial(storage, study, trial.number, "completed", value=value)
+            with holding(claim):
+                value = trial.suggest_float("x", 0, 1)
+                trial.report(value, 1)
+                trial.should_prune()
+                end_trial(storage, study, trial.number, "completed", value=value)
         note_progress(storage, worker.worker_id, trial_number=None)
         read_progress(storage, study)
         storage.engine.dispose()

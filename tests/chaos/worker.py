@@ -1,4 +1,4 @@
-"""A worker's process, as ``sweeps worker --supervised`` has it, without training."""
+"""A worker's process, as ``sweeps worker --seat`` has it, without training."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import optuna
 from sqlalchemy import event
 
-from storage import StorageError, open_storage, open_study
+from storage import StorageError, open_storage, open_study, study_uid
 from sweeps.checkpoints import Checkpoints
 from sweeps.errors import Stopped, SweepsError
 from sweeps.orphans import stop_with_parent
@@ -74,7 +74,9 @@ def _work(settings: ChaosSettings, name: str) -> None:
         storage,
         study,
         FakeObjective(checkpoints, journal, settings.epoch_seconds, settings.sleeper),
+        study_uid=study_uid(storage, study),
         name=name,
+        seat=settings.seat(name),
         device="none",
         make_sampler=lambda stream: optuna.samplers.RandomSampler(seed=stream),
         deadline=None,

@@ -10,14 +10,15 @@ import optuna
 
 from storage import (
     ask,
-    claim_trial,
     create_study,
     end_trial,
+    holding,
     open_storage,
     open_study,
     reclaim,
     register_worker,
 )
+from tests.storage.claiming import claim_one
 
 
 def run_at_once(target: Callable[..., Any], arguments: list[tuple[Any, ...]]) -> list[Any]:
@@ -39,17 +40,18 @@ def open_and_create(url: str) -> str:
     return create_study(storage, "shared", "maximize", set_up).study_name
 
 
-def claim_until_spent(url: str, target: int) -> int:
+def claim_until_spent(url: str) -> int:
     """Claim and run trials until the budget is spent; how many there were."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     storage = open_storage(url)
     study = open_study(storage)
     worker = register_worker(storage, study._study_id, "worker", "cpu")
     count = 0
-    while (claim := claim_trial(storage, study._study_id, worker.worker_id, target)) is not None:
+    while (claim := claim_one(storage, study, worker.worker_id)) is not None:
         trial = ask(storage, study, claim)
-        value = trial.suggest_float("x", 0, 1)
-        assert end_trial(storage, study, trial.number, "completed", value=value)
+        with holding(claim):
+            value = trial.suggest_float("x", 0, 1)
+            assert end_trial(storage, study, trial.number, "completed", value=value)
         count += 1
     return count
 
@@ -79,7 +81,7 @@ def die_in_the_middle(url: str, after: str) -> None:
     storage = open_storage(url)
     study = open_study(storage)
     worker = register_worker(storage, study._study_id, "doomed", "cpu")
-    claim = claim_trial(storage, study._study_id, worker.worker_id, None)
+    claim = claim_one(storage, study, worker.worker_id)
     assert claim is not None
     if after != "claim":
         trial = ask(storage, study, claim)

@@ -15,9 +15,7 @@ from storage import (
     CONFIGURATION,
     EpochRecord,
     HardenedStorage,
-    ask,
     attach_artifact,
-    claim_trial,
     create_study,
     end_trial,
     register_worker,
@@ -25,6 +23,7 @@ from storage import (
 )
 from storage.artifacts import write_artifact
 from storage.schema import metadata
+from tests.storage.claiming import at_work
 
 NAME = "Größe 📏 'of' \"x\"; DROP % {}"
 BIG = bytes(range(256)) * 10_000
@@ -46,26 +45,26 @@ def make_rich_study(storage: HardenedStorage, name: str = NAME) -> optuna.Study:
     worker = register_worker(storage, study._study_id, "worker-0", "cpu")
     values = (0.25, math.inf, -math.inf)
     for value in values:
-        trial = _claimed(storage, study, worker.worker_id)
-        _pick(trial)
-        finite = math.isfinite(value)
-        report_epoch(storage, trial, record(1, 0.1 + 0.2), 0.1 + 0.2, epochs=2)
-        report_epoch(storage, trial, record(2, value if finite else None), value, epochs=2)
-        trial.set_user_attr(CONFIGURATION, "ä\n")
-        save_note(trial, f"note of trial {trial.number}")
-        attach_artifact(storage, trial, "traceback.txt", f"of {trial.number}".encode())
-        end_trial(storage, study, trial.number, "completed", value=value)
+        with at_work(storage, study, worker.worker_id) as trial:
+            _pick(trial)
+            finite = math.isfinite(value)
+            report_epoch(storage, trial, record(1, 0.1 + 0.2), 0.1 + 0.2, epochs=2)
+            report_epoch(storage, trial, record(2, value if finite else None), value, epochs=2)
+            trial.set_user_attr(CONFIGURATION, "ä\n")
+            save_note(trial, f"note of trial {trial.number}")
+            attach_artifact(storage, trial, "traceback.txt", f"of {trial.number}".encode())
+            end_trial(storage, study, trial.number, "completed", value=value)
 
-    pruned = _claimed(storage, study, worker.worker_id)
-    report_epoch(storage, pruned, record(1, None), math.nan, epochs=2)
-    end_trial(storage, study, pruned.number, "diverged", reason="the loss was not finite")
-    failed = _claimed(storage, study, worker.worker_id)
-    attach_artifact(storage, failed, "empty.bin", b"")
-    attach_artifact(storage, failed, "big.bin", BIG)
-    end_trial(storage, study, failed.number, "failed", reason="RuntimeError: x")
-    stopped = _claimed(storage, study, worker.worker_id)
-    _pick(stopped)
-    end_trial(storage, study, stopped.number, "interrupted", reason="stopped")
+    with at_work(storage, study, worker.worker_id) as pruned:
+        report_epoch(storage, pruned, record(1, None), math.nan, epochs=2)
+        end_trial(storage, study, pruned.number, "diverged", reason="the loss was not finite")
+    with at_work(storage, study, worker.worker_id) as failed:
+        attach_artifact(storage, failed, "empty.bin", b"")
+        attach_artifact(storage, failed, "big.bin", BIG)
+        end_trial(storage, study, failed.number, "failed", reason="RuntimeError: x")
+    with at_work(storage, study, worker.worker_id) as stopped:
+        _pick(stopped)
+        end_trial(storage, study, stopped.number, "interrupted", reason="stopped")
 
     # A file that a finished trial and the study were given on the dashboard.
     for key, artifact_id in (
@@ -78,19 +77,13 @@ def make_rich_study(storage: HardenedStorage, name: str = NAME) -> optuna.Study:
             study._study_id, f"{key}{artifact_id}", json.dumps(entry | {"encoding": None})
         )
 
-    running = _claimed(storage, study, worker.worker_id)
-    report_epoch(storage, running, record(1, 0.5), 0.5, epochs=2, worker_id=worker.worker_id)
+    with at_work(storage, study, worker.worker_id) as running:
+        report_epoch(storage, running, record(1, 0.5), 0.5, epochs=2, worker_id=worker.worker_id)
     storage.record_heartbeat(running._trial_id)
     study.enqueue_trial({"float": 0.75, "choice": None}, user_attrs={"queued": True})
     states = [trial.state for trial in study.trials]
     assert set(states) == set(TrialState)
     return study
-
-
-def _claimed(storage: HardenedStorage, study: optuna.Study, worker_id: str) -> optuna.Trial:
-    claim = claim_trial(storage, study._study_id, worker_id, None)
-    assert claim is not None
-    return ask(storage, study, claim)
 
 
 def _pick(trial: optuna.Trial) -> None:

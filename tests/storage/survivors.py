@@ -6,28 +6,30 @@ from storage import (
     EpochRecord,
     HardenedStorage,
     ask,
-    claim_trial,
     end_trial,
     end_worker,
+    holding,
     open_storage,
     open_study,
     register_worker,
     report_epoch,
 )
+from tests.storage.claiming import claim_one
 
 EPOCHS = 2
 
 
-def survive(url: str, target: int) -> list[int]:
+def survive(url: str) -> list[int]:
     """Run trials until the budget is spent; the numbers of those that this worker ended."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     storage = open_storage(url, patience=60)
     study = open_study(storage)
     worker_id = register_worker(storage, study._study_id, "survivor", "cpu").worker_id
     numbers = []
-    while (claim := claim_trial(storage, study._study_id, worker_id, target)) is not None:
+    while (claim := claim_one(storage, study, worker_id)) is not None:
         trial = ask(storage, study, claim)
-        run_trial(storage, study, trial, worker_id)
+        with holding(claim):
+            run_trial(storage, study, trial, worker_id)
         numbers.append(trial.number)
     end_worker(storage, worker_id)
     return numbers
@@ -43,4 +45,4 @@ def run_trial(
         report_epoch(
             storage, trial, record, value, epochs=EPOCHS, worker_id=worker_id, attributes={"e": 1}
         )
-    assert end_trial(storage, study, trial.number, "completed", value=value, ended_by=worker_id)
+    assert end_trial(storage, study, trial.number, "completed", value=value)

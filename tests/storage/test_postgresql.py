@@ -11,10 +11,8 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from storage import (
     StorageError,
     absolute_url,
-    ask,
     beat,
     check_storage,
-    claim_trial,
     create_study,
     end_trial,
     explain,
@@ -26,6 +24,7 @@ from storage import (
     show_url,
 )
 from storage.postgresql import IDLE_TRANSACTION_SECONDS, OLDEST_RELEASE
+from tests.storage.claiming import at_work
 from tests.storage.postgres import PASSWORD, ROLE
 from tests.storage.processes import open_and_create, run_at_once
 
@@ -284,10 +283,9 @@ class TestSessions:
         living.start()
         try:
             for _ in range(20):
-                claim = claim_trial(storage, study._study_id, worker.worker_id, 20)
-                trial = ask(storage, study, claim)
-                trial.report(trial.suggest_float("x", 0, 1), 1)
-                end_trial(storage, study, trial.number, "completed", value=1.0, ended_by="w")
+                with at_work(storage, study, worker.worker_id) as trial:
+                    trial.report(trial.suggest_float("x", 0, 1), 1)
+                    end_trial(storage, study, trial.number, "completed", value=1.0)
         finally:
             stop.set()
             living.join()

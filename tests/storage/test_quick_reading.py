@@ -9,13 +9,14 @@ from sqlalchemy import event
 from storage import (
     RETRY_OF,
     ask,
-    claim_trial,
     end_trial,
+    holding,
     open_storage,
     quick_reading,
     register_worker,
 )
 from storage.transactions import transaction
+from tests.storage.claiming import at_work, claim_one
 from tests.storage.rich_study import make_rich_study
 
 
@@ -86,11 +87,10 @@ class TestFeature:
         self, storage, url, study
     ):
         worker = register_worker(storage, study._study_id, "worker", "cpu").worker_id
-        interrupted, completed = (
-            ask(storage, study, claim_trial(storage, study._study_id, worker, None)).number
-            for _ in range(2)
-        )
-        end_trial(storage, study, completed, "completed", value=1.0)
+        claim = claim_one(storage, study, worker)
+        interrupted = ask(storage, study, claim).number
+        with at_work(storage, study, worker) as completed:
+            end_trial(storage, study, completed.number, "completed", value=1.0)
         onlooker = open_storage(url)
         seen = optuna.load_study(study_name=study.study_name, storage=onlooker)
         assert [trial.number for trial in seen.trials] == [0, 1]
@@ -100,7 +100,8 @@ class TestFeature:
             if statement.startswith("SELECT trials."):
                 statements.append(statement)
                 if len(statements) == 1:
-                    assert end_trial(storage, study, interrupted, "interrupted")
+                    with holding(claim):
+                        assert end_trial(storage, study, interrupted, "interrupted")
 
         event.listen(onlooker.engine, "after_cursor_execute", between_two)
         trials = seen.get_trials(deepcopy=False)

@@ -15,12 +15,13 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from storage import (
+    TARGET,
     StorageError,
     ask,
-    claim_trial,
     count_claims,
     create_study,
     end_trial,
+    holding,
     list_workers,
     living_workers,
     open_storage,
@@ -31,6 +32,7 @@ from storage import (
 )
 from storage.disconnects import passes
 from storage.reconnecting import patient
+from tests.storage.claiming import claim_one
 from tests.storage.postgres import PASSWORD
 from tests.storage.survivors import EPOCHS, survive
 from tests.storage.test_records import EPOCH
@@ -71,13 +73,13 @@ class TestWaiting:
     def test_a_restart_between_two_calls_is_not_noticed(self, server, storage, study, mode):
         server.restart(mode)
         assert [each.study_name for each in storage.get_all_studies()] == ["study"]
-        assert claim_trial(storage, study._study_id, "w", 1) is not None
+        assert claim_one(storage, study) is not None
 
     def test_a_call_waits_until_the_server_is_back(self, server, storage, study, away):
         before = time.monotonic()
         assert storage.last_disconnect is None
         with _soon(server.start):
-            assert claim_trial(storage, study._study_id, "w", 1) is not None
+            assert claim_one(storage, study) is not None
         assert before < storage.last_disconnect < time.monotonic()
         assert count_claims(storage, study._study_id) == 1
 
@@ -122,7 +124,7 @@ class TestWaiting:
     def test_patience_ends_with_one_line(self, storage, study, away):
         storage.patience = 0.5
         with pytest.raises(StorageError, match=r"does not answer.*; waited \d s for it") as caught:
-            claim_trial(storage, study._study_id, "w", 1)
+            claim_one(storage, study)
         assert "\n" not in str(caught.value)
         assert PASSWORD not in str(caught.value)
 
@@ -153,7 +155,7 @@ class TestWaiting:
         server.execute("ALTER TABLE studies RENAME TO elsewhere", _name(storage))
         began = time.monotonic()
         with pytest.raises(Exception, match="studies"):
-            claim_trial(storage, study._study_id, "w", 1)
+            claim_one(storage, study)
         assert time.monotonic() - began < 10
         assert storage.last_disconnect is None
 
@@ -169,7 +171,7 @@ class TestWaiting:
                 hasty.set_study_user_attr(study._study_id, "tries", len(tries))
                 if len(tries) == 1:
                     # Waits for the lock that this thread holds.
-                    claim_trial(storage, study._study_id, "w", 1)
+                    claim_one(storage, study)
                 hasty.set_study_user_attr(study._study_id, "awake", True)
 
         fall_asleep(hasty)
@@ -192,7 +194,7 @@ def test_a_file_that_is_locked_for_too_long_is_waited_for(url, study, monkeypatc
     )
     other.execute("BEGIN IMMEDIATE")
     with _soon(other.close):
-        assert claim_trial(storage, study._study_id, "w", 1) is not None
+        assert claim_one(storage, study) is not None
     assert storage.last_disconnect is not None
     assert count_claims(storage, study._study_id) == 1
 
@@ -206,9 +208,9 @@ class TestHurry:
         with transaction(other.engine, study._study_id):
             began = time.monotonic()
             with pytest.raises(StorageError, match=r"; waited \d s for it"):
-                claim_trial(storage, study._study_id, "w", 1)
+                claim_one(storage, study)
             assert time.monotonic() - began < 5
-        assert claim_trial(storage, study._study_id, "w", 1) is not None
+        assert claim_one(storage, study) is not None
         other.engine.dispose()
 
     def test_a_hurry_is_not_taken_back(self, storage):
@@ -268,13 +270,14 @@ class TestLostAnswers:
         return losing
 
     def test_a_claim_is_made_once(self, storage, study, lose):
+        study.set_user_attr(TARGET, 1)
         with lose():
-            assert claim_trial(storage, study._study_id, "w", 1) is not None
+            assert claim_one(storage, study) is not None
         assert count_claims(storage, study._study_id) == 1
-        assert claim_trial(storage, study._study_id, "other", 1) is None
+        assert claim_one(storage, study, "other") is None
 
     def test_one_trial_is_asked_for(self, storage, study, lose):
-        claim = claim_trial(storage, study._study_id, "w", 1)
+        claim = claim_one(storage, study)
         with lose():
             trial = ask(storage, study, claim)
         assert trial.number == 0
@@ -283,7 +286,7 @@ class TestLostAnswers:
     def test_one_queued_trial_is_taken(self, storage, study, lose):
         for x in (1.0, 2.0):
             study.enqueue_trial({"x": x})
-        claim = claim_trial(storage, study._study_id, "w", 1)
+        claim = claim_one(storage, study)
         with lose():
             trial = ask(storage, study, claim)
         assert trial.suggest_float("x", 0, 5) == 1.0
@@ -317,19 +320,19 @@ class TestLostAnswers:
 
     @pytest.mark.parametrize("outcome", ["completed", "failed"])
     def test_a_trial_is_ended_by_this_call(self, storage, study, lose, outcome):
-        claim = claim_trial(storage, study._study_id, "w", 1)
+        claim = claim_one(storage, study)
         number = ask(storage, study, claim).number
         value = 1.0 if outcome == "completed" else None
-        with lose():
-            assert end_trial(storage, study, number, outcome, value=value, ended_by="w")
+        with lose(), holding(claim):
+            assert end_trial(storage, study, number, outcome, value=value)
         assert count_claims(storage, study._study_id) == 1
         assert len(study.trials) == 1
 
     def test_a_trial_is_queued_again_once(self, storage, study, lose):
-        claim = claim_trial(storage, study._study_id, "w", 1)
+        claim = claim_one(storage, study)
         number = ask(storage, study, claim).number
-        with lose():
-            assert end_trial(storage, study, number, "interrupted", ended_by="w")
+        with lose(), holding(claim):
+            assert end_trial(storage, study, number, "interrupted")
         assert count_claims(storage, study._study_id) == 0
         assert [each.state for each in study.trials] == [TrialState.FAIL, TrialState.WAITING]
 
@@ -369,12 +372,13 @@ def test_nothing_is_lost_or_done_twice_when_the_server_restarts_under_workers(
     server, url, storage, study
 ):
     target, queued = 60, 10
+    study.set_user_attr(TARGET, target)
     for x in range(queued):
         study.enqueue_trial({"x": float(x)})
     context = multiprocessing.get_context("spawn")
     restarts = 0
     with context.Pool(3) as pool:
-        running = pool.starmap_async(survive, [(url, target)] * 3)
+        running = pool.starmap_async(survive, [(url,)] * 3)
         wait_for(lambda: study.trials[0].state.is_finished(), "the first trial is over")
         while not running.ready():
             server.restart("immediate" if restarts % 3 else "fast")

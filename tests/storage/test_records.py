@@ -14,10 +14,8 @@ from optuna.storages import RDBStorage
 from storage import (
     EpochRecord,
     StorageError,
-    ask,
     attach_artifact,
     beat,
-    claim_trial,
     create_study,
     end_trial,
     end_worker,
@@ -32,6 +30,7 @@ from storage import (
 )
 from storage.schema import artifacts_table, claims_table, epochs_table, workers_table
 from storage.workers import GRACE_SECONDS
+from tests.storage.claiming import at_work
 from tests.sweeps.waiting import wait_for
 
 EPOCH = EpochRecord(
@@ -102,10 +101,9 @@ class TestStudies:
         )
         for study in (kept, deleted):
             worker = register_worker(storage, study._study_id, "w", "cpu")
-            claim = claim_trial(storage, study._study_id, worker.worker_id, None)
-            trial = ask(storage, study, claim)
-            report_epoch(storage, trial, EPOCH, 0.5, epochs=3)
-            attach_artifact(storage, trial, "file.txt", b"content")
+            with at_work(storage, study, worker.worker_id) as trial:
+                report_epoch(storage, trial, EPOCH, 0.5, epochs=3)
+                attach_artifact(storage, trial, "file.txt", b"content")
         storage.delete_study(deleted._study_id)
         with storage.engine.connect() as connection:
             for table in (workers_table, claims_table, epochs_table, artifacts_table):
@@ -143,7 +141,7 @@ class TestEpochs:
     def test_nothing_of_it_is_kept_when_the_trial_was_ended(self, storage, study):
         worker_id = register_worker(storage, study._study_id, "w", "cpu").worker_id
         trial = study.ask()
-        end_trial(storage, study, trial.number, "lost", ended_by="another")
+        end_trial(storage, study, trial.number, "lost")
         told = {"worker_id": worker_id, "attributes": {"late": True}}
         with pytest.raises(UpdateFinishedTrialError):
             report_epoch(storage, trial, EPOCH, 0.5, epochs=3, **told)

@@ -3,13 +3,20 @@
 import io
 import math
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import optuna
 import pytest
 import torch
 
-from storage import claim_trial, end_trial, open_storage, register_worker
-from storage.budget import ask
+from storage import (
+    end_trial,
+    end_worker,
+    list_workers,
+    open_storage,
+    reclaim,
+    register_worker,
+)
 from sweeps.checkpoints import Checkpoints, check_folder
 from sweeps.config import RunConfig
 from sweeps.environment import describe_environment
@@ -19,6 +26,7 @@ from sweeps.spec import parse_spec
 from sweeps.study import open_or_create_study
 from sweeps.training import train
 from sweeps.trial import Desk, run_trial
+from tests.storage.claiming import at_work
 
 CPU = torch.device("cpu")
 
@@ -279,8 +287,8 @@ class TestTrials:
 
         def one(should_stop=lambda: False):
             desk = Desk(study, storage, worker.worker_id, "w", should_stop)
-            trial = ask(storage, study, claim_trial(storage, study._study_id, worker.worker_id, 2))
-            return run_trial(desk, objective, trial), study.trials[trial.number]
+            with at_work(storage, study, worker.worker_id) as trial:
+                return run_trial(desk, objective, trial), study.trials[trial.number]
 
         return one
 
@@ -359,11 +367,18 @@ class TestTrials:
     def test_one_that_was_taken_from_its_worker_leaves_the_other_alone(self, run, study):
         """It was suspended for so long that another ended it; it finds out when it reports."""
         looked = []
+        storage = study._storage._backend
+
+        def lose():
+            """As another process that takes this worker for dead."""
+            end_worker(storage, list_workers(storage, study._study_id)[0].worker_id)
+            assert reclaim(storage, study) == [0]
 
         def taken():
             looked.append(1)
             if len(looked) == 3:
-                end_trial(study._storage._backend, study, 0, "lost", ended_by="another")
+                with ThreadPoolExecutor() as another:
+                    another.submit(lose).result()
             return False
 
         outcome, trial = run(taken)

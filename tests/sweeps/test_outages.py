@@ -11,8 +11,6 @@ import pytest
 
 from storage import (
     StorageError,
-    ask,
-    claim_trial,
     count_claims,
     create_study,
     open_storage,
@@ -20,6 +18,7 @@ from storage import (
     register_worker,
 )
 from sweeps.trial import Desk, run_trial
+from tests.storage.claiming import at_work
 from tests.storage.postgres import running_server
 from tests.sweeps.waiting import is_gone, wait_for
 
@@ -40,12 +39,11 @@ def test_a_trial_is_not_failed_for_a_storage_that_was_given_up(tmp_path):
     storage = open_storage(str(tmp_path / "sweeps.db"), create=True)
     study = create_study(storage, "study", "maximize", lambda study: None)
     worker = register_worker(storage, study._study_id, "w", "cpu")
-    trial = ask(storage, study, claim_trial(storage, study._study_id, worker.worker_id, None))
 
     def away(desk, trial):
         raise StorageError("the database was away for longer than anybody would wait")
 
-    with pytest.raises(StorageError):
+    with at_work(storage, study, worker.worker_id) as trial, pytest.raises(StorageError):
         run_trial(Desk(study, storage, worker.worker_id, "w", lambda: False), away, trial)
     assert study.trials[0].state.name == "RUNNING"
     assert reclaim(storage, study) == []

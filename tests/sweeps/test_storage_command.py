@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from storage import (
-    claim_trial,
     create_study,
     open_storage,
     open_study,
@@ -18,6 +17,7 @@ from storage import (
     study_names,
 )
 from storage.artifacts import write_artifact
+from tests.storage.claiming import claim_one
 from tests.sweeps.waiting import wait_for
 
 
@@ -31,7 +31,7 @@ def stored(tmp_path) -> Path:
     trial.suggest_float("x", 0, 1)
     study.tell(trial, 0.5)
     worker = register_worker(storage, study._study_id, "worker-0", "cpu")
-    claim = claim_trial(storage, study._study_id, worker.worker_id, None)
+    claim = claim_one(storage, study, worker.worker_id)
     with storage.engine.begin() as connection:
         connection.exec_driver_sql(f"UPDATE sweeps_claims SET trial_id = {trial._trial_id}")
     assert claim is not None

@@ -8,10 +8,11 @@ import pytest
 from optuna.trial import TrialState
 from rich.console import Console
 
-from storage import claim_trial, create_study, open_storage, register_worker
+from storage import create_study, open_storage, register_worker
 from sweeps.progress import read_progress
 from sweeps.summary import print_summary, standard_error
 from sweeps.views.words import clock, seconds_to_go
+from tests.storage.claiming import claim_one
 
 
 @pytest.fixture
@@ -137,7 +138,7 @@ def test_nothing_complete_is_said(storage):
 
 def test_a_claim_is_no_finished_trial(storage):
     study = _study(storage, target=1)
-    claim_trial(storage, study._study_id, "w", 1)
+    claim_one(storage, study)
     progress = read_progress(storage, study)
     assert (progress.finished, progress.is_done) == (0, False)
 
