@@ -16,6 +16,8 @@ from sweeps.errors import SweepsError
 
 _MAX_CPU_WORKERS = 4
 _JOB_THREADS = 4
+#: Files of the drivers of NVIDIA, of AMD, and of either under Windows' Linux.
+_GPU_DRIVERS = [Path("/dev/nvidiactl"), Path("/dev/kfd"), Path("/dev/dxg")]
 _CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 
 
@@ -49,6 +51,9 @@ def available_cores() -> int:
 
 def count_gpus() -> int:
     """GPUs, or parts of GPUs, of which a worker can have one."""
+    if not any(driver.exists() for driver in _GPU_DRIVERS):
+        # Told without importing torch, which takes seconds.
+        return 0
     import torch
 
     if not torch.cuda.is_available():

@@ -1,14 +1,16 @@
 """The notes that optuna-dashboard shows for a study and for each trial."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import optuna
 
 from sweeps.config import RunConfig
 from sweeps.data import Dataset
-from sweeps.models import ModelFacts
 from sweeps.spec import Spec
 from sweeps.validation import dump_yaml
+
+if TYPE_CHECKING:
+    from sweeps.models import ModelFacts
 
 
 def write_note(target: optuna.Study | optuna.Trial, text: str) -> None:
@@ -41,7 +43,9 @@ def study_note(spec: Spec, dataset: Dataset) -> str:
     return "\n".join(lines)
 
 
-def trial_note(config: RunConfig, facts: ModelFacts, configuration: str | None, worker: str) -> str:
+def trial_note(
+    config: RunConfig, facts: "ModelFacts", configuration: str | None, worker: str
+) -> str:
     """What a trial trains."""
     title = f"**{configuration}** (tried first, never pruned)" if configuration else "Sampled"
     tree: dict[str, Any] = config.model_dump(mode="json", exclude_none=True)

@@ -21,7 +21,8 @@ from storage import (
     study_uid,
 )
 from sweeps.checkpoints import DEFAULT_SECONDS, Checkpoints, check_folder, default_folder
-from sweeps.data import Dataset, open_dataset
+from sweeps.checks import check_run
+from sweeps.data import Dataset, open_dataset, split_rows
 from sweeps.devices import Slot
 from sweeps.engines import WorkerPlan, make_engine
 from sweeps.errors import STOP_PATIENCE_SECONDS, DatasetUnavailable, Stopped, SweepsError
@@ -31,7 +32,6 @@ from sweeps.spec import Spec, probe_values
 from sweeps.stopping import Stopping
 from sweeps.study import open_or_create_study, study_name
 from sweeps.supervision import Supervisor
-from sweeps.training import check_run, split_rows
 from sweeps.views import View
 
 

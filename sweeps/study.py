@@ -26,11 +26,10 @@ from sweeps.attributes import (
     TRAIN_PICTURES,
     VALIDATION_PICTURES,
 )
-from sweeps.data import Dataset
+from sweeps.data import Dataset, split_rows
 from sweeps.errors import SweepsError
 from sweeps.notes import study_note, write_note
 from sweeps.spec import Configuration, Spec
-from sweeps.training import split_rows
 from sweeps.validation import validate
 
 

@@ -7,7 +7,7 @@ from sweeps.data.dataset import Dataset, DatasetInfo, Split
 from sweeps.data.importing import ImportResult, import_dataset
 from sweeps.data.listing import is_available, list_datasets
 from sweeps.data.opening import open_dataset
-from sweeps.data.split import split_train_validation
+from sweeps.data.split import split_rows, split_train_validation
 
 __all__ = [
     "Dataset",
@@ -18,5 +18,6 @@ __all__ = [
     "is_available",
     "list_datasets",
     "open_dataset",
+    "split_rows",
     "split_train_validation",
 ]

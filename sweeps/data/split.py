@@ -2,7 +2,21 @@
 
 import numpy as np
 
+from sweeps.config import RunConfig
+from sweeps.data.dataset import Dataset
 from sweeps.errors import SweepsError
+
+
+def split_rows(config: RunConfig, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of a dataset's train part to train on, and those to validate on."""
+    data = config.data
+    return split_train_validation(
+        dataset.train.labels,
+        data.validation,
+        data.split_seed,
+        data.train_limit,
+        data.validation_limit,
+    )
 
 
 def split_train_validation(

@@ -5,7 +5,7 @@ from torch import nn
 from interpodil import InterpodilConv2d
 from sweeps.config import LayerConfig, RunConfig
 from sweeps.models.resnet18 import STEM_CHANNELS, resnet18_with_stem
-from sweeps.models.tutorial import CHANNELS, Tutorial, pixels_left
+from sweeps.models.tutorial import CHANNELS, Tutorial
 
 
 def build_layer(
@@ -37,24 +37,10 @@ def build_model(config: RunConfig, *, size: int, num_classes: int) -> nn.Module:
         num_classes: number of outputs.
 
     Raises:
-        ValueError: the configuration does not go with pictures of this size.
+        SweepsError: the configuration does not go with images of this size.
     """
     layer = config.layer
     if config.model.name == "resnet18":
         return resnet18_with_stem(build_layer(layer, 3, STEM_CHANNELS, bias=False), num_classes)
     first = build_layer(layer, 3, CHANNELS, bias=True)
     return Tutorial(first, layer.stride, size, num_classes)
-
-
-def check_model(config: RunConfig, *, size: int) -> None:
-    """See whether a configuration's model can be built, without building it.
-
-    Args:
-        config: the run.
-        size: height and width of the pictures in pixels.
-
-    Raises:
-        ValueError: the configuration does not go with pictures of this size.
-    """
-    if config.model.name == "tutorial":
-        pixels_left(config.layer.stride, size)

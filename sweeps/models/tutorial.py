@@ -2,22 +2,9 @@
 
 from torch import Tensor, nn
 
+from sweeps.checks import pixels_left
+
 CHANNELS = 35
-
-
-def pixels_left(first_stride: int, size: int) -> int:
-    """Height and width of what reaches the linear layer, in pixels.
-
-    Raises:
-        ValueError: nothing does.
-    """
-    left = ((size - 1) // first_stride + 1) // 2 // 2
-    if left == 0:
-        raise ValueError(
-            f"stride {first_stride} leaves nothing of pictures of {size} pixels: the tutorial "
-            "model needs 4 pixels after its first layer; use a smaller stride or larger pictures"
-        )
-    return left
 
 
 class Tutorial(nn.Module):

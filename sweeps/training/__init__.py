@@ -1,7 +1,6 @@
 """Training: a function of a configuration that yields one result an epoch. It knows no studies."""
 
-from sweeps.training.batches import make_batches, split_rows
-from sweeps.training.checks import check_run
+from sweeps.training.batches import make_batches
 from sweeps.training.evaluation import evaluate
 from sweeps.training.memory import MICRO_BATCHES, is_out_of_memory
 from sweeps.training.model import new_model
@@ -15,13 +14,11 @@ __all__ = [
     "Checkpoint",
     "EpochResult",
     "Precision",
-    "check_run",
     "evaluate",
     "is_out_of_memory",
     "make_batches",
     "new_model",
     "one_cycle",
     "resolve_precision",
-    "split_rows",
     "train",
 ]

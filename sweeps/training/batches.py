@@ -2,27 +2,14 @@
 
 import math
 
-import numpy as np
 import torch
 
+from sweeps.checks import check_run
 from sweeps.config import RunConfig
-from sweeps.data import Dataset, split_train_validation
+from sweeps.data import Dataset, split_rows
 from sweeps.data.batches import Batches
-from sweeps.training.checks import check_run
 
 _EVALUATION_BATCH = 500
-
-
-def split_rows(config: RunConfig, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """The rows of a dataset's train part to train on, and those to validate on."""
-    data = config.data
-    return split_train_validation(
-        dataset.train.labels,
-        data.validation,
-        data.split_seed,
-        data.train_limit,
-        data.validation_limit,
-    )
 
 
 def make_batches(

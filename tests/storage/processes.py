@@ -40,8 +40,8 @@ def open_and_create(url: str) -> str:
     return create_study(storage, "shared", "maximize", set_up).study_name
 
 
-def claim_until_spent(url: str) -> int:
-    """Claim and run trials until the budget is spent; how many there were."""
+def claim_until_spent(url: str, most: int | None = None) -> int:
+    """Claim and run trials until the budget is spent, or so many are; how many there were."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     storage = open_storage(url)
     study = open_study(storage)
@@ -53,6 +53,8 @@ def claim_until_spent(url: str) -> int:
             value = trial.suggest_float("x", 0, 1)
             assert end_trial(storage, study, trial.number, "completed", value=value)
         count += 1
+        if count == most:
+            break
     return count
 
 

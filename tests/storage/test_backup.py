@@ -54,7 +54,7 @@ def test_it_is_one_file_that_holds_everything(storage, url, tmp_path):
 def test_it_is_consistent_while_workers_run(storage, url, tmp_path):
     create_study(storage, "study", "maximize", lambda study: None)
     context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=claim_until_spent, args=(url, 10**6)) for _ in range(2)]
+    workers = [context.Process(target=claim_until_spent, args=(url,)) for _ in range(2)]
     for worker in workers:
         worker.start()
     try:

@@ -8,6 +8,7 @@ import pytest
 from optuna_dashboard import get_note
 
 from storage import (
+    TARGET,
     DatabaseArtifactStore,
     StorageError,
     check_contents,
@@ -147,7 +148,8 @@ def test_an_unfinished_study_is_gone_on_with_to_its_exact_budget(
     assert count_claims(storage, copy._study_id) == 6
     assert len(reclaim(storage, copy)) == 1
     assert count_claims(storage, copy._study_id) == 5
-    counts = run_at_once(claim_until_spent, [(target, 12)] * 2)
+    copy.set_user_attr(TARGET, 12)
+    counts = run_at_once(claim_until_spent, [(target,)] * 2)
     assert sum(counts) == 7
     assert count_claims(storage, copy._study_id) == 12
     assert not any(finding.is_wrong for finding in check_contents(parse_url(target)))

@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from sweeps.checks import check_run
 from sweeps.config import RunConfig
-from sweeps.models import build_model, check_model, model_facts
+from sweeps.errors import SweepsError
+from sweeps.models import build_model, model_facts
 
 
 def _config(**values):
@@ -29,9 +31,9 @@ def test_resnet18_takes_the_layer_as_stem(stride):
 
 
 def test_a_stride_that_leaves_nothing_is_refused():
-    with pytest.raises(ValueError, match="stride 8 leaves nothing of pictures of 16 pixels"):
-        check_model(_config(layer__stride=8), size=16)
-    check_model(_config(layer__stride=4), size=16)
+    with pytest.raises(SweepsError, match="stride 8 leaves nothing of images of 16 pixels"):
+        check_run(_config(layer__stride=8), 16, 1000)
+    check_run(_config(layer__stride=4), 16, 1000)
 
 
 @pytest.mark.parametrize(

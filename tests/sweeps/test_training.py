@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from sweeps.config import RunConfig
+from sweeps.data import split_rows
 from sweeps.errors import Interrupted, SweepsError
-from sweeps.training import new_model, one_cycle, resolve_precision, split_rows, train
+from sweeps.training import new_model, one_cycle, resolve_precision, train
 
 CPU = torch.device("cpu")
 
