@@ -18,6 +18,7 @@ from storage import (
     TARGET,
     StorageError,
     ask,
+    claim_trial,
     count_claims,
     create_study,
     end_trial,
@@ -28,6 +29,7 @@ from storage import (
     read_epochs,
     register_worker,
     report_epoch,
+    study_uid,
     transaction,
 )
 from storage.disconnects import passes
@@ -152,10 +154,11 @@ class TestWaiting:
             signal.signal(signal.SIGUSR1, before)
 
     def test_what_stays_wrong_is_not_waited_for(self, storage, server, study):
+        uid = study_uid(storage, study)
         server.execute("ALTER TABLE studies RENAME TO elsewhere", _name(storage))
         began = time.monotonic()
         with pytest.raises(Exception, match="studies"):
-            storage.get_all_studies()
+            claim_trial(storage, study._study_id, uid, "w")
         assert time.monotonic() - began < 10
         assert storage.last_disconnect is None
 
