@@ -20,11 +20,14 @@ from storage import (
 )
 from tests.storage.claiming import claim_one
 
+#: Processes that are forks of one that has everything imported and no database open.
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["tests.storage.processes", "tests.storage.survivors"])
+
 
 def run_at_once(target: Callable[..., Any], arguments: list[tuple[Any, ...]]) -> list[Any]:
     """Call a function in as many fresh processes at once; their results, or what they raised."""
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(len(arguments)) as pool:
+    with CONTEXT.Pool(len(arguments)) as pool:
         return pool.starmap_async(target, arguments).get(timeout=120)
 
 
@@ -94,7 +97,7 @@ def die_in_the_middle(url: str, after: str) -> None:
 
 def run_and_wait(target: Callable[..., Any], *arguments: Any) -> int | None:
     """Call a function in a fresh process; its exit status."""
-    process = multiprocessing.get_context("spawn").Process(target=target, args=arguments)
+    process = CONTEXT.Process(target=target, args=arguments)
     process.start()
     process.join(timeout=60)
     return process.exitcode

@@ -1,6 +1,5 @@
 """Backups that are made while others write."""
 
-import multiprocessing
 import sqlite3
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from storage import (
     study_names,
 )
 from storage.snapshots import read_only
-from tests.storage.processes import claim_until_spent
+from tests.storage.processes import CONTEXT, claim_until_spent
 from tests.storage.rich_study import NAME, make_rich_study, rows_of
 from tests.sweeps.waiting import wait_for
 
@@ -53,8 +52,7 @@ def test_it_is_one_file_that_holds_everything(storage, url, tmp_path):
 
 def test_it_is_consistent_while_workers_run(storage, url, tmp_path):
     create_study(storage, "study", "maximize", lambda study: None)
-    context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=claim_until_spent, args=(url,)) for _ in range(2)]
+    workers = [CONTEXT.Process(target=claim_until_spent, args=(url,)) for _ in range(2)]
     for worker in workers:
         worker.start()
     try:

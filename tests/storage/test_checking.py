@@ -1,6 +1,5 @@
 """The check finds what is wrong, and calls nothing wrong that is not."""
 
-import multiprocessing
 import random
 import re
 import sqlite3
@@ -20,7 +19,7 @@ from storage import (
     repair_contents,
 )
 from storage.schema import artifacts_table, claims_table, epochs_table
-from tests.storage.processes import claim_until_spent, die_in_the_middle, run_and_wait
+from tests.storage.processes import CONTEXT, claim_until_spent, die_in_the_middle, run_and_wait
 from tests.storage.rich_study import make_rich_study, record
 from tests.sweeps.waiting import wait_for
 
@@ -54,10 +53,9 @@ def test_a_sound_storage_is_called_so(storage, url, rich):
 
 
 def test_nothing_is_called_wrong_while_workers_come_and_go(storage, url, study):
-    context = multiprocessing.get_context("spawn")
 
     def start(most):
-        process = context.Process(target=claim_until_spent, args=(url, most))
+        process = CONTEXT.Process(target=claim_until_spent, args=(url, most))
         process.start()
         return process
 

@@ -1,6 +1,5 @@
 """Calls outlive a database that is away, and do what they do once."""
 
-import multiprocessing
 import os
 import signal
 import sqlite3
@@ -36,6 +35,7 @@ from storage.disconnects import passes
 from storage.reconnecting import patient
 from tests.storage.claiming import claim_one
 from tests.storage.postgres import PASSWORD
+from tests.storage.processes import CONTEXT
 from tests.storage.survivors import EPOCHS, survive
 from tests.storage.test_records import EPOCH
 from tests.sweeps.waiting import wait_for
@@ -378,9 +378,8 @@ def test_nothing_is_lost_or_done_twice_when_the_server_restarts_under_workers(
     study.set_user_attr(TARGET, target)
     for x in range(queued):
         study.enqueue_trial({"x": float(x)})
-    context = multiprocessing.get_context("spawn")
     restarts = 0
-    with context.Pool(3) as pool:
+    with CONTEXT.Pool(3) as pool:
         running = pool.starmap_async(survive, [(url,)] * 3)
         wait_for(lambda: study.trials[0].state.is_finished(), "the first trial is over")
         while not running.ready():

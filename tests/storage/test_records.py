@@ -1,7 +1,6 @@
 """Studies, epochs and workers as the storage keeps them."""
 
 import dataclasses
-import multiprocessing
 import signal
 import subprocess
 import time
@@ -31,6 +30,7 @@ from storage import (
 from storage.schema import artifacts_table, claims_table, epochs_table, workers_table
 from storage.workers import GRACE_SECONDS
 from tests.storage.claiming import at_work
+from tests.storage.processes import CONTEXT
 from tests.sweeps.waiting import wait_for
 
 EPOCH = EpochRecord(
@@ -168,7 +168,7 @@ class TestWorkers:
         assert not worker.is_alive(time.time())
 
     def test_one_whose_process_is_gone_is_not_alive(self, storage, study):
-        process = multiprocessing.get_context("spawn").Process(target=int)
+        process = CONTEXT.Process(target=int)
         process.start()
         process.join()
         register_worker(storage, study._study_id, "w", "cpu")
