@@ -155,7 +155,9 @@ class TrialCheckpoint:
     def refuse(self, reason: str) -> None:
         """Say that what was read is not to be used."""
         first_line = next(iter(reason.splitlines()), "")
-        self._checkpoints.say(f"{self._paths[0].stem} starts anew, its checkpoint: {first_line}")
+        self._checkpoints.say(
+            f"{self._paths[0].stem} starts anew, its checkpoint cannot be used: {first_line}"
+        )
 
     def is_due(self) -> bool:
         """Whether so many seconds have passed since the last one."""
