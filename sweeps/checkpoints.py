@@ -103,7 +103,6 @@ class Checkpoints:
             # Else another worker may be about to write its first file there.
             if not needed:
                 self.folder.rmdir()
-            self.folder.parent.rmdir()
         except OSError:
             # There is no such folder, or it is not empty.
             return

@@ -98,7 +98,7 @@ def test_a_closed_terminal_is_a_sigterm_and_the_next_run_goes_on_where_it_stoppe
     first = read_epochs(storage, stopped._trial_id)
     # The seconds too: these epochs were told again, not trained again.
     assert read_epochs(storage, again._trial_id)[: len(first)] == first
-    assert not (place.folder / "sweeps.checkpoints").exists()
+    assert list((place.folder / "sweeps.checkpoints").iterdir()) == []
 
 
 def test_a_killed_worker_is_replaced_and_its_trial_run_again(place, small):
