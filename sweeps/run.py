@@ -26,7 +26,7 @@ from sweeps.engines import WorkerPlan, make_engine
 from sweeps.errors import STOP_PATIENCE_SECONDS, DatasetUnavailable, Stopped, SweepsError
 from sweeps.failures import refuse_deleted
 from sweeps.progress import Progress, read_progress
-from sweeps.spec import Spec, probe_values
+from sweeps.spec import Spec, check_study_name, probe_values
 from sweeps.stopping import Stopping
 from sweeps.study import open_or_create_study, study_name
 from sweeps.supervision import Supervisor
@@ -72,6 +72,8 @@ def prepare_sweep(
     Raises:
         SweepsError, StorageError: something does not fit; nothing was started.
     """
+    if name is not None:
+        check_study_name(name, "--study")
     url = parse_url(storage_url)
     check_storage(url)
     if checkpoint_dir is not None:

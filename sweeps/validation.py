@@ -60,7 +60,7 @@ def load_yaml(text: str, source: str) -> dict[str, Any]:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Lists on one line, mappings a line a key; quoted is what the loader would not read as text."""
+    """Lists on one line, mappings a line a key; text is quoted where it reads as another kind."""
 
     yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
 

@@ -129,11 +129,11 @@ def test_workers_do_not_outlive_a_killed_parent(place, small):
 
 def test_a_time_limit_ends_the_run_and_not_the_study(place, small):
     spec = place.write_spec(small)
-    done = place.run("run", spec, "--workers", "1", "--timeout", "0.001", "--study=-odd name")
+    done = place.run("run", spec, "--workers", "1", "--timeout", "0.001", "--study=odd-name")
     assert done.returncode == 0, done.stderr
-    assert "Study -odd name" in done.stdout
+    assert "Study odd-name" in done.stdout
     assert "0 of 6 trials" in done.stdout
-    more = place.run("run", spec, "--workers", "1", "--trials", "1", "--study=-odd name")
+    more = place.run("run", spec, "--workers", "1", "--trials", "1", "--study=odd-name")
     assert more.returncode == 0, more.stderr
     assert "1 of 1 trials" in more.stdout
 
