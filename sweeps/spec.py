@@ -29,7 +29,7 @@ _MAX_COMBINATIONS = 2048
 MetricName = Literal["val_accuracy", "val_loss"]
 
 
-#: What a new study may be called, so that a folder, a job and a word of a command can have its name.
+#: What a new study may be called, so that a folder, a job and a word of a command can be too.
 STUDY_NAME_RULE = (
     "use letters, digits, '.', '_' and '-', a letter or digit first, at most 200 (outside of ASCII "
     "fewer)"
