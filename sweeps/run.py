@@ -15,6 +15,7 @@ from storage import (
     absolute_url,
     check_storage,
     explain,
+    living_workers,
     open_storage,
     parse_url,
     reclaim,
@@ -25,6 +26,7 @@ from sweeps.devices import Slot
 from sweeps.engines import WorkerPlan, make_engine
 from sweeps.errors import STOP_PATIENCE_SECONDS, DatasetUnavailable, Stopped, SweepsError
 from sweeps.failures import refuse_deleted
+from sweeps.naming import next_number, short_host
 from sweeps.progress import Progress, read_progress
 from sweeps.spec import Spec, check_study_name, probe_values
 from sweeps.stopping import Stopping
@@ -126,6 +128,7 @@ def run_workers(
     """
     minutes = sweep.spec.budget.minutes
     deadline = time.monotonic() + minutes * 60 if minutes is not None else None
+    prefix = short_host() if engine == "local" else engine
     plan = WorkerPlan(
         study_name=sweep.study.study_name,
         storage_url=sweep.storage_url,
@@ -133,6 +136,8 @@ def run_workers(
         checkpoint_dir=sweep.checkpoint_dir,
         checkpoint_seconds=sweep.checkpoint_seconds,
         ends_at=time.time() + minutes * 60 if minutes is not None else None,
+        prefix=prefix,
+        first_number=next_number(living_workers(sweep.storage, sweep.study._study_id), prefix),
     )
     with Stopping(sweep.storage) as stopping, view:
         received = stopping.received

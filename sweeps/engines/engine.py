@@ -23,6 +23,7 @@ class WorkerPlan:
         checkpoint_dir: where unfinished trials are kept, absolute.
         checkpoint_seconds: between two checkpoints of a trial.
         ends_at: no trial is started after this, in seconds since 1970; ``None`` for no limit.
+        prefix, first_number: of the workers' names.
     """
 
     study_name: str
@@ -31,6 +32,12 @@ class WorkerPlan:
     checkpoint_dir: Path
     checkpoint_seconds: float
     ends_at: float | None
+    prefix: str = "worker"
+    first_number: int = 0
+
+    def name(self, index: int) -> str:
+        """What the worker in a slot is called, also when it is started again."""
+        return f"{self.prefix}-{self.first_number + index}"
 
     def command(self, name: str, slot: Slot) -> list[str]:
         """The command line of a worker, to be run with :meth:`environment` added.
