@@ -13,9 +13,13 @@ from storage import (
     HardenedStorage,
     WorkerRecord,
     living_workers,
+    mean_epoch_seconds,
     unfinished_outcome,
 )
 from sweeps.attributes import CLASSES, METRIC, TARGET, VALIDATION_PICTURES
+
+#: So many trials tell how long an epoch takes: enough for a mean, few enough to read at each look.
+_TIMED_TRIALS = 32
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class Progress:
         workers: the workers alive.
         val_pictures: how many the metric is measured on.
         classes: how many the pictures have.
+        epoch_seconds: the mean of the newest trials' epochs; ``None`` before any was measured.
     """
 
     study_name: str
@@ -46,6 +51,7 @@ class Progress:
     val_pictures: int | None
     classes: int | None
     trials: list[FrozenTrial]
+    epoch_seconds: float | None
 
     @property
     def is_done(self) -> bool:
@@ -56,6 +62,7 @@ def read_progress(storage: HardenedStorage, study: optuna.Study) -> Progress:
     """Read where a study stands."""
     trials = study.get_trials(deepcopy=False)
     maximize = study.direction == optuna.study.StudyDirection.MAXIMIZE
+    newest = [trial._trial_id for trial in trials if trial.intermediate_values][-_TIMED_TRIALS:]
     best = next(iter(best_first(trials, maximize=maximize)), None)
     return Progress(
         study_name=study.study_name,
@@ -70,6 +77,7 @@ def read_progress(storage: HardenedStorage, study: optuna.Study) -> Progress:
         val_pictures=study.user_attrs.get(VALIDATION_PICTURES),
         classes=study.user_attrs.get(CLASSES),
         trials=trials,
+        epoch_seconds=mean_epoch_seconds(storage, newest),
     )
 
 
