@@ -12,6 +12,7 @@ from storage.errors import DATABASE_ERRORS, ClaimLost, StorageError, StudyDelete
 from storage.rdb import HardenedStorage, check_storage, open_storage
 from storage.repairing import repair as repair_contents
 from storage.studies import create_study, open_study, study_names, study_uid
+from storage.timing import mean_epoch_seconds
 from storage.transactions import transaction
 from storage.trials import (
     CONFIGURATION,
@@ -78,6 +79,7 @@ __all__ = [
     "holding",
     "list_workers",
     "living_workers",
+    "mean_epoch_seconds",
     "note_progress",
     "open_storage",
     "open_study",

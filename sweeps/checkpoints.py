@@ -102,7 +102,6 @@ class Checkpoints:
             # Else another worker may be about to write its first file there.
             if not needed:
                 self.folder.rmdir()
-            self.folder.parent.rmdir()
         except OSError:
             # There is no such folder, or it is not empty.
             return
@@ -154,7 +153,9 @@ class TrialCheckpoint:
     def refuse(self, reason: str) -> None:
         """Say that what was read is not to be used."""
         first_line = next(iter(reason.splitlines()), "")
-        self._checkpoints.say(f"{self._paths[0].stem} starts anew, its checkpoint: {first_line}")
+        self._checkpoints.say(
+            f"{self._paths[0].stem} starts anew, its checkpoint cannot be used: {first_line}"
+        )
 
     def is_due(self) -> bool:
         """Whether so many seconds have passed since the last one."""

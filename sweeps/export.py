@@ -1,6 +1,7 @@
 """From a study's best trials to YAML."""
 
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial
@@ -69,20 +70,29 @@ def export_trial(study: optuna.Study, trial: FrozenTrial, storage_kind: str) -> 
     )
 
 
-def refuse_other_file(path: Path) -> None:
-    """Refuse to replace a file that is no exported configuration: a spec, say.
+def read_source(path: Path, *, force: bool) -> dict[str, Any]:
+    """Where the exported configuration came from that stands in a file which is to be replaced.
+
+    Args:
+        path: the file; it need not exist.
+        force: take a file that is no exported configuration: a spec, say.
+
+    Returns:
+        The keys of :class:`Source`, empty where the file does not tell.
 
     Raises:
-        SweepsError: it is none.
+        SweepsError: the file is no exported configuration.
     """
     if not path.is_file():
-        return
+        return {}
     try:
         tree = load_yaml(path.read_text("utf-8"), str(path))
     except (OSError, UnicodeDecodeError, SweepsError):
         tree = {}
-    if "source" not in tree:
+    if "source" not in tree and not force:
         raise SweepsError(
             f"{path}: is there and no exported configuration; name another, or replace it with "
             "--force"
         )
+    source = tree.get("source")
+    return source if isinstance(source, dict) else {}

@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from storage import HEARTBEAT_SECONDS, HardenedStorage, beat
+from sweeps.survived import Survived
 
 _LAST_BEAT_SECONDS = 2.0
 
@@ -49,9 +50,12 @@ class Heartbeat:
             self._thread.start()
 
     def _beat(self) -> None:
+        survived = Survived(__name__, "the worker's sign of life did not get through")
         while not self._finished.wait(self._seconds):
             try:
                 beat(self._storage, self._worker_id)
-            except Exception:
+            except Exception as error:
                 # The next beat may get through; a trial is not lost for one that did not.
-                continue
+                survived.note(error)
+            else:
+                survived.note(None)

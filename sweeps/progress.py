@@ -15,9 +15,13 @@ from storage import (
     HardenedStorage,
     WorkerRecord,
     living_workers,
+    mean_epoch_seconds,
     unfinished_outcome,
 )
 from sweeps.attributes import CLASSES, METRIC, VALIDATION_PICTURES
+
+#: So many trials tell how long an epoch takes: enough for a mean, few enough to read at each look.
+_TIMED_TRIALS = 32
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class Progress:
         workers: the workers alive.
         val_pictures: how many the metric is measured on.
         classes: how many the pictures have.
+        epoch_seconds: the mean of the newest trials' epochs; ``None`` before any was measured.
     """
 
     study_name: str
@@ -50,6 +55,7 @@ class Progress:
     val_pictures: int | None
     classes: int | None
     trials: list[FrozenTrial]
+    epoch_seconds: float | None
 
     @property
     def is_done(self) -> bool:
@@ -61,6 +67,7 @@ def read_progress(storage: HardenedStorage, study: optuna.Study) -> Progress:
     attributes = study.user_attrs
     trials = study.get_trials(deepcopy=False)
     maximize = study.direction == optuna.study.StudyDirection.MAXIMIZE
+    newest = [trial._trial_id for trial in trials if trial.intermediate_values][-_TIMED_TRIALS:]
     best = next(iter(best_first(trials, maximize=maximize)), None)
     return Progress(
         study_name=study.study_name,
@@ -76,6 +83,7 @@ def read_progress(storage: HardenedStorage, study: optuna.Study) -> Progress:
         val_pictures=attributes.get(VALIDATION_PICTURES),
         classes=attributes.get(CLASSES),
         trials=trials,
+        epoch_seconds=mean_epoch_seconds(storage, newest),
     )
 
 

@@ -15,6 +15,7 @@ from storage import (
     absolute_url,
     check_storage,
     explain,
+    living_workers,
     open_storage,
     parse_url,
     reclaim,
@@ -27,8 +28,9 @@ from sweeps.devices import Slot
 from sweeps.engines import WorkerPlan, make_engine
 from sweeps.errors import STOP_PATIENCE_SECONDS, DatasetUnavailable, Stopped, SweepsError
 from sweeps.failures import refuse_deleted
+from sweeps.naming import next_number, short_host
 from sweeps.progress import Progress, read_progress
-from sweeps.spec import Spec, probe_values
+from sweeps.spec import Spec, check_study_name, probe_values
 from sweeps.stopping import Stopping
 from sweeps.study import open_or_create_study, study_name
 from sweeps.supervision import Supervisor
@@ -74,6 +76,8 @@ def prepare_sweep(
     Raises:
         SweepsError, StorageError: something does not fit; nothing was started.
     """
+    if name is not None:
+        check_study_name(name, "--study")
     url = parse_url(storage_url)
     check_storage(url)
     if checkpoint_dir is not None:
@@ -127,6 +131,7 @@ def run_workers(
     """
     minutes = sweep.spec.budget.minutes
     deadline = time.monotonic() + minutes * 60 if minutes is not None else None
+    prefix = short_host() if engine == "local" else engine
     plan = WorkerPlan(
         study_name=sweep.study.study_name,
         storage_url=sweep.storage_url,
@@ -134,6 +139,8 @@ def run_workers(
         checkpoint_dir=sweep.checkpoint_dir,
         checkpoint_seconds=sweep.checkpoint_seconds,
         ends_at=time.time() + minutes * 60 if minutes is not None else None,
+        prefix=prefix,
+        first_number=next_number(living_workers(sweep.storage, sweep.study._study_id), prefix),
     )
     with Stopping(sweep.storage) as stopping, view:
         received = stopping.received

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, Self
+from urllib.parse import quote
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -26,6 +27,33 @@ from sweeps.validation import describe, load_yaml, mistake_at, unknown_name, val
 _MAX_COMBINATIONS = 2048
 
 MetricName = Literal["val_accuracy", "val_loss"]
+
+
+#: What a new study may be called, so that a folder, a job and a word of a command can be too.
+STUDY_NAME_RULE = (
+    "use letters, digits, '.', '_' and '-', a letter or digit first, at most 200 (outside of ASCII "
+    "fewer)"
+)
+
+
+def is_study_name(name: str) -> bool:
+    """Whether a new study can have the name."""
+    return bool(re.fullmatch(r"[^\W_][\w.-]*", name)) and len(quote(name)) <= 200
+
+
+def check_study_name(name: str, option: str) -> None:
+    """Refuse a name that a new study cannot have.
+
+    Args:
+        name: the name.
+        option: where it was given, ``--study``.
+
+    Raises:
+        SweepsError: it cannot be used.
+    """
+    if not is_study_name(name):
+        shown = name if len(name) <= 40 else f"{name[:40]}..."
+        raise SweepsError(f"{option} {shown!r}: {STUDY_NAME_RULE}")
 
 
 class Configuration(Section):
@@ -119,9 +147,9 @@ class Spec(Section):
 
     @field_validator("name")
     @classmethod
-    def _is_a_plain_name(cls, name: str) -> str:
-        if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
-            raise ValueError("use letters, digits, '.', '_' and '-'")
+    def _is_a_name(cls, name: str) -> str:
+        if not is_study_name(name):
+            raise ValueError(STUDY_NAME_RULE)
         return name
 
     @field_validator("search", mode="before")

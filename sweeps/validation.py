@@ -51,7 +51,8 @@ def load_yaml(text: str, source: str) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         mark = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise SweepsError(f"{source}{mark}: not valid YAML: {error.problem}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # Beside its own errors PyYAML lets through those of Python's numbers and dates.
         raise SweepsError(f"{source}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(tree, dict):
         raise SweepsError(f"{source}: expected keys and values at the top, as in `name: my-sweep`")
@@ -59,11 +60,20 @@ def load_yaml(text: str, source: str) -> dict[str, Any]:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Lists on one line, mappings a line a key."""
+    """Lists on one line, mappings a line a key; text is quoted where it reads as another kind."""
+
+    yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
 
 
 _Dumper.add_representer(
     list, lambda dumper, data: dumper.represent_sequence("tag:yaml.org,2002:seq", data, True)
+)
+# Between single quotes PyYAML loses some line breaks; between double ones it escapes them.
+_Dumper.add_representer(
+    str,
+    lambda dumper, data: dumper.represent_scalar(
+        "tag:yaml.org,2002:str", data, None if data.isprintable() else '"'
+    ),
 )
 
 

@@ -1,5 +1,6 @@
 """``sweeps export``."""
 
+import shlex
 from pathlib import Path
 
 import click
@@ -28,25 +29,30 @@ def command(
     STUDY is the newest where it is left out.
     """
     from storage import open_storage, open_study, parse_url
-    from sweeps.export import best_trials, export_trial, refuse_other_file
+    from sweeps.export import best_trials, export_trial, read_source
     from sweeps.files import write_whole
 
     quieten_optuna()
     opened = open_storage(storage)
     found = open_study(opened, study)
     kind = parse_url(storage).get_backend_name()
-    texts = []
-    for trial in best_trials(found, top or 1):
-        exported = export_trial(found, trial, kind)
-        head = f"# Train it again: sweeps train {output.name if output else 'FILE.yaml'}\n"
-        texts.append(head + exported.to_yaml())
+    trials = best_trials(found, top or 1)
+    texts = [export_trial(found, trial, kind).to_yaml() for trial in trials]
     if output is None:
-        click.echo("---\n".join(texts), nl=False)
+        # As bytes: a file that the shell makes of it is read as UTF-8, whatever the terminal's is.
+        click.echo("---\n".join(_with_head("FILE.yaml", t) for t in texts).encode(), nl=False)
         return
-    for number, text in enumerate(texts, start=1):
+    for number, (trial, text) in enumerate(zip(trials, texts, strict=True), start=1):
         path = output if top is None else output.with_stem(f"{output.stem}-{number}")
-        if not force:
-            refuse_other_file(path)
-        text = text.replace(output.name, path.name, 1)
-        write_whole(path, text.encode())
-        click.echo(f"Wrote {path} (study {found.study_name})", err=True)
+        old = read_source(path, force=force)
+        write_whole(path, _with_head(path.name, text).encode())
+        words = f"Wrote {path} (study {found.study_name}, trial {trial.number})"
+        if old.get("study", found.study_name) != found.study_name:
+            words += f", in place of study {old['study']}, trial {old.get('trial')}"
+        click.echo(words, err=True)
+
+
+def _with_head(name: str, text: str) -> str:
+    # A comment cannot be escaped.
+    name = shlex.quote(name) if name.isprintable() else "FILE.yaml"
+    return f"# Train it again: sweeps train {name}\n{text}"

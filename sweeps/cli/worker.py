@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import threading
 import time
 from pathlib import Path
@@ -36,7 +35,7 @@ _OPENING_SECONDS = 60.0
 @storage_option
 @option("--device", default="auto", show_default=True, help="auto, cpu, or one GPU as in cuda:0.")
 @option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: a fair share]")
-@option("--name", help="What to call the worker.  [default: host and process]")
+@option("--name", help="What to call the worker.  [default: HOST-pidPID]")
 @option(
     "--timeout",
     type=click.FloatRange(min=0),
@@ -105,6 +104,7 @@ def command(
 
     # Only now what computes is imported: it heeds what was set for the device.
     from storage import StorageError, open_storage, open_study
+    from sweeps.naming import short_host
     from sweeps.working import work
 
     quieten_optuna()
@@ -115,7 +115,8 @@ def command(
         work(
             opened[0],
             found,
-            name=name or f"{socket.gethostname()}-{os.getpid()}",
+            # Those that a shell starts at once see nothing of each other yet: no number would do.
+            name=name or f"{short_host()}-pid{os.getpid()}",
             seat=seat,
             device=taken,
             device_label=taken if device == "auto" else device,

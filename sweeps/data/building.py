@@ -1,15 +1,15 @@
 """Building a cache once and whole: a lock per dataset, a temporary folder, a rename."""
 
 import errno
+import fcntl
 import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-
-from filelock import FileLock, Timeout
+from typing import BinaryIO
 
 from sweeps.data.progress import note
 from sweeps.errors import SweepsError
@@ -18,35 +18,58 @@ _NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
-def lock_path(name: str, data_dir: Path) -> Path:
-    """The file whose lock is held while `name` is built."""
-    return data_dir / f".{name}.lock"
-
-
 @contextmanager
 def build_lock(name: str, data_dir: Path, progress: bool) -> Iterator[None]:
     """Holds the lock for building `name`, so that one process builds and the others wait.
 
     The system drops the lock of a process that dies. What dead builds left is removed here: under
-    the lock no temporary folder of this dataset has a living owner.
+    the lock no temporary folder of this dataset has a living owner. The lock's file goes with it,
+    and so do folders that were made for it and hold nothing.
 
     Raises:
         SweepsError: the data folder cannot be made or written.
     """
+    path = data_dir / f".{name}.lock"
     with disk_errors(data_dir):
-        data_dir.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(lock_path(name, data_dir))
+        lock, made = _take_lock(
+            path, lambda: note(f"waiting for another process that is building {name}", progress)
+        )
+    with lock:
         try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            note(f"waiting for another process that is building {name}", progress)
-            lock.acquire()
-    try:
-        with disk_errors(data_dir):
-            _remove_stale(name, data_dir)
-            yield
-    finally:
-        lock.release()
+            with disk_errors(data_dir):
+                _remove_stale(name, data_dir)
+                yield
+        finally:
+            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                for folder in made:
+                    folder.rmdir()
+
+
+def _take_lock(path: Path, tell: Callable[[], None]) -> tuple[BinaryIO, list[Path]]:
+    """Opens a lock's file and locks it, until it is closed; the folders that were made for it too.
+
+    Args:
+        path: the file.
+        tell: called before the first wait for another process.
+    """
+    told = False
+    while True:
+        made = [folder for folder in path.parents if not folder.exists()]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Who had the lock may remove its file, and the folder, until this process has it.
+        with suppress(FileNotFoundError), ExitStack() as unless_taken:
+            file = unless_taken.enter_context(path.open("ab"))
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if not told:
+                    tell()
+                    told = True
+                fcntl.flock(file, fcntl.LOCK_EX)
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                unless_taken.pop_all()
+                return file, made
 
 
 @contextmanager

@@ -1,11 +1,9 @@
 """Class-folder trees of a person's own, made into datasets."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweeps.data.building import build_lock, lock_path, put_in_place, temporary_folder
+from sweeps.data.building import build_lock, put_in_place, temporary_folder
 from sweeps.data.cache import CacheWriter
 from sweeps.data.class_tree import read_class_tree
 from sweeps.data.dataset import DatasetInfo
@@ -75,7 +73,7 @@ def import_dataset(
     path, target = Path(path), Path(data_dir) / name
     if not path.exists():
         raise SweepsError(f"{path} does not exist")
-    with _leave_nothing_of(name, Path(data_dir)), build_lock(name, data_dir, progress):
+    with build_lock(name, Path(data_dir), progress):
         _check_target(target)
         with temporary_folder(name, data_dir) as folder:
             meta, notes = build_from_tree(
@@ -92,19 +90,6 @@ def import_dataset(
                 put_in_place(folder, target)
         info = dataset_info(name, data_dir)
     return ImportResult(info, already_there, existing is not None and not already_there, notes)
-
-
-@contextmanager
-def _leave_nothing_of(name: str, data_dir: Path) -> Iterator[None]:
-    """Remove the lock's file and the data folder that a failed import was the first to need."""
-    try:
-        yield
-    except BaseException:
-        if not (data_dir / name).exists():
-            lock_path(name, data_dir).unlink(missing_ok=True)
-            with suppress(OSError):
-                data_dir.rmdir()
-        raise
 
 
 def build_from_tree(

@@ -25,6 +25,7 @@ class WorkerPlan:
         checkpoint_dir: where unfinished trials are kept, absolute.
         checkpoint_seconds: between two checkpoints of a trial.
         ends_at: no trial is started after this, in seconds since 1970; ``None`` for no limit.
+        prefix, first_number: of the workers' names.
         run_id: tells this run's workers from another's.
     """
 
@@ -34,7 +35,13 @@ class WorkerPlan:
     checkpoint_dir: Path
     checkpoint_seconds: float
     ends_at: float | None
+    prefix: str = "worker"
+    first_number: int = 0
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def name(self, index: int) -> str:
+        """What the worker in a slot is called, also when it is started again."""
+        return f"{self.prefix}-{self.first_number + index}"
 
     def seat(self, name: str) -> str:
         """How the ids of the processes begin that are this worker, one after the other.

@@ -4,6 +4,8 @@ import threading
 import time
 from pathlib import Path
 
+from sweeps.survived import Survived
+
 _BEAT_SECONDS = 2.0
 _STOP = "stop"
 _KILL = "kill"
@@ -21,6 +23,7 @@ class LifelineWriter:
         self._word = ""
         self._lock = threading.Lock()
         self._closed = threading.Event()
+        self._survived = Survived(__name__, "the jobs were not told that this run lives")
         self._write("0")
         self._thread = threading.Thread(target=self._beat, name="lifeline", daemon=True)
         self._thread.start()
@@ -55,9 +58,11 @@ class LifelineWriter:
         try:
             beside.write_text(text)
             beside.replace(self._path)
-        except OSError:
+        except OSError as error:
             # A network disk may come back; the jobs wait a while, and the next beat follows.
-            pass
+            self._survived.note(error)
+        else:
+            self._survived.note(None)
 
 
 class LifelineReader:

@@ -30,7 +30,8 @@ class LocalEngine:
     def __init__(self, plan: WorkerPlan, slots: Sequence[Slot], say: Callable[[str], None]) -> None:
         self._plan = plan
         self._say = say
-        self._seats = {f"worker-{i}": _Seat(f"worker-{i}", slot) for i, slot in enumerate(slots)}
+        seats = [_Seat(plan.name(index), slot) for index, slot in enumerate(slots)]
+        self._seats = {seat.name: seat for seat in seats}
 
     def start(self) -> None:
         """Start a worker in every slot."""

@@ -68,7 +68,9 @@ class TrainingState:
         self.model.load_state_dict(tree["model"])
         self.optimizer.load_state_dict(tree["optimizer"])
         self.schedule.last_epoch = tree["schedule"]["last_epoch"]
-        self.precision.scaler.load_state_dict(tree["scaler"])
+        if tree["scaler"]:
+            # Only float16 has one; a run that comes to it from another precision starts a new one.
+            self.precision.scaler.load_state_dict(tree["scaler"])
         self.loss.fill_(tree["loss"])
         self.epoch, self.batch, self.seen = tree["epoch"], tree["batch"], tree["seen"]
         self.learning_rate, self.seconds = tree["learning_rate"], tree["seconds"]

@@ -16,10 +16,10 @@ from torch import nn
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import LambdaLR
 
-from sweeps.config import RunConfig
+from sweeps.config import RunConfig, setting_names
 from sweeps.data import Dataset
 from sweeps.data.batches import Batches
-from sweeps.errors import Interrupted
+from sweeps.errors import Interrupted, SweepsError
 from sweeps.training.batches import make_batches
 from sweeps.training.evaluation import evaluate
 from sweeps.training.model import new_model
@@ -27,6 +27,11 @@ from sweeps.training.precision import Precision
 from sweeps.training.results import EpochResult
 from sweeps.training.schedule import one_cycle
 from sweeps.training.state import TrainingState
+from sweeps.validation import validate
+
+#: The settings in which a run may differ from the checkpoint that it resumes from: they say how a
+#: step is computed, not which. A retry in less memory changes one, another device the other.
+MAY_DIFFER = ("training.micro_batches", "training.precision")
 
 
 class Checkpoint(Protocol):
@@ -57,7 +62,8 @@ def train(
     """Train as a configuration says, on the training part of a dataset.
 
     The result depends on the configuration, the pictures, the machine and the number of CPU
-    threads, and on a CPU on nothing else: not on how often it was interrupted and gone on with.
+    threads, and on a CPU on nothing else: not on how often it was interrupted and resumed, as long
+    as that was with the same settings. In those of ``MAY_DIFFER`` they may be others.
 
     Args:
         config: the run; its ``precision`` is resolved by :func:`resolve_precision`.
@@ -141,7 +147,7 @@ class _Keeper:
     epoch_start: float = 0.0
 
     def load(self) -> None:
-        """Go on with what is there, if that is of the same run."""
+        """Resume from the checkpoint that is there, if it fits; say why where it does not."""
         if self.checkpoint is None:
             return
         content = self.checkpoint.read()
@@ -150,8 +156,10 @@ class _Keeper:
         fresh = copy.deepcopy(self.state.tree())
         try:
             kept = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-            if kept["run"] == self._run():
-                self.state.load_tree(kept["state"])
+            self._check_fit(kept["run"])
+            self.state.load_tree(kept["state"])
+        except SweepsError as misfit:
+            self.checkpoint.refuse(str(misfit))
         except Exception as error:
             # Damaged, or of another release: the run starts anew, as if there were none.
             self.state.load_tree(fresh)
@@ -188,9 +196,26 @@ class _Keeper:
         checkpoint.write(content.getvalue())
 
     def _run(self) -> dict[str, Any]:
-        """What a checkpoint must agree with to be gone on with."""
+        """What a checkpoint says of its run."""
         config = self.config.model_dump(mode="json")
         return {"config": config, "fingerprint": self.dataset.fingerprint}
+
+    def _check_fit(self, run: dict[str, Any]) -> None:
+        """See whether the run of a checkpoint is this one.
+
+        Raises:
+            SweepsError: it is not; every setting that differs is named with both values.
+        """
+        kept = validate(RunConfig, run["config"], "its settings")
+        pairs = {name: (kept.value(name), self.config.value(name)) for name in setting_names()}
+        pairs["the fingerprint of the data"] = (run["fingerprint"], self.dataset.fingerprint)
+        misfits = [
+            f"{name} is {there!r} there and {here!r} here"
+            for name, (there, here) in pairs.items()
+            if there != here and name not in MAY_DIFFER
+        ]
+        if misfits:
+            raise SweepsError("; ".join(misfits))
 
 
 def _train_epoch(

@@ -1,10 +1,13 @@
 """Durations and counts in words."""
 
-import time
+from collections import Counter
 
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial
 
+from storage import CONFIGURATION
 from sweeps.progress import Progress, outcome_of
+
+_OUTCOMES = ("completed", "pruned", "diverged")
 
 
 def clock(seconds: float) -> str:
@@ -15,25 +18,42 @@ def clock(seconds: float) -> str:
 
 
 def seconds_to_go(progress: Progress) -> float | None:
-    """How long the rest of the budget will take, judged by the trials so far."""
-    if progress.target is None or not progress.workers:
+    """How long the rest of the budget will take: the epochs that are left, at their measured pace.
+
+    Baselines run to their end. How far any other trial comes is judged by all that came as far.
+    """
+    pace = progress.epoch_seconds
+    if progress.target is None or pace is None or not progress.workers:
         return None
-    durations = [
-        trial.duration.total_seconds()
+    trials = [
+        trial
         for trial in progress.trials
-        if trial.duration is not None and outcome_of(trial) in ("completed", "pruned", "diverged")
+        if not trial.state.is_finished() or outcome_of(trial) in _OUTCOMES
     ]
-    if not durations:
-        return None
-    mean = sum(durations) / len(durations)
-    now = time.time()
-    under_way = [
-        now - trial.datetime_start.timestamp()
-        for trial in progress.trials
-        if trial.state is TrialState.RUNNING and trial.datetime_start is not None
-    ]
-    left = (progress.target - progress.finished) * mean - sum(min(s, mean) for s in under_way)
-    return max(left, 0.0) / len(progress.workers)
+    whole = max([worker.epochs or 0 for worker in progress.workers] + [*map(_done, trials)])
+    others = [trial for trial in trials if CONFIGURATION not in trial.user_attrs]
+    reached = Counter(_done(trial) for trial in others)
+    ended = Counter(_done(trial) for trial in others if trial.state.is_finished())
+    # From each epoch, how many more are to be expected: the next, and what follows if a trial goes
+    # on then. Two that are made up and come to their end steady the first guesses.
+    expected = [0.0] * (whole + 1)
+    there, stays = 2 + reached[whole], 1.0
+    for epoch in reversed(range(whole)):
+        expected[epoch] = 1 + stays * expected[epoch + 1]
+        there += reached[epoch]
+        stays = 1 - ended[epoch] / there
+    left = []
+    for trial in trials:
+        if not trial.state.is_finished():
+            baseline = CONFIGURATION in trial.user_attrs
+            left.append(whole - _done(trial) if baseline else expected[_done(trial)])
+    left += [expected[0]] * (progress.target - progress.finished - len(left))
+    # Several workers do not make one trial shorter.
+    return pace * max(sum(left) / len(progress.workers), max(left, default=0.0))
+
+
+def _done(trial: FrozenTrial) -> int:
+    return max(trial.intermediate_values, default=0)
 
 
 def best_words(progress: Progress) -> str:

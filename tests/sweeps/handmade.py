@@ -6,12 +6,14 @@ from typing import Any
 import optuna
 
 from storage import (
+    EpochRecord,
     create_study,
     end_trial,
     end_worker,
     note_progress,
     open_storage,
     register_worker,
+    report_epoch,
 )
 from sweeps.progress import Progress, read_progress
 
@@ -39,15 +41,22 @@ class HandmadeStudy:
     def end_worker(self, worker_id: str) -> None:
         end_worker(self.storage, worker_id)
 
-    def start(self, worker_id: str | None = None) -> int:
+    def start(self, worker_id: str | None = None, epochs: int = 5) -> int:
         trial = self.study.ask()
         self._trials[trial.number] = trial
         if worker_id is not None:
-            note_progress(self.storage, worker_id, trial_number=trial.number, epochs=5)
+            note_progress(self.storage, worker_id, trial_number=trial.number, epochs=epochs)
         return trial.number
 
     def report(self, number: int, epoch: int, value: float) -> None:
         self._trials[number].report(value, epoch)
+
+    def train(self, number: int, worker_id: str, epoch: int, epochs: int, seconds: float) -> None:
+        """Let a trial finish an epoch as a worker does, with its record."""
+        record = EpochRecord(epoch, 1.0, 1.0, 0.5, 0.1, seconds, 100.0)
+        report_epoch(
+            self.storage, self._trials[number], record, 0.5, epochs=epochs, worker_id=worker_id
+        )
 
     def end(self, number: int, outcome: str = "completed", **settings: Any) -> None:
         end_trial(self.storage, self.study, number, outcome, **settings)

@@ -2,13 +2,14 @@
 
 import os
 import signal
+import socket
 import sqlite3
 import time
 
 import optuna
 import pytest
 
-from storage import open_storage, read_epochs
+from storage import living_workers, open_storage, read_epochs
 from sweeps.spec import parse_spec
 from sweeps.study import open_or_create_study
 from tests.sweeps.waiting import is_gone, wait_for
@@ -98,7 +99,7 @@ def test_a_closed_terminal_is_a_sigterm_and_the_next_run_goes_on_where_it_stoppe
     first = read_epochs(storage, stopped._trial_id)
     # The seconds too: these epochs were told again, not trained again.
     assert read_epochs(storage, again._trial_id)[: len(first)] == first
-    assert not (place.folder / "sweeps.checkpoints").exists()
+    assert list((place.folder / "sweeps.checkpoints").iterdir()) == []
 
 
 def test_a_killed_worker_is_replaced_and_its_trial_run_again(place, small):
@@ -129,11 +130,11 @@ def test_workers_do_not_outlive_a_killed_parent(place, small):
 
 def test_a_time_limit_ends_the_run_and_not_the_study(place, small):
     spec = place.write_spec(small)
-    done = place.run("run", spec, "--workers", "1", "--timeout", "0.001", "--study=-odd name")
+    done = place.run("run", spec, "--workers", "1", "--timeout", "0.001", "--study=odd-name")
     assert done.returncode == 0, done.stderr
-    assert "Study -odd name" in done.stdout
+    assert "Study odd-name" in done.stdout
     assert "0 of 6 trials" in done.stdout
-    more = place.run("run", spec, "--workers", "1", "--trials", "1", "--study=-odd name")
+    more = place.run("run", spec, "--workers", "1", "--trials", "1", "--study=odd-name")
     assert more.returncode == 0, more.stderr
     assert "1 of 1 trials" in more.stdout
 
@@ -203,6 +204,37 @@ def test_ctrl_c_on_a_worker_started_by_hand(place, small):
     assert run.returncode == 143
     outcomes = [trial.user_attrs.get("outcome") for trial in place.study().trials]
     assert outcomes.count("interrupted") == 2
+
+
+def test_a_run_and_a_worker_beside_another_run_have_names_of_their_own(place, small):
+    spec = place.write_spec(_long(small))
+    first = place.start("run", spec, "--workers", "2")
+    _running(place, 2)
+    second = place.start("run", spec, "--workers", "1")
+    by_hand = place.start("worker", "--device", "cpu")
+    _running(place, 4)
+    host = socket.gethostname().split(".")[0]
+    storage = open_storage(str(place.folder / "sweeps.db"))
+    study = place.study()
+    names = sorted(worker.name for worker in living_workers(storage, study._study_id))
+    assert names == sorted([*(f"{host}-{n}" for n in range(3)), f"{host}-pid{by_hand.pid}"])
+    noted = {trial.user_attrs["worker"] for trial in study.trials if "worker" in trial.user_attrs}
+    assert noted == set(names)
+
+    # One that is killed keeps its name, in the place that it had.
+    (killed,) = (w for w in living_workers(storage, study._study_id) if w.name == f"{host}-1")
+    os.kill(killed.pid, signal.SIGKILL)
+
+    def is_back():
+        living = living_workers(storage, study._study_id)
+        return [w for w in living if w.name == f"{host}-1" and w.pid != killed.pid]
+
+    wait_for(is_back, "the worker's restart", seconds=60)
+    for process in (first, second, by_hand):
+        process.send_signal(signal.SIGTERM)
+    for process in (first, second, by_hand):
+        process.communicate(timeout=60)
+        assert process.returncode == 143
 
 
 def test_two_runs_of_the_same_study_share_its_budget(place, small):

@@ -1,6 +1,8 @@
 """Trials that are put away and gone on with: to the same numbers, from the right file."""
 
+import dataclasses
 import io
+import itertools
 import math
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -123,13 +125,56 @@ class TestGoingOn:
         list(train(_config(), patterns, CPU, checkpoint=checkpoint))
         assert checkpoint.writes == 0
 
-    def test_one_of_another_configuration_is_not_gone_on_with(self, patterns):
+    @pytest.mark.parametrize(
+        ("name", "value", "reason"),
+        [
+            ("training.learning_rate", 0.01, "training.learning_rate is 0.05 there and 0.01 here"),
+            ("training.crop", 1, "training.crop is 2 there and 1 here"),
+            ("layer.growth", 5, "layer.growth is None there and 5 here"),
+            ("seed", 1, "seed is 0 there and 1 here"),
+        ],
+    )
+    def test_one_with_another_setting_is_refused_with_both_values(
+        self, patterns, name, value, reason
+    ):
         checkpoint = InMemory(due=True)
         list(train(_config(), patterns, CPU, checkpoint=checkpoint))
-        other = _config(**{"training.learning_rate": 0.01})
+        other = _config(**{name: value})
         assert _numbers(train(other, patterns, CPU, checkpoint=checkpoint)) == _numbers(
             train(other, patterns, CPU)
         )
+        assert checkpoint.refused == [reason]
+
+    def test_all_settings_that_differ_are_named(self, patterns):
+        checkpoint = InMemory(due=True)
+        next(train(_config(), patterns, CPU, checkpoint=checkpoint))
+        other = _config(**{"training.momentum": 0.5, "layer.edge": 0.25})
+        next(train(other, patterns, CPU, checkpoint=checkpoint))
+        assert checkpoint.refused == [
+            "layer.edge is 0.5 there and 0.25 here; training.momentum is 0.9 there and 0.5 here"
+        ]
+
+    def test_one_of_other_data_is_refused_with_both_fingerprints(self, patterns):
+        checkpoint = InMemory(due=True)
+        next(train(_config(), patterns, CPU, checkpoint=checkpoint))
+        other = dataclasses.replace(patterns, fingerprint="sha256:another")
+        next(train(_config(), other, CPU, checkpoint=checkpoint))
+        assert checkpoint.refused == [
+            f"the fingerprint of the data is {patterns.fingerprint!r} there and 'sha256:another' "
+            "here"
+        ]
+
+    def test_one_of_a_release_with_other_settings_is_refused(self, patterns):
+        checkpoint = InMemory(due=True)
+        next(train(_config(), patterns, CPU, checkpoint=checkpoint))
+        kept = torch.load(io.BytesIO(checkpoint.content))
+        kept["run"]["config"]["training"]["dropout"] = 0.1
+        content = io.BytesIO()
+        torch.save(kept, content)
+        checkpoint.content = content.getvalue()
+        next(train(_config(), patterns, CPU, checkpoint=checkpoint))
+        assert len(checkpoint.refused) == 1
+        assert "training.dropout: no such key" in checkpoint.refused[0]
 
     @pytest.mark.parametrize("damage", ["cut", "other weights"])
     def test_one_that_cannot_be_used_is_said_and_the_run_starts_anew(
@@ -158,14 +203,67 @@ class TestMicroBatches:
             assert math.isclose(one.train_loss, other.train_loss, rel_tol=1e-3)
             assert one.val_accuracy == pytest.approx(other.val_accuracy, abs=0.02)
 
-    def test_a_run_begins_anew_with_them(self, patterns):
-        """Half of a run in whole batches and half in parts would be neither."""
+    # In the middle of the first epoch, and of the second.
+    @pytest.mark.parametrize("calls", [3, 10])
+    @pytest.mark.parametrize(("before", "after"), [(1, 4), (4, 1), (2, 5)])
+    def test_a_run_resumes_with_others(self, patterns, calls, before, after):
+        undisturbed = list(train(_config(), patterns, CPU))
+        checkpoint = InMemory()
+        parts = _config(**{"training.micro_batches": before})
+        with pytest.raises(Interrupted):
+            list(train(parts, patterns, CPU, should_stop=_stop_after(calls), checkpoint=checkpoint))
+        looked = []
+        resumed = list(
+            train(
+                _config(**{"training.micro_batches": after}),
+                patterns,
+                CPU,
+                should_stop=lambda: looked.append(1),
+                checkpoint=checkpoint,
+            )
+        )
+        assert checkpoint.refused == []
+        # The validation is done in parts too.
+        validations = math.ceil(200 / math.ceil(500 / after))
+        assert len(looked) < 3 * (6 + validations), "as many as without the checkpoint"
+        assert [result.told_again for result in resumed] == [calls > 6, False, False]
+        for one, other in zip(undisturbed, resumed, strict=True):
+            assert math.isclose(one.train_loss, other.train_loss, rel_tol=1e-3)
+            assert math.isclose(one.val_loss, other.val_loss, rel_tol=1e-2)
+            assert one.learning_rate == other.learning_rate
+
+
+class TestPrecision:
+    # In the middle of the second epoch.
+    @pytest.mark.parametrize(
+        ("before", "after"), list(itertools.permutations(["float32", "bfloat16", "float16"], 2))
+    )
+    def test_a_run_resumes_in_another(self, patterns, before, after):
+        checkpoint = InMemory()
+        first = _config(**{"training.precision": before})
+        with pytest.raises(Interrupted):
+            list(train(first, patterns, CPU, should_stop=_stop_after(9), checkpoint=checkpoint))
+        looked = []
+        results = list(
+            train(
+                _config(**{"training.precision": after}),
+                patterns,
+                CPU,
+                should_stop=lambda: looked.append(1),
+                checkpoint=checkpoint,
+            )
+        )
+        assert checkpoint.refused == []
+        assert len(looked) == 3 * 7 - 9
+        assert all(math.isfinite(result.val_loss) for result in results)
+
+    def test_float16_goes_on_with_the_scale_that_it_has_found(self, patterns):
+        half = _config(**{"training.precision": "float16"})
         checkpoint = InMemory()
         with pytest.raises(Interrupted):
-            list(train(_config(), patterns, CPU, should_stop=_stop_after(8), checkpoint=checkpoint))
-        smaller = _config(**{"training.micro_batches": 4})
-        first = next(train(smaller, patterns, CPU, checkpoint=checkpoint))
-        assert _numbers([first]) == _numbers([next(train(smaller, patterns, CPU))])
+            list(train(half, patterns, CPU, should_stop=_stop_after(9), checkpoint=checkpoint))
+        resumed = _numbers(train(half, patterns, CPU, checkpoint=checkpoint))
+        assert resumed == _numbers(train(half, patterns, CPU))
 
 
 @pytest.fixture
@@ -213,6 +311,28 @@ class TestFiles:
         end_trial(study._storage._backend, study, 0, "completed", value=0.5)
         kept.tidy(study.trials)
         assert not kept.folder.exists()
+
+    def test_the_folder_of_all_studies_is_not_ours_to_remove(self, study, tmp_path):
+        mine = tmp_path / "mine"
+        mine.mkdir(mode=0o2770)
+        before = mine.stat()
+        kept = Checkpoints(mine, study, seconds=0, say=print)
+        kept.tidy(study.trials)
+        study.ask()
+        kept.of(0, study.trials).write(b"x")
+        end_trial(study._storage._backend, study, 0, "completed", value=0.5)
+        kept.tidy(study.trials)
+        after = mine.stat()
+        assert list(mine.iterdir()) == []
+        assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode)
+
+    def test_why_a_checkpoint_is_not_used_is_said_in_a_line(self, study, tmp_path):
+        said = []
+        kept = Checkpoints(tmp_path, study, seconds=0, say=said.append)
+        kept.of(3, []).refuse("seed is 0 there and 1 here\nand more")
+        assert said == [
+            "trial-000003 starts anew, its checkpoint cannot be used: seed is 0 there and 1 here"
+        ]
 
     def test_the_folder_stays_while_a_trial_may_be_about_to_write_there(self, study, tmp_path):
         kept = Checkpoints(tmp_path / "kept", study, seconds=0, say=print)
@@ -327,6 +447,33 @@ class TestTrials:
         )
         assert again.params == trial.params
         assert [t.state.name for t in study.trials] == ["FAIL", "FAIL"]
+
+    def test_a_retry_in_less_memory_resumes_from_the_checkpoint(self, run, study, monkeypatch):
+        """The second epoch is too much: its retry replays the first and does the second alone."""
+        real, resumed = train, []
+
+        def too_much_later(config, *arguments, **settings):
+            if config.training.micro_batches > 1:
+                stop = settings["should_stop"]
+                settings["should_stop"] = lambda: resumed.append(1) or stop()
+            for result in real(config, *arguments, **settings):
+                yield result
+                if config.training.micro_batches == 1:
+                    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+        monkeypatch.setattr("sweeps.objective.train", too_much_later)
+        outcome, trial = run()
+        assert outcome == "out_of_memory"
+        assert list(trial.intermediate_values) == [1]
+        outcome, retry = run()
+        assert outcome == "completed"
+        assert retry.user_attrs["retry_of"] == trial.number
+        assert retry.user_attrs["config"]["training"]["micro_batches"] == 4
+        assert retry.intermediate_values[1] == trial.intermediate_values[1]
+        # Written before the last batch of the first epoch: that, and what comes after. The
+        # validation is done in parts too.
+        assert len(resumed) == (1 + 2) + (6 + 2)
+        assert [t.state.name for t in study.trials] == ["FAIL", "COMPLETE"]
 
     def test_less_memory_may_be_enough(self, run, monkeypatch):
         real = train

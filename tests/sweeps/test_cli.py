@@ -1,16 +1,20 @@
 """The command line: help, exit statuses, and mistakes told in one line."""
 
 import io
+import json
 import os
 import resource
 import sqlite3
 import sys
 import tarfile
 
+import optuna
 import pytest
 from PIL import Image
 
 from storage import open_storage
+from sweeps.errors import SweepsError
+from sweeps.spec import check_study_name, parse_spec
 
 
 class TestHelp:
@@ -238,3 +242,47 @@ class TestNextCommands:
         assert _next_commands("study", storage, newest=True)[0] == shown
         monkeypatch.setenv("SWEEPS_STORAGE", storage)
         assert _next_commands("study", storage, newest=True)[0] == "sweeps dashboard"
+
+
+ODD_NAMES = [
+    *("", ".", "..", "a/b", "/a", "../a", "a\\b", "a b", " a", "a ", "-a", "--json", "_a", "a\nb"),
+    *("a\n", "a\tb", "a\x00b", "\x1b[31ma", "a\x7f", "\u202ea", "a\u2028", "[bold]a", "x" * 600),
+    *("ü" * 100, "$HOME", "a;b", "a'b", "a%2fb", "😀"),
+]
+
+
+class TestStudyNames:
+    @pytest.mark.parametrize("name", ODD_NAMES, ids=ascii)
+    def test_one_that_makes_trouble_is_refused_before_anything_starts(self, cli, tmp_path, name):
+        for arguments in (
+            ["run", "quick", f"--study={name}"],
+            ["storage", "copy", "sweeps.db", "copy.db", f"--as={name}"],
+        ):
+            status, out, err = cli(*arguments)
+            assert (status, out, err.count("\n")) == (1, "", 1)
+            option = arguments[-1].split("=")[0]
+            assert err.startswith(f"sweeps: {option} ")
+            assert "use letters, digits" in err
+            assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("name", ODD_NAMES, ids=ascii)
+    def test_a_spec_has_the_same_rule(self, small, name):
+        with pytest.raises(SweepsError, match="name: use letters, digits"):
+            parse_spec({**small, "name": name}, "mine.yaml")
+
+    @pytest.mark.parametrize("name", ["a", "7", "quick-cifar10", "a.b_c-", "größe", "x" * 200])
+    def test_any_other_is_taken(self, small, name):
+        assert parse_spec({**small, "name": name}, "mine.yaml").name == name
+        check_study_name(name, "--study")
+
+    def test_those_that_a_storage_has_already_are_shown(self, cli, tmp_path):
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        storage = open_storage(str(tmp_path / "sweeps.db"), create=True)
+        for name in ODD_NAMES[1:]:
+            study = optuna.create_study(storage=storage, study_name=name)
+            study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
+            status, out, _ = cli("status", "--json", "--", name)
+            assert status == 0
+            assert json.loads(out)["study"] == name
+            assert cli("status", "--", name)[0] == 0
+            assert "was not run by" in cli("export", "--", name)[2]

@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import socket
 import sqlite3
 
 import optuna
@@ -12,6 +13,8 @@ import yaml
 from storage import list_workers, open_storage, open_study, read_epochs
 from tests.sweeps.conftest import SMALL, Place
 from tests.sweeps.waiting import is_gone
+
+HOST = socket.gethostname().split(".")[0]
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +49,10 @@ class TestFinished:
     def test_both_workers_worked_and_areis_gone(self, finished):
         place, _ = finished
         study = place.study()
-        assert {trial.user_attrs["worker"] for trial in study.trials} == {"worker-0", "worker-1"}
+        assert {trial.user_attrs["worker"] for trial in study.trials} == {
+            f"{HOST}-0",
+            f"{HOST}-1",
+        }
         for worker in list_workers(open_storage(str(place.folder / "sweeps.db")), study._study_id):
             assert worker.ended is not None
             assert is_gone(worker.pid)
@@ -237,7 +243,7 @@ class TestTerminal:
         os.close(master)
         text = shown.decode(errors="replace")
         assert run.returncode == 0
-        for word in ("worker-0", "epoch", "val_accuracy", "3/3 trials", "best 0.", "left"):
+        for word in (f"{HOST}-0", "epoch", "val_accuracy", "3/3 trials", "best 0.", "left"):
             assert word in text
 
 

@@ -8,10 +8,10 @@ import pytest
 from optuna.trial import TrialState
 from rich.console import Console
 
-from storage import create_study, open_storage, register_worker
+from storage import create_study, open_storage
 from sweeps.progress import read_progress
 from sweeps.summary import print_summary, standard_error
-from sweeps.views.words import clock, seconds_to_go
+from sweeps.views.words import clock
 from tests.storage.claiming import claim_one
 
 
@@ -150,16 +150,6 @@ def test_trials_that_are_queued_again_do_not_count_as_finished(storage):
     trial.set_user_attr("outcome", "interrupted")
     study.tell(trial, state=TrialState.FAIL)
     assert read_progress(storage, study).finished == 1
-
-
-def test_the_time_left_is_shared_by_the_workers(storage):
-    study = _study(storage, target=5)
-    assert seconds_to_go(read_progress(storage, study)) is None
-    for name in "ab":
-        register_worker(storage, study._study_id, name, "cpu")
-    _add(study, 0.5, seconds=20)
-    # Four more of twenty seconds, two at a time.
-    assert seconds_to_go(read_progress(storage, study)) == pytest.approx(40, abs=2)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from storage import note_progress
 from sweeps.errors import Stopped, SweepsError
+from sweeps.naming import short_host
 from sweeps.views import JsonLog, make_view
 from tests.sweeps.conftest import SMALL, Place
 from tests.sweeps.handmade import HandmadeStudy
@@ -79,7 +80,7 @@ class TestRuns:
         for event, trial in zip(named(events, "trial_ended"), trials, strict=True):
             assert (event["trial"], event["outcome"]) == (trial.number, "completed")
             assert (event["value"], event["epochs"]) == (trial.value, 2)
-            assert (event["worker"], event["queued_again"]) == ("worker-0", False)
+            assert (event["worker"], event["queued_again"]) == (f"{short_host()}-0", False)
             assert trial.params.items() <= event["params"].items()
             assert event["configuration"] == trial.user_attrs.get("configuration")
             told = [e["value"] for e in named(events, "epoch_ended") if e["trial"] == trial.number]
@@ -293,7 +294,7 @@ def test_the_live_table_fits_the_terminal(study, width):
     assert max(map(len, table)) <= width
     text = "\n".join(table)
     assert "workers more" in text
-    assert "2/4 trials · 0:00 elapsed · soon done" in text
+    assert "2/4 trials · 0:00 elapsed · at most 12:34 left" in text
     assert "best 0.5000 in trial 1 · 1 completed, 1 pruned (1 interrupted, queued again)" in text
     assert re.search(r"worker-0 +cpu +- +- +-", text)
 

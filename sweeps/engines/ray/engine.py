@@ -60,7 +60,8 @@ class RayEngine:
         self._plan = plan
         self._say = say
         self._address = address
-        self._seats = {f"worker-{i}": _Seat(f"worker-{i}", slot) for i, slot in enumerate(slots)}
+        seats = [_Seat(plan.name(index), slot) for index, slot in enumerate(slots)]
+        self._seats = {seat.name: seat for seat in seats}
         self._stopping = False
         self._told_of_room = False
         self._own: OwnRay | None = None

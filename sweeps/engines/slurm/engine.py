@@ -79,7 +79,8 @@ class SlurmEngine:
         self._settings = dict(settings or {})
         self._cluster = cluster
         self._lifeline_seconds = lifeline_seconds
-        self._seats = {f"worker-{i}": _Seat(f"worker-{i}", slot) for i, slot in enumerate(slots)}
+        seats = [_Seat(plan.name(index), slot) for index, slot in enumerate(slots)]
+        self._seats = {seat.name: seat for seat in seats}
         run = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
         self._folder = plan.checkpoint_dir / "slurm-logs" / run
         self._executor: submitit.AutoExecutor | None = None

@@ -157,11 +157,11 @@ def test_ctrl_c_leaves_nothing_and_what_a_kill_leaves_is_swept(data_dir, leftove
     process = _drawing(data_dir)
     process.send_signal(signal.SIGINT)
     assert b"KeyboardInterrupt" in process.communicate(timeout=60)[1]
-    assert leftovers() == []
+    assert not data_dir.exists()
     process = _drawing(data_dir)
     process.kill()
     process.communicate(timeout=60)
-    assert len(leftovers()) == 1
+    assert len(leftovers()) == 2, "the lock's file and the temporary folder"
     other = data_dir / ".patterns-two-01234567.tmp"
     other.mkdir()  # Of another dataset, whose builder may be alive.
     open_dataset("patterns", data_dir, 16, progress=False)
@@ -206,6 +206,59 @@ def test_processes_that_start_at_once_build_once(tmp_path, data_dir, leftovers):
     assert len(list(builds.glob("built-*"))) == 1
     assert b"waiting for another process that is building patterns" in said
     assert leftovers() == ["patterns"]
+
+
+_FAILING = """
+import os, sys, time
+from pathlib import Path
+from sweeps.data.building import build_lock, temporary_folder
+data_dir, shared, number = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+(shared / f"ready-{number}").touch()
+while not (shared / "go").exists():
+    time.sleep(0.005)
+for turn in range(50):
+    try:
+        with build_lock("mine", data_dir, False), temporary_folder("mine", data_dir):
+            # Fails where another process has the lock too.
+            os.close(os.open(shared / "inside", os.O_CREAT | os.O_EXCL))
+            os.unlink(shared / "inside")
+            raise ZeroDivisionError
+    except ZeroDivisionError:
+        pass
+"""
+
+
+def test_builds_that_fail_one_after_another_keep_each_other_out_and_leave_nothing(
+    tmp_path, data_dir
+):
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    command = [sys.executable, "-c", _FAILING, str(data_dir), str(shared)]
+    workers = [
+        subprocess.Popen([*command, str(number)], stderr=subprocess.PIPE) for number in range(4)
+    ]
+    deadline = time.monotonic() + 60
+    while len(list(shared.glob("ready-*"))) < 4 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    (shared / "go").touch()
+    said = [worker.communicate(timeout=60)[1] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0] * 4, said
+    assert list((tmp_path / "data").rglob("*.*")) == []
+
+
+def test_a_failed_build_leaves_a_folder_that_was_there_and_removes_one_that_it_made(
+    tmp_path, monkeypatch
+):
+    def broken(*arguments):
+        raise SweepsError("no")
+
+    monkeypatch.setattr("sweeps.data.patterns.build_patterns", broken)
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for data_dir in (mine, mine / "data", mine / "deep" / "below"):
+        with pytest.raises(SweepsError, match="no"):
+            open_dataset("patterns", data_dir, 16, progress=False)
+        assert list(mine.iterdir()) == []
 
 
 def test_importing_the_package_does_not_import_torch():
