@@ -108,6 +108,18 @@ def test_inductor(dims):
 
 
 @pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("dims", LAYERS)
+def test_export_of_layers_that_place_a_tent(dims, strict):
+    """Alone, where the layer's buffers are the program's, and in a model."""
+    for settings in ({"growth": 5}, {"growth": 5, "learn_tent": True}, {"fade": 3}):
+        layer = LAYERS[dims](2, 3, padding=1, **settings)
+        for model in (layer, nn.Sequential(layer)):
+            x = torch.randn(2, 2, *(9, 8, 7)[:dims])
+            exported = torch.export.export(model, (x,), strict=strict).module()
+            torch.testing.assert_close(exported(x), model(x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("strict", [False, True])
 def test_export(layer, strict):
     x = torch.randn(2, 2, 9, 8)
     batch = torch.export.Dim("batch", min=1, max=64)
