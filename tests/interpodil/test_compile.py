@@ -31,7 +31,6 @@ def fresh_compiler():
 
 @pytest.fixture(params=SETTINGS)
 def layer(request):
-    torch.manual_seed(0)
     return InterpodilConv2d(2, 3, padding=1, **SETTINGS[request.param])
 
 

@@ -88,7 +88,6 @@ def test_draws_are_those_of_a_plain_convolution(dims, arguments, init_scale):
 @pytest.mark.parametrize(("dims", "arguments"), SETTINGS + LEARNED)
 @pytest.mark.parametrize("groups", [1, 4])
 def test_output_variance_is_that_of_a_plain_convolution(dims, arguments, groups):
-    torch.manual_seed(0)
     x = torch.randn(4, 32, *{1: (1600,), 2: (40, 40), 3: (14, 14, 14)}[dims])
     layer = LAYERS[dims](32, 96, bias=False, groups=groups, **arguments)
     # Unpadded, since padding makes the border quieter.
@@ -99,7 +98,6 @@ def test_output_variance_is_that_of_a_plain_convolution(dims, arguments, groups)
 
 
 def test_output_variance_with_a_tent_per_channel():
-    torch.manual_seed(0)
     tents = torch.cat((torch.ones(16, 1, 3, 3), SKEW.float().expand(16, 1, 3, 3))).flatten(0, 1)
     layer = InterpodilConv2d(32, 256, bias=False, tent=tents)
     inside = layer(torch.randn(8, 32, 40, 40))[..., 6:-6, 6:-6]
@@ -108,7 +106,6 @@ def test_output_variance_with_a_tent_per_channel():
 
 @pytest.mark.parametrize("kaiming", [nn.init.kaiming_normal_, nn.init.xavier_uniform_])
 def test_other_initialisations_can_be_scaled_by_the_gain(kaiming):
-    torch.manual_seed(0)
     layer, plain = InterpodilConv2d(32, 96, bias=False), nn.Conv2d(32, 96, 3, bias=False)
     kaiming(plain.weight)
     with torch.no_grad():
