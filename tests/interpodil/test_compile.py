@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.func import functional_call
 
 from interpodil import (
     InterpodilConv1d,
@@ -49,12 +50,31 @@ def assert_trains_alike(compiled, layer, x):
 
 @pytest.mark.filterwarnings("error:.*lru_cache.*")
 def test_module(layer):
-    compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    compiled = torch.compile(layer, fullgraph=True, backend="aot_eager", dynamic=True)
     for batch, size in ((2, 9), (3, 12)):
         assert_trains_alike(compiled, layer, torch.randn(batch, 2, size, size))
+
+
+def test_module_without_gradients_and_with_sizes_found_to_change():
+    layer = InterpodilConv2d(2, 3, padding=1)
+    compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
     with torch.no_grad():
-        x = torch.randn(2, 2, 9, 9)
-        torch.testing.assert_close(compiled(x), layer(x), rtol=1e-4, atol=1e-4)
+        for size in (9, 12):
+            x = torch.randn(2, 2, size, size)
+            torch.testing.assert_close(compiled(x), layer(x), rtol=1e-4, atol=1e-4)
+
+
+def test_module_with_another_tent():
+    layer = InterpodilConv2d(2, 3, padding=1, tent="gaussian", fade=2.5, algorithm="axis_first")
+    tent, x = torch.rand(9), torch.randn(2, 2, 9, 8)
+
+    @torch.compile(fullgraph=True, backend="aot_eager")
+    def call(tent, x):
+        return functional_call(layer, {"fixed_tent": tent}, x)
+
+    for samples in (tent, layer.fixed_tent):
+        expected = functional_call(layer, {"fixed_tent": samples}, x)
+        torch.testing.assert_close(call(samples, x), expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.filterwarnings("error:.*lru_cache.*")
@@ -159,7 +179,10 @@ def run_onnx(model, *inputs, **options):
     return [torch.from_numpy(session.run(None, {"x": x.numpy()})[0]) for x in inputs]
 
 
-def test_onnx(layer):
+@pytest.mark.parametrize("name", ["expanded", "tent_first", "axis_first", "learned"])
+def test_onnx(name):
+    """What the others compute with is among these."""
+    layer = InterpodilConv2d(2, 3, padding=1, **SETTINGS[name])
     x = torch.randn(2, 2, 9, 8)
     (output,) = run_onnx(layer, x)
     torch.testing.assert_close(output, layer(x).detach(), rtol=1e-4, atol=1e-4)

@@ -224,18 +224,6 @@ def test_another_tent_stays_through_casts():
     torch.testing.assert_close(layer.double()(x.double()).float(), expected)
 
 
-def test_another_tent_when_compiled(assert_near):
-    layer = InterpodilConv2d(2, 3, padding=1, tent="gaussian", fade=2.5, algorithm="axis_first")
-    tent, x = torch.rand(9), image()
-
-    @torch.compile(fullgraph=True, backend="aot_eager")
-    def call(tent, x):
-        return functional_call(layer, {"fixed_tent": tent}, x)
-
-    assert_near(call(tent, x), functional_call(layer, {"fixed_tent": tent}, x))
-    assert_near(call(layer.fixed_tent, x), layer(x))
-
-
 def test_all_directions_at_once(random_tensor, assert_near):
     """Forward over backward, with the bias alone too."""
     layer = InterpodilConv2d(2, 2, padding=1, dtype=torch.float64)
