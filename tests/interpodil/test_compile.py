@@ -122,7 +122,8 @@ def test_module_under_autocast():
 @pytest.mark.parametrize("dims", [1, 2, 3])
 def test_inductor(dims):
     layer = LAYERS[dims](2, 2, padding=1)
-    compiled = torch.compile(layer, fullgraph=True)
+    # What is in the cache may have been written for a CPU with other instructions.
+    compiled = torch.compile(layer, fullgraph=True, options={"force_disable_caches": True})
     assert_trains_alike(compiled, layer, torch.randn(1, 2, *(6, 7, 5)[:dims]))
 
 
