@@ -1,7 +1,7 @@
 """The interpodilated convolution as modules."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, Self, get_args
 
 import torch
@@ -9,22 +9,20 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import _disable_current_modes
 
 from interpodil.algorithms import Algorithm, check_algorithm
+from interpodil.constants import Constants, LearnTent
 from interpodil.convolution import (
     Convolution,
     PaddingMode,
     check_groups,
     check_stride_and_padding,
 )
-from interpodil.expansion import expand, place, placements
+from interpodil.expansion import expand
 from interpodil.filters import Filters
 from interpodil.functional import compute
-from interpodil.gain import gain_of
-from interpodil.learned_tent import raw_from_tent, tent_from_raw
+from interpodil.learned_tent import tent_from_raw
 from interpodil.per_axis import ints, number
 from interpodil.spread import Spread, make_spread
-from interpodil.tents import check_tent, is_separable, make_tent
-
-LearnTent = Literal["layer", "channel"]
+from interpodil.tents import are_separable, check_tent, is_separable, make_tent
 
 
 class _InterpodilConvNd(nn.Module):
@@ -46,9 +44,11 @@ class _InterpodilConvNd(nn.Module):
     in_channels: int
 
     # Of the interpolation.
-    expansion: Tensor | None
-    fixed_tent: Tensor | None
+    fixed_tent: Tensor
     raw_tent: nn.Parameter | None
+
+    # `nn.DataParallel` sets it on a module's replicas, whose buffers are copies.
+    _is_replica = False
 
     def __init__(
         self,
@@ -61,6 +61,8 @@ class _InterpodilConvNd(nn.Module):
         groups: int = 1,
         bias: bool = True,
         padding_mode: PaddingMode = "zeros",
+        device: torch.device | str | int | None = None,
+        dtype: torch.dtype | None = None,
         *,
         fade: float | Sequence[float] | None = None,
         growth: int | Sequence[int | None] | None = None,
@@ -70,8 +72,6 @@ class _InterpodilConvNd(nn.Module):
         learn_tent: bool | LearnTent = False,
         init_scale: float = 1.0,
         algorithm: Algorithm = "auto",
-        device: torch.device | str | int | None = None,
-        dtype: torch.dtype | None = None,
     ) -> None:
         spread = make_spread(kernel_size, dilation, fade, growth, self.dims)
         strides, paddings = check_stride_and_padding(stride, padding, padding_mode, self.dims)
@@ -80,25 +80,27 @@ class _InterpodilConvNd(nn.Module):
         check_groups(groups, in_channels, out_channels)
         if number(init_scale, "init_scale") <= 0:
             raise ValueError(f"init_scale must be finite and > 0, got {init_scale!r}")
+        learned = _check_learn_tent(learn_tent, spread)
         # Numbers that are read now, even where tensors stand for tensors to come.
         with _disable_current_modes():
             surface = _initial_tent(spread, edge, corner, tent, in_channels)
-            rounding = torch.finfo(tent.dtype).eps if isinstance(tent, Tensor) else 0.0
-            separable = is_separable(surface, self.dims, rounding)
-            self._samples = surface.tolist()
-            self._gain = gain_of(place(surface, spread), self.dims)
-        learned = _check_learn_tent(learn_tent, spread)
+            if isinstance(tent, Tensor):
+                separable = is_separable(surface, self.dims)
+            else:
+                separable = tent is not None or self.dims == 1 or are_separable(edge, corner)
+            constants = Constants(spread, surface, separable, learned, in_channels)
         # The base class draws the initial weights, which takes these.
         self._spread = spread
+        self._constants = constants
+        self._groups = groups
         self._edge = edge
         self._corner = corner
         self._tent_name = tent if isinstance(tent, str) else None
         self._given_tent = isinstance(tent, Tensor)
-        self._separable = separable and not learned
         self._algorithm = algorithm
         self.learn_tent = learned
         self.init_scale = init_scale
-        check_algorithm(algorithm, spread, separable=self._separable, learned=bool(learned))
+        self._check_algorithm(algorithm)
         super().__init__(
             in_channels,
             out_channels,
@@ -112,9 +114,12 @@ class _InterpodilConvNd(nn.Module):
             device=device,
             dtype=dtype,
         )
-        raw = nn.Parameter(self._initial_raw_tent(self.weight)) if learned else None
+        device, dtype = self.weight.device, self.weight.dtype
+        raw = nn.Parameter(constants.raw_tent(device, dtype)) if learned else None
         self.register_parameter("raw_tent", raw)
-        self._hold_constants(self.weight)
+        # The buffers as they were made, from which others in their place are told.
+        self._held: dict[str, Tensor] = {}
+        self._hold(constants.names(algorithm), device, dtype)
 
     @property
     def fade(self) -> tuple[float, ...]:
@@ -147,11 +152,11 @@ class _InterpodilConvNd(nn.Module):
 
     @algorithm.setter
     def algorithm(self, algorithm: Algorithm) -> None:
-        check_algorithm(
-            algorithm, self._spread, separable=self._separable, learned=bool(self.learn_tent)
-        )
+        self._check_algorithm(algorithm)
         self._algorithm = algorithm
-        self._hold_constants(self.weight)
+        new = [name for name in self._constants.names(algorithm) if name not in self._held]
+        tent = self.tent
+        self._hold(new, tent.device, tent.dtype)
 
     @property
     def effective_size(self) -> tuple[int, ...]:
@@ -164,10 +169,11 @@ class _InterpodilConvNd(nn.Module):
 
         It is differentiable where it is learned.
         """
-        held = self.fixed_tent if self.raw_tent is None else self.raw_tent
-        assert held is not None
-        # Not the weight, which parametrizations may compute.
-        return self._tent_for(held)
+        shape = self._spread.tent_shape
+        if self.raw_tent is None:
+            return self.fixed_tent.unflatten(-1, shape)
+        assert self.learn_tent
+        return tent_from_raw(self.raw_tent, shape, self.learn_tent)
 
     def effective_kernel(self) -> Tensor:
         r"""Return the kernel the layer convolves with, :math:`(C_{out}, C_{in} / g, S_0, \ldots)`.
@@ -195,10 +201,10 @@ class _InterpodilConvNd(nn.Module):
         """
         super().reset_parameters()  # type: ignore[misc]
         with torch.no_grad():
-            self.weight.mul_(self.init_scale / self._gain)
+            self.weight.mul_(self.init_scale / self._constants.gain)
             raw_tent = self._parameters.get("raw_tent")
             if raw_tent is not None:
-                raw_tent.copy_(self._initial_raw_tent(raw_tent))
+                raw_tent.copy_(self._constants.raw_tent(raw_tent.device, raw_tent.dtype))
 
     def extra_repr(self) -> str:
         parts = [super().extra_repr(), f"fade={_brief(self.fade)}"]
@@ -226,6 +232,10 @@ class _InterpodilConvNd(nn.Module):
                 f"{spread.kernel_size} and {spread.dilation}, got {self.kernel_size} and "
                 f"{self.dilation}"
             )
+        if self.groups != self._groups:
+            raise ValueError(
+                f"groups is settled when a layer is built, as {self._groups}, got {self.groups!r}"
+            )
         # From the attributes, which people set anew on convolutions they have.
         stride, padding = self.stride, self.padding
         if not isinstance(stride, tuple) or not isinstance(padding, tuple | str):
@@ -235,88 +245,66 @@ class _InterpodilConvNd(nn.Module):
         convolution = Convolution(stride, padding, self.groups, self.padding_mode, spread)
         return compute(input, weight, bias, convolution, self._filters(weight), self._algorithm)
 
-    def _initial_raw_tent(self, like: Tensor) -> Tensor:
-        assert self.learn_tent
-        with _disable_current_modes():
-            exact = torch.tensor(self._samples, dtype=torch.float64, device="cpu")
-            samples = raw_from_tent(exact, self.dims, self.in_channels, self.learn_tent).tolist()
-        return torch.tensor(samples, device=like.device, dtype=like.dtype)
+    def _check_algorithm(self, algorithm: Algorithm) -> None:
+        separable, learned = self._constants.separable, bool(self.learn_tent)
+        check_algorithm(algorithm, self._spread, separable=separable, learned=learned)
 
     def _filters(self, weight: Tensor) -> Filters:
-        """The filters for weights that may be others than the layer's own."""
-        placed = self._constant("expansion", weight)
-        names = self._placement_names()
-        return Filters(
-            self._spread,
-            self._tent_for(weight),
-            self._separable,
-            differentiable=self.raw_tent is not None,
-            placed=None if placed is None else placed.unflatten(-1, self._spread.effective_size),
-            axis_weights=tuple(getattr(self, name) for name in names) if names else None,
-        )
-
-    def _tent_for(self, weight: Tensor) -> Tensor:
+        """The filters for weights and a tent that may be others than the layer's own."""
+        spread, separable, own = self._spread, self._constants.separable, self._own()
         if self.raw_tent is not None:
-            assert self.learn_tent
-            return tent_from_raw(self.raw_tent, self._spread.tent_shape, self.learn_tent)
-        fixed = self._constant("fixed_tent", weight)
-        assert fixed is not None
-        return fixed.unflatten(-1, self._spread.tent_shape)
+            tent = self.tent
+            exact = torch.promote_types(tent.dtype, torch.float32)
+            constants = self._constants_for(own, tent.device, exact)
+            return Filters(spread, tent, separable, axis_weights=tuple(constants.values()) or None)
+        if "fixed_tent" not in own:
+            # All that is known of a tent in the place of the layer's own is its samples.
+            tent = self.tent.to(device=weight.device, dtype=weight.dtype)
+            return Filters(spread, tent, separable=False)
+        constants = self._constants_for(own, weight.device, weight.dtype)
+        tent = constants["fixed_tent"].unflatten(-1, spread.tent_shape)
+        placed = constants.get("expansion")
+        if placed is not None:
+            placed = placed.unflatten(-1, spread.effective_size)
+        return Filters(spread, tent, separable, placed)
 
-    def _constant(self, name: str, weight: Tensor) -> Tensor | None:
-        """A constant in a weight's dtype, which need not be the module's."""
-        held = getattr(self, name)
-        if held is None or _alike(held, weight):
-            return held
-        if torch.finfo(held.dtype).eps <= torch.finfo(weight.dtype).eps:
-            return held.to(device=weight.device, dtype=weight.dtype)
-        return self._constants(weight)[name]
+    def _constants_for(
+        self, own: dict[str, Tensor], device: torch.device, dtype: torch.dtype
+    ) -> dict[str, Tensor]:
+        """The layer's own buffers where they are on the device and as exact as the dtype.
 
-    def _placement_names(self) -> list[str]:
-        """Names of the constants by which a learned tent is placed."""
-        if not self.learn_tent or not self._places_tents():
-            return []
-        return [f"placement_{axis}" for axis in range(self.dims)]
-
-    def _places_tents(self) -> bool:
-        """Whether the layer may be computed from tents as placed, which on one axis are small."""
-        return not self._spread.uniform or self._algorithm == "expanded" or self.dims == 1
-
-    def _constants(self, like: Tensor) -> dict[str, Tensor | None]:
-        """What the layer is computed with, each number rounded once to the dtype of ``like``.
-
-        No more than three axes each, or a cast to a memory format would take them for pictures.
+        Else others, made for this call alone: what is made inside a transform must not outlive it.
         """
-        spread, dims = self._spread, self.dims
-        if self.learn_tent:
-            # In single precision or better, as a learned tent is placed in that.
-            dtype = torch.promote_types(like.dtype, torch.float32)
-            exact = torch.empty((), dtype=dtype, device=like.device)
-            names = self._placement_names()
-            placed = placements(spread, exact) if names else []
-            return {"fixed_tent": None, "expansion": None, **dict(zip(names, placed, strict=True))}
-        surface = torch.tensor(self._samples, dtype=torch.float64, device="cpu")
-        constants: dict[str, Tensor | None] = {"fixed_tent": surface.flatten(-dims)}
-        constants["expansion"] = None
-        if self._places_tents():
-            constants["expansion"] = place(surface, spread).flatten(-dims)
+        fit = len(own) == len(self._held) and all(
+            value.device == device and torch.promote_types(value.dtype, dtype) == value.dtype
+            for value in own.values()
+        )
+        if not fit:
+            return self._constants.make(self._held, device, dtype)
+        return {name: value.to(dtype) for name, value in own.items()}
+
+    def _own(self) -> dict[str, Tensor]:
+        """The constants among the buffers, without those in whose place others were put."""
+        if self._is_replica:
+            return {name: self.get_buffer(name) for name in self._held}
         return {
-            name: value if value is None else value.to(device=like.device, dtype=like.dtype)
-            for name, value in constants.items()
+            name: value for name, value in self._held.items() if self._buffers.get(name) is value
         }
 
-    def _hold_constants(self, like: Tensor) -> None:
-        for name, value in self._constants(like).items():
+    def _hold(self, names: Iterable[str], device: torch.device, dtype: torch.dtype) -> None:
+        made = self._constants.make(names, device, dtype)
+        for name, value in made.items():
             self.register_buffer(name, value, persistent=False)
+        self._held = {**self._held, **made}
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        before = dict(self._buffers)
+        own = self._own()
         super()._apply(fn, recurse)
-        for name, value in self._buffers.items():
-            if value is not None and value is not before[name]:
-                # A cast keeps the old rounding and `to_empty` leaves no values at all.
-                self._hold_constants(value)
-                break
+        moved = [name for name, value in own.items() if self._buffers[name] is not value]
+        if moved:
+            # A cast keeps the old rounding and `to_empty` leaves no values at all.
+            like = self.get_buffer(moved[0])
+            self._hold(moved, like.device, like.dtype)
         return self
 
     def _load_from_state_dict(
@@ -329,14 +317,15 @@ class _InterpodilConvNd(nn.Module):
             # initial one where it has no values yet.
             kept = raw_tent.detach()
             if kept.is_meta:
-                kept = self._initial_raw_tent(state_dict[prefix + "weight"])
+                weight = state_dict[prefix + "weight"]
+                kept = self._constants.raw_tent(weight.device, weight.dtype)
             state_dict = {**state_dict, key: kept}
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
-        # Loading with `assign=True` can bring weights of another device or dtype.
-        weight = self._parameters.get("weight")
-        fixed = self.fixed_tent
-        if weight is not None and fixed is not None and not _alike(fixed, weight):
-            self._hold_constants(weight)
+        # Loading with `assign=True` can bring parameters of another device or dtype.
+        like = self._parameters.get("raw_tent" if self.learn_tent else "weight")
+        if like is not None:
+            unlike = [name for name, value in self._own().items() if not _alike(value, like)]
+            self._hold(unlike, like.device, like.dtype)
 
 
 def _initial_tent(
@@ -420,6 +409,8 @@ class InterpodilConv2d(_InterpodilConvNd, nn.Conv2d):
         bias: whether the output gets a learnable bias. Default: ``True``
         padding_mode: ``"zeros"``, ``"reflect"``, ``"replicate"`` or ``"circular"``.
             Default: ``"zeros"``
+        device: device of the parameters.
+        dtype: dtype of the parameters.
         fade: pixels beyond the outermost taps over which the kernel falls to zero, a real number
             or one per axis. 0 stops at the taps, ``None`` is ``dilation - 1`` and leaves the tent
             unstretched. Default: ``None``
@@ -439,11 +430,10 @@ class InterpodilConv2d(_InterpodilConvNd, nn.Conv2d):
         algorithm: how to compute it: ``"expanded"`` (one convolution with the effective kernel),
             ``"tent_first"`` and ``"separable_tent"`` (a depthwise filter with the tent, at once or
             axis by axis, then the base kernel; where every tap has the same tent),
-            ``"axis_first"`` (filters along the first axis, then one convolution; for separable
-            tents) or ``"auto"``, which chooses by measurement. All agree to rounding.
+            ``"axis_first"`` (filters along the first axis, then one convolution) or ``"auto"``,
+            which chooses by measurement. All agree to rounding. Axis by axis the tent must be
+            the product of one line per axis, to rounding in double precision.
             Default: ``"auto"``
-        device: device of the parameters.
-        dtype: dtype of the parameters.
 
     Shape:
         - Input: :math:`(N, C_{in}, H, W)` or :math:`(C_{in}, H, W)`

@@ -19,7 +19,6 @@ class Filters:
         tent: the tent, :math:`(2 d_0 - 1, \ldots)`, with a leading axis where every channel has
             its own.
         separable: whether the tent is known to be the product of its axes' lines.
-        differentiable: whether somebody may ask for derivatives with respect to the tent.
         placed: the tent as placed at every tap, where it is at hand already.
         axis_weights: the spread's placements, where they are at hand already.
     """
@@ -27,7 +26,6 @@ class Filters:
     spread: Spread
     tent: Tensor
     separable: bool
-    differentiable: bool
     placed: Tensor | None = None
     axis_weights: tuple[Tensor, ...] | None = None
 

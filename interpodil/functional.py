@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from interpodil.algorithms import (
+    SEPARABLE,
     Algorithm,
     axis_first,
     check_algorithm,
@@ -265,7 +266,7 @@ def effective_kernel(
     surface = make_tent(spread.dilation, edge, corner, tent, weight.shape[1] * groups)
     if spread.plain:
         return weight
-    filters = Filters(spread, surface, separable=False, differentiable=True)
+    filters = Filters(spread, surface, separable=False)
     return expand(weight, filters.expansion(weight), groups)
 
 
@@ -290,7 +291,8 @@ def compute(
         padded, padding = pad_ahead(batch, convolution.sides, convolution.padding_mode)
         output = convolve(padded, weight, bias, convolution.stride, padding, 1, convolution.groups)
         return output[0] if single else output
-    if algorithm == "auto":
+    # A layer's algorithm may need a product, which a tent put in the place of its own is not.
+    if algorithm == "auto" or (algorithm in SEPARABLE and not filters.separable):
         algorithm = choose(convolution, filters, batch)
     if algorithm == "expanded":
         output = expanded(batch, weight, bias, convolution, filters)
@@ -324,13 +326,14 @@ def _from_arguments(
     check_groups(groups, weight.shape[1] * groups, weight.shape[0])
     surface = make_tent(spread.dilation, edge, corner, tent, weight.shape[1] * groups)
     # Of tensors nobody looks at the values, which compilers and `vmap` do not show.
-    given = isinstance(tent, Tensor)
-    if isinstance(edge, Tensor) or isinstance(corner, Tensor):
-        given, separable = True, dims == 1
+    if isinstance(tent, Tensor):
+        separable = False
+    elif isinstance(edge, Tensor) or isinstance(corner, Tensor):
+        separable = dims == 1
     else:
-        separable = not given and (dims == 1 or tent is not None or are_separable(edge, corner))
+        separable = dims == 1 or tent is not None or are_separable(edge, corner)
     check_algorithm(algorithm, spread, separable=separable, learned=False)
-    filters = Filters(spread, surface, separable, differentiable=given)
+    filters = Filters(spread, surface, separable)
     convolution = Convolution(strides, paddings, groups, padding_mode, spread)
     return compute(input, weight, bias, convolution, filters, algorithm)
 

@@ -12,10 +12,8 @@ def is_channels_last(tensor: Tensor) -> bool:
 
     Unlike ``is_contiguous(memory_format=...)`` it may be asked inside :func:`torch.func.vmap`.
     """
-    if tensor.stride(1) != 1:
-        return False
-    # One channel has a stride of 1 only if somebody asked for it, unless there is one pixel too.
-    return tensor[0, 0].numel() > 1 if tensor.shape[1] == 1 else not tensor.is_contiguous()
+    # One pixel is laid out alike both ways; of more, others than the channels come in between.
+    return tensor.stride(1) == 1 and tensor.shape[2:].numel() > 1
 
 
 def laid_out_like(tensor: Tensor, other: Tensor) -> Tensor:

@@ -26,7 +26,6 @@ class _LazyInterpodilConvNd(nn.Module):
         groups: int = 1,
         bias: bool = True,
         padding_mode: PaddingMode = "zeros",
-        *,
         device: torch.device | str | int | None = None,
         dtype: torch.dtype | None = None,
         **kwargs: Any,
@@ -65,7 +64,7 @@ class _LazyInterpodilConvNd(nn.Module):
 class LazyInterpodilConv1d(_LazyInterpodilConvNd, nn.LazyConv1d, InterpodilConv1d):
     """An :class:`InterpodilConv1d` without ``in_channels``; see :class:`LazyInterpodilConv2d`."""
 
-    cls_to_become = InterpodilConv1d  # type: ignore[assignment]
+    cls_to_become = InterpodilConv1d
 
 
 class LazyInterpodilConv2d(_LazyInterpodilConvNd, nn.LazyConv2d, InterpodilConv2d):
@@ -87,10 +86,10 @@ class LazyInterpodilConv2d(_LazyInterpodilConvNd, nn.LazyConv2d, InterpodilConv2
         (torch.Size([1, 16, 32, 32]), 5)
     """
 
-    cls_to_become = InterpodilConv2d  # type: ignore[assignment]
+    cls_to_become = InterpodilConv2d
 
 
 class LazyInterpodilConv3d(_LazyInterpodilConvNd, nn.LazyConv3d, InterpodilConv3d):
     """An :class:`InterpodilConv3d` without ``in_channels``; see :class:`LazyInterpodilConv2d`."""
 
-    cls_to_become = InterpodilConv3d  # type: ignore[assignment]
+    cls_to_become = InterpodilConv3d

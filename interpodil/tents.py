@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import sys
 from typing import Literal, get_args
 
 import torch
@@ -10,8 +11,8 @@ from torch import Tensor
 from interpodil.per_axis import number
 
 Profile = Literal["linear", "cosine", "gaussian"]
-# Coefficients that people write out, such as 0.3333333333 and 0.1111111111, are products too.
-SEPARABLE_WITHIN = 1e-9
+# What rounding leaves of a product of a few numbers in double precision, relative to it.
+SEPARABLE_WITHIN = 4 * sys.float_info.epsilon
 
 
 def tent(
@@ -172,25 +173,30 @@ def check_tent(surface: Tensor, dims: int) -> None:
 
 
 def are_separable(edge: float, corner: float) -> bool:
-    """Tell whether a tent with these coefficients is the product of its axes' lines."""
-    return abs(corner - edge * edge) <= SEPARABLE_WITHIN * max(1.0, abs(corner))
+    """Tell whether a tent with these coefficients is the product of its axes' lines.
+
+    It must be one to rounding in double precision: what is nearly a product would be another tent
+    to the algorithms that compute with the lines.
+    """
+    return abs(corner - edge * edge) <= SEPARABLE_WITHIN * abs(corner)
 
 
-def is_separable(surface: Tensor, dims: int, rounding: float = 0.0) -> bool:
+def is_separable(tent: Tensor, dims: int) -> bool:
     """Tell whether a tent shared by all channels is the product of its axes' lines.
 
+    It must be one to rounding in double precision, whatever its dtype; see :func:`are_separable`.
+
     Args:
-        surface: the tent.
+        tent: the tent.
         dims: number of spatial axes.
-        rounding: how finely the tent's numbers are known, their dtype's ``eps``.
     """
-    if surface.dim() != dims:
+    if tent.dim() != dims:
         return False
-    within = max(SEPARABLE_WITHIN, 4 * rounding)
-    product = torch.ones((), dtype=surface.dtype, device=surface.device)
+    tent = tent.double()
+    product = torch.ones((), dtype=tent.dtype, device=tent.device)
     for axis in range(dims):
-        product = product[..., None] * axis_line(surface, axis)
-    return bool(torch.allclose(product, surface, rtol=within, atol=within))
+        product = product[..., None] * axis_line(tent, axis)
+    return bool(torch.allclose(product, tent, rtol=SEPARABLE_WITHIN, atol=0))
 
 
 def axis_line(surface: Tensor, axis: int) -> Tensor:

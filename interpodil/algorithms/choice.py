@@ -10,6 +10,8 @@ from interpodil.layout import FEW_CHANNELS, is_channels_last
 from interpodil.spread import Spread
 
 Algorithm = Literal["auto", "expanded", "tent_first", "separable_tent", "axis_first"]
+# Those that need a tent which is the product of one line per axis.
+SEPARABLE: tuple[Algorithm, ...] = ("separable_tent", "axis_first")
 
 # The measurements behind these are in docs/layer.md.
 # From this dilation on, one pass per axis is as fast as one with the whole tent, and computes less.
@@ -60,7 +62,7 @@ def check_algorithm(
             f"fade = dilation - 1 and no crop, got fade={spread.fade}, dilation={spread.dilation}, "
             f"growth={spread.growth}"
         )
-    if algorithm in ("separable_tent", "axis_first") and not separable:
+    if algorithm in SEPARABLE and not separable:
         kind = "a learned tent" if learned else "a tent that is not"
         raise ValueError(
             f"algorithm={algorithm!r} needs a tent that is the product of one line per axis "

@@ -50,7 +50,7 @@ class Commuted(torch.autograd.Function):
             torch.is_grad_enabled()
             and input.requires_grad
             and not input.is_complex()
-            and not filters.differentiable
+            and not filters.tent.requires_grad
             and not filters.per_channel
             and all(s == 1 for s in convolution.stride)
             and all(p < size for p, size in zip(padding, sizes, strict=True))
@@ -91,6 +91,7 @@ class Commuted(torch.autograd.Function):
     def setup_context(ctx: FunctionCtx, inputs: tuple[Any, ...], output: Tensor) -> None:
         input, weight, bias, steps, *tents = inputs
         ctx.steps, ctx.has_bias = steps, bias is not None  # type: ignore[attr-defined]
+        ctx.shape = output.shape  # type: ignore[attr-defined]
         ctx.save_for_backward(input, weight, *tents)
         ctx.save_for_forward(input, weight, *tents)
 
@@ -104,26 +105,27 @@ class Commuted(torch.autograd.Function):
         grad_bias = None
         if ctx.has_bias and ctx.needs_input_grad[2]:
             grad_bias = grad_output.sum([0, *range(2, grad_output.dim())])
-        return grad_input, grad_weight, grad_bias, None, *(None for _ in tents)
+        grad_tents: Sequence[Tensor | None] = [None for _ in tents]
+        # A tent batched by `vmap` does not tell beforehand that it needs a gradient.
+        if any(ctx.needs_input_grad[4:]):
+            pull = torch.func.vjp(lambda *tents: steps(input, weight, None, tents), *tents)[1]
+            grad_tents = pull(grad_output)
+        return grad_input, grad_weight, grad_bias, None, *grad_tents
 
     @staticmethod
-    def jvp(
-        ctx: Any,
-        input_tangent: Tensor | None,
-        weight_tangent: Tensor | None,
-        bias_tangent: Tensor | None,
-        *_: None,
-    ) -> Tensor:
-        input, weight, *tents = ctx.saved_tensors
+    def jvp(ctx: Any, *tangents: Tensor | None) -> Tensor:
         steps: _Steps = ctx.steps
-        parts = []
-        if input_tangent is not None:
-            parts.append(steps(input_tangent, weight, None, tents))
-        if weight_tangent is not None:
-            parts.append(steps(input, weight_tangent, None, tents))
-        if bias_tangent is not None:
-            parts.append(bias_tangent.reshape(-1, *(1 for _ in steps.dilation)))
-        return sum(parts[1:], parts[0])
+        factors: tuple[Tensor, ...] = ctx.saved_tensors
+        of_input, of_weight, of_bias, _, *of_tents = tangents
+        derivative = None if of_bias is None else of_bias.reshape(-1, *(1 for _ in steps.dilation))
+        # The product rule: the output is linear in each of its factors.
+        for i, tangent in enumerate((of_input, of_weight, *of_tents)):
+            if tangent is not None:
+                term = [*factors[:i], tangent, *factors[i + 1 :]]
+                part = steps(term[0], term[1], None, term[2:])
+                derivative = part if derivative is None else derivative + part
+        assert derivative is not None
+        return derivative.expand(ctx.shape)
 
 
 class _Steps:

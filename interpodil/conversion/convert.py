@@ -55,9 +55,9 @@ def convert(
     Either all is changed or, when an error is raised, nothing.
 
     Note:
-        A pretrained network sees other pictures than it learned on. Each layer's output is also
+        A pretrained network sees other images than it learned on. Each layer's output is also
         louder, by :func:`interpodil.expansion_gain` for white input and by more for natural
-        pictures, and over many layers without normalisation that multiplies. ``keep_variance``
+        images, and over many layers without normalisation that multiplies. ``keep_variance``
         takes that gain out, and changes the weights to do so: in place, under the optimiser, whose
         momentum buffers are left alone.
 

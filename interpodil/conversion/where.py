@@ -10,7 +10,7 @@ Predicate = Callable[[str, ConvNd], bool]
 Where = str | Iterable[str] | Predicate
 
 # Grey, grey with alpha, RGB, RGB with alpha.
-PICTURE_CHANNELS = 4
+IMAGE_CHANNELS = 4
 
 
 def spatial(name: str, conv: ConvNd) -> bool:
@@ -19,11 +19,11 @@ def spatial(name: str, conv: ConvNd) -> bool:
 
 
 def stem(name: str, conv: ConvNd) -> bool:
-    """Choose convolutions that read pictures: at most 4 input channels, and more than one tap.
+    """Choose convolutions that read images: at most 4 input channels, and more than one tap.
 
     It goes by the channels alone, so a toy network with few channels inside has several.
     """
-    return conv.in_channels <= PICTURE_CHANNELS and spatial(name, conv)
+    return conv.in_channels <= IMAGE_CHANNELS and spatial(name, conv)
 
 
 def three_by_three(name: str, conv: ConvNd) -> bool:

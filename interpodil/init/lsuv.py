@@ -25,7 +25,7 @@ def lsuv_(
 ) -> dict[str, float]:
     r"""Scale layers' weights until their outputs for a batch have a given standard deviation.
 
-    The initialisation is made for white input. In pictures neighbouring pixels are alike, and the
+    The initialisation is made for white input. In images neighbouring pixels are alike, and the
     placed tents add them up, so outputs are louder. One pass over a batch of real input fixes the
     scales. Each layer's weights are multiplied, in the order of execution, by
 
@@ -62,9 +62,9 @@ def lsuv_(
     Example::
 
         >>> layer = InterpodilConv2d(3, 16, padding=1)
-        >>> pictures = torch.rand(8, 3, 32, 32).cumsum(-1)
-        >>> factors = lsuv_(layer, pictures)
-        >>> output = layer(pictures) - layer.bias.view(-1, 1, 1)
+        >>> images = torch.rand(8, 3, 32, 32).cumsum(-1)
+        >>> factors = lsuv_(layer, images)
+        >>> output = layer(images) - layer.bias.view(-1, 1, 1)
         >>> round(output.std().item(), 3)
         1.0
     """

@@ -133,3 +133,10 @@ def test_the_taps_are_settled_when_a_layer_is_built():
     layer.dilation = (1, 1)
     with pytest.raises(ValueError, match=r"are settled when a layer is built, as \(3, 3\) and"):
         layer(torch.randn(1, 2, 9, 9))
+
+
+def test_groups_are_settled_when_a_layer_is_built():
+    layer = InterpodilConv2d(4, 4)
+    layer.groups = 2
+    with pytest.raises(ValueError, match=r"groups is settled when a layer is built, as 1, got 2"):
+        layer(torch.randn(1, 4, 9, 9))

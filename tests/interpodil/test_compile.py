@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.func import functional_call
 
 from interpodil import (
     InterpodilConv1d,
@@ -31,7 +32,6 @@ def fresh_compiler():
 
 @pytest.fixture(params=SETTINGS)
 def layer(request):
-    torch.manual_seed(0)
     return InterpodilConv2d(2, 3, padding=1, **SETTINGS[request.param])
 
 
@@ -50,12 +50,31 @@ def assert_trains_alike(compiled, layer, x):
 
 @pytest.mark.filterwarnings("error:.*lru_cache.*")
 def test_module(layer):
-    compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    compiled = torch.compile(layer, fullgraph=True, backend="aot_eager", dynamic=True)
     for batch, size in ((2, 9), (3, 12)):
         assert_trains_alike(compiled, layer, torch.randn(batch, 2, size, size))
+
+
+def test_module_without_gradients_and_with_sizes_found_to_change():
+    layer = InterpodilConv2d(2, 3, padding=1)
+    compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
     with torch.no_grad():
-        x = torch.randn(2, 2, 9, 9)
-        torch.testing.assert_close(compiled(x), layer(x), rtol=1e-4, atol=1e-4)
+        for size in (9, 12):
+            x = torch.randn(2, 2, size, size)
+            torch.testing.assert_close(compiled(x), layer(x), rtol=1e-4, atol=1e-4)
+
+
+def test_module_with_another_tent():
+    layer = InterpodilConv2d(2, 3, padding=1, tent="gaussian", fade=2.5, algorithm="axis_first")
+    tent, x = torch.rand(9), torch.randn(2, 2, 9, 8)
+
+    @torch.compile(fullgraph=True, backend="aot_eager")
+    def call(tent, x):
+        return functional_call(layer, {"fixed_tent": tent}, x)
+
+    for samples in (tent, layer.fixed_tent):
+        expected = functional_call(layer, {"fixed_tent": samples}, x)
+        torch.testing.assert_close(call(samples, x), expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.filterwarnings("error:.*lru_cache.*")
@@ -103,8 +122,19 @@ def test_module_under_autocast():
 @pytest.mark.parametrize("dims", [1, 2, 3])
 def test_inductor(dims):
     layer = LAYERS[dims](2, 2, padding=1)
-    compiled = torch.compile(layer, fullgraph=True)
+    # What is in the cache may have been written for a CPU with other instructions.
+    compiled = torch.compile(layer, fullgraph=True, options={"force_disable_caches": True})
     assert_trains_alike(compiled, layer, torch.randn(1, 2, *(6, 7, 5)[:dims]))
+
+
+@pytest.mark.parametrize("dims", LAYERS)
+def test_export_of_layers_that_place_a_learned_tent(dims):
+    """Alone, where the layer's buffers are the program's, and in a model."""
+    layer = LAYERS[dims](2, 3, padding=1, growth=5, learn_tent=True)
+    x = torch.randn(2, 2, *(9, 8, 7)[:dims])
+    for model, strict in ((layer, False), (layer, True), (nn.Sequential(layer), False)):
+        exported = torch.export.export(model, (x,), strict=strict).module()
+        torch.testing.assert_close(exported(x), model(x), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("strict", [False, True])
@@ -150,7 +180,10 @@ def run_onnx(model, *inputs, **options):
     return [torch.from_numpy(session.run(None, {"x": x.numpy()})[0]) for x in inputs]
 
 
-def test_onnx(layer):
+@pytest.mark.parametrize("name", ["expanded", "tent_first", "axis_first", "learned"])
+def test_onnx(name):
+    """What the others compute with is among these."""
+    layer = InterpodilConv2d(2, 3, padding=1, **SETTINGS[name])
     x = torch.randn(2, 2, 9, 8)
     (output,) = run_onnx(layer, x)
     torch.testing.assert_close(output, layer(x).detach(), rtol=1e-4, atol=1e-4)

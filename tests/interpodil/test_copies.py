@@ -74,8 +74,8 @@ def test_shared_memory_is_kept(settings):
 
 @pytest.mark.parametrize("settings", SETTINGS)
 @pytest.mark.parametrize("kind", [InterpodilConv1d, InterpodilConv2d, InterpodilConv3d])
-def test_replicas_share_buffers(kind, settings):
-    """As `nn.DataParallel` makes them: parameters become plain tensors."""
+def test_replicas(kind, settings):
+    """As `nn.DataParallel` makes them: parameters become plain tensors, buffers are copied."""
     dims = 2 if kind is InterpodilConv2d else 1 if kind is InterpodilConv1d else 3
     if isinstance(settings.get("tent"), torch.Tensor) and dims != 2:
         settings = {"fade": 0.5}
@@ -88,6 +88,7 @@ def test_replicas_share_buffers(kind, settings):
             setattr(replica, name, parameter.clone())
     for name, buffer in layer.named_buffers():
         assert replica.get_buffer(name) is buffer
+        setattr(replica, name, buffer.clone())
     x = torch.randn(1, 2, *(8, 7, 6)[:dims])
     output = replica(x)
     torch.testing.assert_close(output, layer(x), rtol=0, atol=0)

@@ -16,14 +16,17 @@ from interpodil import (
 CONVOLUTIONS = {1: interpodil_conv1d, 2: interpodil_conv2d, 3: interpodil_conv3d}
 LAYERS = {1: InterpodilConv1d, 2: InterpodilConv2d, 3: InterpodilConv3d}
 PATHS = ["expanded", "tent_first", "separable_tent", "axis_first", "auto"]
-COUNTS = {1: 80, 2: 300, 3: 60}
-SETTINGS = [(path, dims) for path in PATHS for dims in COUNTS]
+# How many cases are drawn; the first of as many as the long test draws.
+COUNTS = {1: 30, 2: 100, 3: 25}
+MANY = {1: 80, 2: 300, 3: 60}
 PADDING_MODES = ["zeros", "reflect", "replicate", "circular"]
 
 
-@pytest.mark.parametrize(("path", "dims"), SETTINGS)
-def test_random_settings(reference, cases, assert_near, path, dims):
-    for case in cases.drawn(path, dims, COUNTS[dims]):
+@pytest.mark.parametrize("counts", [COUNTS, pytest.param(MANY, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("dims", COUNTS)
+def test_random_settings(reference, cases, assert_near, path, dims, counts):
+    for case in cases.drawn(path, dims, counts[dims]):
         expected, expected_grads = case.run(reference.convolution, torch.float64)
         try:
             actual, grads = case.run(CONVOLUTIONS[dims], algorithm=path)
@@ -53,7 +56,7 @@ def test_random_effective_kernels(reference, cases, assert_near, dims):
 @pytest.mark.parametrize("dims", COUNTS)
 @pytest.mark.parametrize("path", PATHS)
 def test_a_layer_is_the_function_of_its_weights(cases, path, dims):
-    for case in cases.drawn(path, dims, 40):
+    for case in cases.drawn(path, dims, 15):
         options = {
             k: v.tolist() if isinstance(v, torch.Tensor) and not v.dim() else v
             for k, v in case.options.items()

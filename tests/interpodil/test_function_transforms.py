@@ -29,7 +29,6 @@ SETTINGS = [
 
 @pytest.fixture(params=SETTINGS, ids=str)
 def layer(request):
-    torch.manual_seed(0)
     return InterpodilConv2d(2, 4, padding=1, dtype=torch.float64, **request.param)
 
 

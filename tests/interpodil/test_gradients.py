@@ -23,8 +23,10 @@ def leaves(random_tensor, *shapes):
     return tuple(random_tensor(*shape).requires_grad_() for shape in shapes)
 
 
-@pytest.mark.parametrize("padding_mode", PADDING_MODES)
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    ("path", "padding_mode"),
+    [*((path, "zeros") for path in PATHS), *zip(PATHS[1:], PADDING_MODES[1:], strict=True)],
+)
 def test_first_and_second_order(random_tensor, path, padding_mode):
     inputs = leaves(random_tensor, (1, 2, 4, 5), (2, 1, 2, 3), (2,))
 

@@ -19,8 +19,8 @@ from interpodil import (
 )
 
 
-def pictures(count=4, size=64):
-    """Noise with pixels that resemble their neighbours, as those of pictures do."""
+def images(count=4, size=64):
+    """Noise with pixels that resemble their neighbours, as those of images do."""
     generator = torch.Generator().manual_seed(1)
     noise = torch.randn(count, 3, size, size, generator=generator)
     return nn.functional.avg_pool2d(noise, 5, 1, 2) * 3
@@ -54,9 +54,8 @@ def chain_of_layers():
     )
 
 
-@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(("training", "std"), [(True, 1.0), (False, 0.3)])
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small"])
-@pytest.mark.parametrize("std", [1.0, 0.3])
 def test_a_real_model(name, training, std):
     torch.manual_seed(0)
     model = getattr(torchvision.models, name)(weights=None)
@@ -64,7 +63,7 @@ def test_a_real_model(name, training, std):
     # Dropout and batch statistics would make the second pass another one.
     model.train(training)
     model.classifier = nn.Identity() if name == "mobilenet_v3_small" else None
-    batch = pictures(2, 96)
+    batch = images(2, 96)
     layers = [change.after for change in changed]
     before = loudness(model, batch, layers)
     assert max(before) > 2 * min(before)
@@ -77,7 +76,7 @@ def test_a_real_model(name, training, std):
 
 def test_later_layers_see_the_corrected_output():
     model = chain_of_layers().eval()
-    batch = pictures()
+    batch = images()
     twin = copy.deepcopy(model)
     factors = lsuv_(model, batch)
     assert list(factors) == ["0", "2", "5"]
@@ -99,7 +98,7 @@ def test_all_else_is_left_alone(training):
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    lsuv_(model, pictures())
+    lsuv_(model, images())
     assert torch.equal(torch.rand(3), expected)
     assert [id(t) for t in (*model.parameters(), *model.buffers())] == identities
     assert all(torch.equal(model.state_dict()[n], t) for n, t in others.items())
@@ -121,7 +120,7 @@ def test_buffers_that_are_replaced_come_back():
 
     model = Counting()
     calls = model.calls
-    lsuv_(model, pictures())
+    lsuv_(model, images())
     assert model.calls is calls
     assert calls == 0
 
@@ -140,7 +139,7 @@ def test_other_numbers_of_axes(kind):
 
 def test_chosen_layers():
     model = nn.Sequential(nn.Conv2d(3, 4, 3), InterpodilConv2d(4, 4), nn.Conv2d(4, 4, 1))
-    batch = pictures()
+    batch = images()
     assert list(lsuv_(model, batch, where=spatial)) == ["0", "1"]
     assert list(lsuv_(model, batch, where="2")) == ["2"]
     assert list(lsuv_(model, batch)) == ["1"]
@@ -160,30 +159,30 @@ class Twice(nn.Module):
 def test_a_layer_that_is_called_twice_is_measured_at_the_first_call():
     layer = InterpodilConv2d(3, 3, padding=1)
     model = Twice(layer, layer)
-    assert list(lsuv_(model, pictures())) == ["first"]
-    assert loudness(model, pictures(), [layer]) == pytest.approx([1.0], rel=1e-4)
+    assert list(lsuv_(model, images())) == ["first"]
+    assert loudness(model, images(), [layer]) == pytest.approx([1.0], rel=1e-4)
 
 
 def test_a_shared_weight_is_scaled_once():
     model = Twice(InterpodilConv2d(3, 3, padding=1), InterpodilConv2d(3, 3, padding=1))
     model.second.weight = model.first.weight
-    assert list(lsuv_(model, pictures())) == ["first"]
-    assert loudness(model, pictures(), [model.first]) == pytest.approx([1.0], rel=1e-4)
+    assert list(lsuv_(model, images())) == ["first"]
+    assert loudness(model, images(), [model.first]) == pytest.approx([1.0], rel=1e-4)
 
 
 def test_arguments_of_the_model():
     model = Twice(InterpodilConv2d(3, 4), InterpodilConv2d(4, 4))
     twins = [copy.deepcopy(model) for _ in range(2)]
-    by_name = lsuv_(twins[0], {"x": pictures(), "scale": 2.0})
-    by_position = lsuv_(twins[1], (pictures(), 2.0))
+    by_name = lsuv_(twins[0], {"x": images(), "scale": 2.0})
+    by_position = lsuv_(twins[1], (images(), 2.0))
     assert by_name == by_position
-    assert lsuv_(model, pictures())["first"] == pytest.approx(2 * by_name["first"], rel=1e-5)
+    assert lsuv_(model, images())["first"] == pytest.approx(2 * by_name["first"], rel=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_low_precision(dtype):
     layer = InterpodilConv2d(3, 8, padding=1, bias=False, dtype=dtype)
-    batch = pictures().to(dtype)
+    batch = images().to(dtype)
     lsuv_(layer, batch)
     assert layer(batch).float().std().item() == pytest.approx(1.0, rel=2e-3)
 
@@ -204,7 +203,7 @@ def test_an_output_without_scale_changes_nothing(spoil):
     with pytest.raises(
         ValueError, match=r"^the output of 2 must vary and be finite .* got a stand"
     ):
-        lsuv_(model, pictures())
+        lsuv_(model, images())
     assert all(torch.equal(v, before[n]) for n, v in model.state_dict().items())
     assert all(not m._forward_hooks for m in model.modules())
 
@@ -222,20 +221,20 @@ def test_an_error_of_the_model_changes_nothing():
     model = chain_of_layers().append(nn.Linear(3, 3))
     before = copy.deepcopy(model.state_dict())
     with pytest.raises(RuntimeError):
-        lsuv_(model, pictures())
+        lsuv_(model, images())
     assert all(torch.equal(v, before[n]) for n, v in model.state_dict().items())
 
 
 def test_what_is_refused():
     for std in (0, -1.0, float("inf"), float("nan")):
         with pytest.raises(ValueError, match=f"std must be finite and > 0, got {std}"):
-            lsuv_(chain_of_layers(), pictures(), std=std)
+            lsuv_(chain_of_layers(), images(), std=std)
     with pytest.raises(ValueError, match="got none in Conv2d for where=None"):
-        lsuv_(nn.Conv2d(3, 4, 3), pictures())
+        lsuv_(nn.Conv2d(3, 4, 3), images())
     with pytest.raises(ValueError, match=r"needs a layer to scale, .* where='stem'"):
-        lsuv_(chain_of_layers(), pictures(), where="stem")
+        lsuv_(chain_of_layers(), images(), where="stem")
     with pytest.raises(ValueError, match="has run once, got 1, which is lazy"):
-        lsuv_(nn.Sequential(InterpodilConv2d(3, 4), LazyInterpodilConv2d(4)), pictures())
+        lsuv_(nn.Sequential(InterpodilConv2d(3, 4), LazyInterpodilConv2d(4)), images())
     model = nn.Sequential(parametrizations.weight_norm(InterpodilConv2d(3, 4)))
     with pytest.raises(ValueError, match="parameters themselves, got 0 with computed ones"):
-        lsuv_(model, pictures())
+        lsuv_(model, images())

@@ -1,5 +1,6 @@
 """Tents by number, by name, as a tensor, per channel, and batches of tents."""
 
+import contextlib
 import math
 
 import pytest
@@ -165,21 +166,66 @@ def test_vmap_in_one_and_three_dimensions(random_tensor, assert_near, dims):
     assert_near(vmap(convolution)(edges), torch.stack([convolution(edge) for edge in edges]))
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_products_of_lines_are_separable_in_their_own_precision(dtype):
-    line = torch.tensor([0.3, 1, 0.3], dtype=dtype)
-    tent = torch.outer(line, line)
-    assert InterpodilConv2d(2, 3, tent=tent, algorithm="axis_first").algorithm == "axis_first"
-    tent[0, 0] += 0.01
-    with pytest.raises(ValueError, match="needs a tent that is the product of one line per axis"):
-        InterpodilConv2d(2, 3, tent=tent, algorithm="axis_first")
+def refuses_as_no_product():
+    return pytest.raises(ValueError, match="needs a tent that is the product of one line per axis")
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_products_of_lines_are_separable(random_tensor, dims):
+    for _ in range(100):
+        lines = [tent_of(random_tensor, 5, dims=1) for _ in range(dims)]
+        tent = torch.ones((), dtype=torch.float64)
+        for line in lines:
+            tent = tent[..., None] * line
+        LAYERS[dims](2, 3, dilation=3, tent=tent, algorithm="axis_first")
+        tent.flatten()[0] *= 1 + 1e-13
+        with refuses_as_no_product():
+            LAYERS[dims](2, 3, dilation=3, tent=tent, algorithm="axis_first")
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_products_are_told_in_double_precision(dtype):
+    """Halves and their products are exact in every dtype, 0.3 and its square in none."""
+    for value, exact in ((0.5, True), (0.3, False)):
+        line = torch.tensor([value, 1, value], dtype=dtype)
+        with contextlib.nullcontext() if exact else refuses_as_no_product():
+            InterpodilConv2d(2, 3, tent=torch.outer(line, line), algorithm="axis_first")
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("fade", [None, 3])
+def test_algorithms_agree_on_what_is_nearly_a_product(random_tensor, assert_near, dtype, fade):
+    x = random_tensor(1, 8, 16, 16)
+    off = 2 * torch.finfo(dtype).eps
+    for edge, corner in ((0.5, 0.28), (0.5, 0.25 + off), (1e-3, 0.0), (0.0, 1e-9)):
+        tent = torch.tensor(
+            [[corner, edge, corner], [edge, 1, edge], [corner, edge, corner]], dtype=dtype
+        )
+        outputs = {}
+        for path in ("auto", "expanded"):
+            torch.manual_seed(0)
+            layer = InterpodilConv2d(8, 8, fade=fade, tent=tent, algorithm=path, dtype=dtype)
+            outputs[path] = layer.double()(x)
+        assert_near(outputs["auto"], outputs["expanded"])
 
 
 def test_function_and_module_agree_on_what_is_separable(random_tensor):
-    settings = {"edge": 0.3333333333, "corner": 0.1111111111, "algorithm": "axis_first"}
-    layer = InterpodilConv2d(2, 3, dtype=torch.float64, bias=False, **settings)
-    x = random_tensor(1, 2, 9, 9)
-    torch.testing.assert_close(layer(x), interpodil_conv2d(x, layer.weight, **settings))
+    x, weight = random_tensor(1, 2, 9, 9), random_tensor(3, 2, 3, 3)
+    for edge, corner, exact in (
+        (0.3, 0.3**2, True),
+        (1 / 3, 1 / 9, True),
+        (0.7, 0.49, True),
+        (-0.4, 0.16, True),
+        (0, 0, True),
+        (0.3333333333, 0.1111111111, False),
+        (1e-6, 0.0, False),
+        (0.0, 1e-12, False),
+    ):
+        settings = {"edge": edge, "corner": corner, "algorithm": "axis_first"}
+        with contextlib.nullcontext() if exact else refuses_as_no_product():
+            interpodil_conv2d(x, weight, **settings)
+        with contextlib.nullcontext() if exact else refuses_as_no_product():
+            InterpodilConv2d(2, 3, **settings)
 
 
 def test_gain_of_a_tent_per_channel_takes_its_channels_from_the_tent():
