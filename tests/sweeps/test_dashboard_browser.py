@@ -82,7 +82,7 @@ def browser(tmp_path_factory):
         yield browser
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_a_study_of_a_thousand_trials_is_browsed(dashboard, browser, scheme, tmp_path):
     def look(name):
         """Keep a picture, and see that the page is as bright as it should be."""

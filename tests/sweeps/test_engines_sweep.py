@@ -152,6 +152,7 @@ def test_a_killed_run_on_ray_leaves_nothing_and_loses_nothing(place, small, mark
     assert outcomes == ["interrupted", "interrupted", None, None]
 
 
+@pytest.mark.slow
 def test_a_preempted_job_goes_on_with_its_trial(place, small, marked):
     small["training"]["epochs"] = 40
     small["try_first"] = []

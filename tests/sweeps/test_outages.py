@@ -103,8 +103,15 @@ def locked_database(place, server, kind):
             yield url, locked
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize(
+    ("kind", "times"),
+    [
+        ("sqlite", 1),
+        ("postgresql", 2),
+        pytest.param("sqlite", 2, marks=pytest.mark.slow),
+        pytest.param("postgresql", 1, marks=pytest.mark.slow),
+    ],
+)
 def test_ctrl_c_while_the_database_is_locked_ends_a_run_in_time(place, small, server, kind, times):
     small["training"]["epochs"] = 500
     spec = place.write_spec(small)
@@ -127,7 +134,9 @@ def test_ctrl_c_while_the_database_is_locked_ends_a_run_in_time(place, small, se
         assert_queued_again(url)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_ctrl_c_while_the_database_is_away_ends_a_run_in_time(place, small, server, number):
     small["training"]["epochs"] = 500
     spec = place.write_spec(small)
