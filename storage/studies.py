@@ -97,7 +97,7 @@ def open_study(storage: HardenedStorage, name: str | None = None) -> optuna.Stud
         raise StorageError(f"{storage.location}: holds no study yet; `sweeps run` makes one")
     if name is not None and name not in names:
         raise no_such_study(name, names, storage.location)
-    return optuna.load_study(study_name=name or names[-1], storage=storage)
+    return optuna.load_study(study_name=names[-1] if name is None else name, storage=storage)
 
 
 def study_names(storage: HardenedStorage) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from sqlalchemy.engine import URL
 
 from storage import (
     DATABASE_ERRORS,
@@ -15,10 +16,10 @@ from storage import (
     absolute_url,
     check_storage,
     explain,
-    living_workers,
     open_storage,
     parse_url,
     reclaim,
+    study_names,
     study_uid,
 )
 from sweeps.checkpoints import DEFAULT_SECONDS, Checkpoints, check_folder, default_folder
@@ -28,7 +29,7 @@ from sweeps.devices import Slot
 from sweeps.engines import WorkerPlan, make_engine
 from sweeps.errors import STOP_PATIENCE_SECONDS, DatasetUnavailable, Stopped, SweepsError
 from sweeps.failures import refuse_deleted
-from sweeps.naming import next_number, short_host
+from sweeps.naming import short_host, take_numbers
 from sweeps.progress import Progress, read_progress
 from sweeps.spec import Spec, check_study_name, probe_values
 from sweeps.stopping import Stopping
@@ -76,10 +77,10 @@ def prepare_sweep(
     Raises:
         SweepsError, StorageError: something does not fit; nothing was started.
     """
-    if name is not None:
-        check_study_name(name, "--study")
     url = parse_url(storage_url)
     check_storage(url)
+    if name is not None and not _holds(url, name):
+        check_study_name(name, "--study")
     if checkpoint_dir is not None:
         check_folder(checkpoint_dir)
     trials, first = spec.budget.trials, len(spec.try_first)
@@ -140,7 +141,7 @@ def run_workers(
         checkpoint_seconds=sweep.checkpoint_seconds,
         ends_at=time.time() + minutes * 60 if minutes is not None else None,
         prefix=prefix,
-        first_number=next_number(living_workers(sweep.storage, sweep.study._study_id), prefix),
+        first_number=take_numbers(sweep.storage, sweep.study, prefix, len(slots)),
     )
     with Stopping(sweep.storage) as stopping, view:
         received = stopping.received
@@ -201,6 +202,18 @@ def _leave_in_order(sweep: Sweep, view: View, *, stopped: bool) -> Progress | No
         return None
     view.update(progress, None)
     return progress
+
+
+def _holds(url: URL, name: str) -> bool:
+    """Whether there is a study of that name, be it one that a new study cannot have."""
+    try:
+        storage = open_storage(url)
+    except StorageError:
+        return False
+    try:
+        return name in study_names(storage)
+    finally:
+        storage.engine.dispose()
 
 
 def _left(deadline: float | None) -> float | None:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 #: How long a worker that was started by others waits for a server that is away.
 _OPENING_SECONDS = 60.0
+#: What a storage takes.
+_MAX_NAME = 64
 
 
 @click.command("worker")
@@ -62,6 +64,8 @@ def command(
 
     STUDY is the newest where it is left out.
     """
+    if name is not None and not 0 < len(name) <= _MAX_NAME:
+        raise click.BadParameter(f"use 1 to {_MAX_NAME} letters", param_hint="--name")
     deadline = None if timeout is None else time.monotonic() + timeout * 60
     supervised = bool(seat)
     stop = threading.Event()

@@ -10,11 +10,14 @@ import tarfile
 
 import optuna
 import pytest
+import yaml
 from PIL import Image
 
-from storage import open_storage
+from storage import end_trial, open_storage
 from sweeps.errors import SweepsError
 from sweeps.spec import check_study_name, parse_spec
+from sweeps.study import open_or_create_study
+from tests.storage.claiming import at_work
 
 
 class TestHelp:
@@ -286,3 +289,15 @@ class TestStudyNames:
             assert json.loads(out)["study"] == name
             assert cli("status", "--", name)[0] == 0
             assert "was not run by" in cli("export", "--", name)[2]
+
+    def test_a_study_that_has_such_a_name_already_is_resumed(
+        self, cli, tmp_path, small, patterns, data_dir
+    ):
+        small["budget"], small["try_first"] = {"trials": 1}, []
+        (tmp_path / "mine.yaml").write_text(yaml.safe_dump(small))
+        storage = open_storage(str(tmp_path / "sweeps.db"), create=True)
+        study = open_or_create_study(storage, parse_spec(small, "mine.yaml"), "a b", patterns)
+        with at_work(storage, study) as trial:
+            end_trial(storage, study, trial.number, "completed", value=0.5)
+        status, out, err = cli("run", "mine.yaml", "--study=a b", f"--data-dir={data_dir}")
+        assert (status, "1 of 1 trials" in out) == (0, True), err
