@@ -284,11 +284,13 @@ class _InterpodilConvNd(nn.Module):
         return {name: value.to(dtype) for name, value in own.items()}
 
     def _own(self) -> dict[str, Tensor]:
-        """The constants among the buffers, without those in whose place others were put."""
+        """The constants among the buffers, but for others in their place and trained ones."""
         if self._is_replica:
             return {name: self.get_buffer(name) for name in self._held}
         return {
-            name: value for name, value in self._held.items() if self._buffers.get(name) is value
+            name: value
+            for name, value in self._held.items()
+            if self._buffers.get(name) is value and not value.requires_grad
         }
 
     def _hold(self, names: Iterable[str], device: torch.device, dtype: torch.dtype) -> None:

@@ -50,7 +50,7 @@ def assert_trains_alike(compiled, layer, x):
 
 @pytest.mark.filterwarnings("error:.*lru_cache.*")
 def test_module(layer):
-    compiled = torch.compile(layer, fullgraph=True, backend="aot_eager", dynamic=True)
+    compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
     for batch, size in ((2, 9), (3, 12)):
         assert_trains_alike(compiled, layer, torch.randn(batch, 2, size, size))
 
@@ -123,7 +123,7 @@ def test_module_under_autocast():
 def test_inductor(dims):
     layer = LAYERS[dims](2, 2, padding=1)
     # What is in the cache may have been written for a CPU with other instructions.
-    compiled = torch.compile(layer, fullgraph=True, options={"force_disable_caches": True})
+    compiled = torch.compile(layer, fullgraph=True, options={"fx_graph_cache": False})
     assert_trains_alike(compiled, layer, torch.randn(1, 2, *(6, 7, 5)[:dims]))
 
 
