@@ -30,7 +30,7 @@ from storage import (
     study_uid,
 )
 
-#: As sweeps.samplers makes them; that of the presets first.
+#: As sweeps.study.samplers makes them; that of the presets first.
 PRUNERS = {
     "asha": lambda: optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=3),
     "median": lambda: optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1),

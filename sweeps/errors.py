@@ -1,5 +1,7 @@
 """The exceptions that the command line turns into a line and an exit status, and how trials end."""
 
+import logging
+import sys
 from signal import SIGHUP, SIGTERM
 from typing import Any
 
@@ -47,3 +49,37 @@ class Stopped(SystemExit):
         super().__init__(128 + signal)
         self.signal = signal
         self.remedy = remedy
+
+
+def in_words(error: BaseException) -> str | None:
+    """A person's mistake or an accident in words; ``None`` for a programming error."""
+    told: BaseException | None = error if isinstance(error, SweepsError) else None
+    if told is None and "storage" in sys.modules:
+        from storage import StorageError, explain
+
+        told = error if isinstance(error, StorageError) else explain(error, "the storage")
+    return None if told is None else str(told)
+
+
+class Survived:
+    """Logs them as warnings of one line: each once, until there is another or it is over.
+
+    Args:
+        module: that survives them, whose logger tells.
+        what: failed.
+    """
+
+    def __init__(self, module: str, what: str) -> None:
+        self._logger = logging.getLogger(module)
+        self._what = what
+        self._told = ""
+
+    def note(self, error: Exception | None) -> None:
+        """Take notice of an error, or that there was none this time."""
+        words = ""
+        if error is not None:
+            first_line = next(iter(str(error).splitlines()), "")
+            words = in_words(error) or f"{type(error).__name__}: {first_line}"
+        if words and words != self._told:
+            self._logger.warning("%s: %s (tried again)", self._what, words)
+        self._told = words

@@ -29,8 +29,8 @@ def command(
     STUDY is the newest where it is left out.
     """
     from storage import open_storage, open_study, parse_url
-    from sweeps.export import best_trials, export_trial, read_source
-    from sweeps.files import write_whole
+    from sweeps.export.best import best_trials, export_trial, read_source
+    from sweeps.spec.files import write_whole
 
     quieten_optuna()
     opened = open_storage(storage)

@@ -7,8 +7,7 @@ from types import FrameType
 
 import click
 
-from sweeps.errors import Stopped
-from sweeps.mistakes import in_words
+from sweeps.errors import Stopped, in_words
 
 _COMMANDS = ("run", "worker", "status", "export", "train", "data", "dashboard", "storage")
 

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
-#: As storage.DEFAULT_URL and sweeps.checkpoints.DEFAULT_SECONDS, which take a second to import.
+#: As storage.DEFAULT_URL and sweeps.worker.checkpoints.DEFAULT_SECONDS, whose import takes long.
 DEFAULT_STORAGE = "sqlite:///sweeps.db"
 _CHECKPOINT_SECONDS = 30.0
 

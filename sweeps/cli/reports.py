@@ -8,10 +8,9 @@ from typing import Any
 import click
 
 from sweeps.cli.options import option
-from sweeps.errors import Stopped
-from sweeps.mistakes import in_words
+from sweeps.errors import Stopped, in_words
 
-# As sweeps.notifications.KINDS, which takes a second to import.
+# As sweeps.reporting.notifications.KINDS, which takes a second to import.
 _KINDS = ("finished", "failed", "stopped", "best")
 
 
@@ -46,7 +45,7 @@ def report_options(command: Callable[..., None]) -> Callable[..., None]:
         notify_on: tuple[str, ...],
         **options: Any,
     ) -> None:
-        from sweeps.reports import Reports
+        from sweeps.reporting.reports import Reports
 
         with Reports(
             options["study"],
@@ -80,7 +79,7 @@ def _exit_status(error: BaseException) -> int | None:
 
 def _check_url(_context: click.Context, _parameter: click.Parameter, url: str | None) -> str | None:
     if url is not None:
-        from sweeps.notifications import Webhook
+        from sweeps.reporting.notifications import Webhook
 
         try:
             Webhook(url)

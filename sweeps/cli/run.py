@@ -21,7 +21,7 @@ from sweeps.cli.options import (
 from sweeps.cli.reports import report_options
 
 if TYPE_CHECKING:
-    from sweeps.reports import Reports
+    from sweeps.reporting.reports import Reports
 
 
 @click.command("run")
@@ -66,11 +66,11 @@ def command(
     from storage import open_study, parse_url, show_url
     from sweeps.engines import find_slots
     from sweeps.errors import SweepsError
-    from sweeps.progress import read_progress
-    from sweeps.run import prepare_sweep, run_workers
-    from sweeps.spec import load_spec
-    from sweeps.summary import print_summary
-    from sweeps.views import no_trial_worked
+    from sweeps.reporting import no_trial_worked
+    from sweeps.reporting.summary import print_summary
+    from sweeps.runner.sweep import prepare_sweep, run_workers
+    from sweeps.spec.spec import load_spec
+    from sweeps.study.progress import read_progress
 
     quieten_optuna()
     loaded = load_spec(spec)

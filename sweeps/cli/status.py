@@ -14,8 +14,8 @@ from sweeps.cli.options import option, storage_option, study_argument
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from sweeps.progress import Progress
-    from sweeps.views.watching import Watcher
+    from sweeps.reporting.watching import Watcher
+    from sweeps.study.progress import Progress
 
 
 @click.command("status")
@@ -37,7 +37,7 @@ def command(study: str | None, storage: str, watch: bool, interval: float, as_js
     STUDY is the newest where it is left out.
     """
     from storage import check_storage, open_storage, open_study, parse_url, show_url
-    from sweeps.progress import read_progress
+    from sweeps.study.progress import read_progress
 
     quieten_optuna()
     if watch:
@@ -48,7 +48,7 @@ def command(study: str | None, storage: str, watch: bool, interval: float, as_js
     opened = open_storage(storage)
     progress = read_progress(opened, open_study(opened, study))
     if as_json:
-        from sweeps.views.state import state_of
+        from sweeps.reporting.state import state_of
 
         click.echo(json.dumps(state_of(progress, opened.location), allow_nan=False))
     else:
@@ -56,8 +56,8 @@ def command(study: str | None, storage: str, watch: bool, interval: float, as_js
 
 
 def _watch(study: str | None, storage: str, where: str, interval: float, as_json: bool) -> None:
-    from sweeps.onlooker import Onlooker
-    from sweeps.views.watching import JsonWatcher, LineWatcher, TableWatcher, watch
+    from sweeps.reporting.onlooker import Onlooker
+    from sweeps.reporting.watching import JsonWatcher, LineWatcher, TableWatcher, watch
 
     console = results_console()
     watcher: Watcher
@@ -80,9 +80,9 @@ def _watch(study: str | None, storage: str, where: str, interval: float, as_json
 def _print(console: "Console", progress: "Progress", where: str) -> None:
     from rich.text import Text
 
-    from sweeps.summary import print_summary
-    from sweeps.tables import make_table, print_table
-    from sweeps.views.standing import at_work
+    from sweeps.reporting.standing import at_work
+    from sweeps.reporting.summary import print_summary
+    from sweeps.reporting.tables import make_table, print_table
 
     print_summary(console, progress, where)
     if progress.target is not None:

@@ -89,7 +89,7 @@ def copy_command(source: str, target: str, studies: tuple[str, ...], as_name: st
     All or none of them are copied, as they are at one moment. TARGET is made where there is none.
     """
     from storage import copy_studies, parse_url, show_url
-    from sweeps.spec import check_study_name
+    from sweeps.spec.spec import check_study_name
 
     quieten_optuna()
     if as_name is not None:

@@ -42,7 +42,7 @@ def command(
     On the same machine's CPU, with the same seed, the result is the recorded one to the digit.
     """
     from sweeps.errors import SweepsError
-    from sweeps.retrain import read_exported, retrain
+    from sweeps.export.retrain import read_exported, retrain
 
     if save is not None and save.exists() and not force:
         raise SweepsError(f"{save}: is there; name another, or replace it with --force")

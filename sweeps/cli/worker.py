@@ -88,7 +88,7 @@ def command(
 
     signal.signal(signal.SIGTERM, receive)
     if supervised:
-        from sweeps.orphans import stop_with_parent
+        from sweeps.worker.orphan import stop_with_parent
 
         # Ctrl-C is for the parent, which then says what to do.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -99,7 +99,7 @@ def command(
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, receive)
 
-    from sweeps.devices import available_cores, take_device
+    from sweeps.engines.devices import available_cores, take_device
 
     taken = take_device(device, threads or available_cores())
     if threads is None:
@@ -108,8 +108,8 @@ def command(
 
     # Only now what computes is imported: it heeds what was set for the device.
     from storage import StorageError, open_storage, open_study
-    from sweeps.naming import short_host
-    from sweeps.working import work
+    from sweeps.runner.naming import short_host
+    from sweeps.worker.process import work
 
     quieten_optuna()
     # Started again while the server is, it waits; a person is told at once.
@@ -144,7 +144,7 @@ def command(
 
 def _how_far(study: "Study") -> str:
     from storage import TARGET
-    from sweeps.progress import count_finished
+    from sweeps.study.progress import count_finished
 
     finished = count_finished(study.get_trials(deepcopy=False))
     target = study.user_attrs.get(TARGET)
@@ -154,7 +154,7 @@ def _how_far(study: "Study") -> str:
 def _fair_share(storage: str, study: str | None) -> int:
     """The CPU threads of a worker, so that those of its study on this machine do not fight."""
     from storage import living_workers, open_storage, open_study
-    from sweeps.devices import available_cores
+    from sweeps.engines.devices import available_cores
 
     opened = open_storage(storage)
     workers = living_workers(opened, open_study(opened, study)._study_id)

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from sweeps.config import RunConfig
 from sweeps.data.dataset import Dataset
 from sweeps.errors import SweepsError
+from sweeps.spec.config import RunConfig
 
 
 def split_rows(config: RunConfig, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:

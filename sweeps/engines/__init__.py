@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import Any
 
-from sweeps.devices import Slot, available_cores, count_gpus, job_slots, plan_slots
+from sweeps.engines.devices import Slot, available_cores, count_gpus, job_slots, plan_slots
 from sweeps.engines.engine import Engine, WorkerExit, WorkerPlan
 from sweeps.engines.serial import SerialEngine
 from sweeps.engines.settings import parse_settings

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from sweeps.devices import Slot
+from sweeps.engines.devices import Slot
 
 #: Tells a worker where its study is.
 STORAGE_VARIABLE = "SWEEPS_STORAGE"

@@ -4,7 +4,7 @@ import threading
 import time
 from pathlib import Path
 
-from sweeps.survived import Survived
+from sweeps.errors import Survived
 
 _BEAT_SECONDS = 2.0
 _STOP = "stop"

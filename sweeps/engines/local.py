@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sweeps.devices import Slot
+from sweeps.engines.devices import Slot
 from sweeps.engines.engine import WorkerExit, WorkerPlan
 from sweeps.engines.process import KILL_SECONDS, WorkerProcess
 

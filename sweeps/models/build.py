@@ -3,9 +3,9 @@
 from torch import nn
 
 from interpodil import InterpodilConv2d
-from sweeps.config import LayerConfig, RunConfig
 from sweeps.models.resnet18 import STEM_CHANNELS, resnet18_with_stem
 from sweeps.models.tutorial import CHANNELS, Tutorial
+from sweeps.spec.config import LayerConfig, RunConfig
 
 
 def build_layer(

@@ -4,10 +4,10 @@ import math
 
 import torch
 
-from sweeps.checks import check_run
-from sweeps.config import RunConfig
 from sweeps.data import Dataset, split_rows
 from sweeps.data.batches import Batches
+from sweeps.spec.checks import check_run
+from sweeps.spec.config import RunConfig
 
 _EVALUATION_BATCH = 500
 

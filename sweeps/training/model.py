@@ -3,10 +3,10 @@
 import torch
 from torch import nn
 
-from sweeps.config import RunConfig
 from sweeps.data import Dataset
 from sweeps.errors import SweepsError
 from sweeps.models import build_model
+from sweeps.spec.config import RunConfig
 
 
 def new_model(config: RunConfig, dataset: Dataset) -> nn.Module:

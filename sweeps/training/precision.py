@@ -2,8 +2,8 @@
 
 import torch
 
-from sweeps.config import RunConfig, TrainingConfig
 from sweeps.errors import SweepsError
+from sweeps.spec.config import RunConfig, TrainingConfig
 
 
 def resolve_precision(config: RunConfig, device: torch.device) -> RunConfig:

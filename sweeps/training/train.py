@@ -16,10 +16,11 @@ from torch import nn
 from torch.nn import functional as F
 from torch.optim.lr_scheduler import LambdaLR
 
-from sweeps.config import RunConfig, setting_names
 from sweeps.data import Dataset
 from sweeps.data.batches import Batches
 from sweeps.errors import Interrupted, SweepsError
+from sweeps.spec.config import RunConfig, setting_names
+from sweeps.spec.validation import validate
 from sweeps.training.batches import make_batches
 from sweeps.training.evaluation import evaluate
 from sweeps.training.model import new_model
@@ -27,7 +28,6 @@ from sweeps.training.precision import Precision
 from sweeps.training.results import EpochResult
 from sweeps.training.schedule import one_cycle
 from sweeps.training.state import TrainingState
-from sweeps.validation import validate
 
 #: The settings in which a run may differ from the checkpoint that it resumes from: they say how a
 #: step is computed, not which. A retry in less memory changes one, another device the other.

@@ -25,10 +25,10 @@ from storage import (
     note_progress,
     report_epoch,
 )
-from sweeps.attributes import WORKER
-from sweeps.checkpoints import Checkpoints, TrialCheckpoint
 from sweeps.errors import Interrupted, OutOfMemory
-from sweeps.trial import Desk
+from sweeps.study.attributes import WORKER
+from sweeps.worker.checkpoints import Checkpoints, TrialCheckpoint
+from sweeps.worker.trial import Desk
 from tests.chaos.journal import Journal
 
 EPOCHS = 6
@@ -70,7 +70,7 @@ def is_retry(trial: optuna.Trial) -> bool:
 
 
 class FakeObjective:
-    """A :class:`sweeps.trial.Objective` that takes a fraction of a second.
+    """A :class:`sweeps.worker.trial.Objective` that takes a fraction of a second.
 
     Args:
         checkpoints: where trials under way are kept.

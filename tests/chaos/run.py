@@ -21,10 +21,10 @@ from storage import (
     reclaim,
     study_uid,
 )
-from sweeps.checkpoints import Checkpoints
 from sweeps.errors import SweepsError
-from sweeps.progress import Progress
-from sweeps.supervision import Supervisor
+from sweeps.runner.supervisor import Supervisor
+from sweeps.study.progress import Progress
+from sweeps.worker.checkpoints import Checkpoints
 from tests.chaos.engine import ForkEngine
 from tests.chaos.journal import Journal
 from tests.chaos.parent import fork_parent

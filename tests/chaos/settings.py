@@ -4,10 +4,10 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import sweeps.supervision
-import sweeps.worker
+import sweeps.runner.supervisor
+import sweeps.worker.loop
 from storage import budget, workers
-from sweeps.heartbeat import Heartbeat
+from sweeps.worker.heartbeat import Heartbeat
 
 
 @dataclass(frozen=True)
@@ -76,9 +76,9 @@ def hurry(grace: float) -> None:
         def __init__(self, storage, worker_id):
             super().__init__(storage, worker_id, seconds=grace / 5)
 
-    sweeps.worker.Heartbeat = QuickHeartbeat
-    sweeps.worker._RECLAIM_SECONDS = grace / 2
-    sweeps.worker._IDLE_SECONDS = 0.2
-    sweeps.supervision._POLL_SECONDS = 0.1
-    sweeps.supervision._RECLAIM_SECONDS = grace / 2
-    sweeps.supervision._LINGER_SECONDS = 2 * grace
+    sweeps.worker.loop.Heartbeat = QuickHeartbeat
+    sweeps.worker.loop._RECLAIM_SECONDS = grace / 2
+    sweeps.worker.loop._IDLE_SECONDS = 0.2
+    sweeps.runner.supervisor._POLL_SECONDS = 0.1
+    sweeps.runner.supervisor._RECLAIM_SECONDS = grace / 2
+    sweeps.runner.supervisor._LINGER_SECONDS = 2 * grace

@@ -14,7 +14,7 @@ from storage import (
     open_storage,
     register_worker,
 )
-from sweeps.progress import read_progress
+from sweeps.study.progress import read_progress
 from tests.storage.claiming import claim_one
 
 

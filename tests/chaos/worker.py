@@ -12,10 +12,10 @@ import optuna
 from sqlalchemy import event
 
 from storage import StorageError, open_storage, open_study, study_uid
-from sweeps.checkpoints import Checkpoints
 from sweeps.errors import Stopped, SweepsError
-from sweeps.orphans import stop_with_parent
-from sweeps.worker import run_worker
+from sweeps.worker.checkpoints import Checkpoints
+from sweeps.worker.loop import run_worker
+from sweeps.worker.orphan import stop_with_parent
 from tests.chaos.journal import Journal
 from tests.chaos.objective import FakeObjective
 from tests.chaos.settings import ChaosSettings

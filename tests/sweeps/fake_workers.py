@@ -4,8 +4,8 @@ import os
 import sys
 from pathlib import Path
 
-from sweeps.devices import Slot
 from sweeps.engines import WorkerPlan
+from sweeps.engines.devices import Slot
 from tests.sweeps.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]

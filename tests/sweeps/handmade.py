@@ -15,7 +15,7 @@ from storage import (
     register_worker,
     report_epoch,
 )
-from sweeps.progress import Progress, read_progress
+from sweeps.study.progress import Progress, read_progress
 
 
 class HandmadeStudy:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import ray
 
-from sweeps.devices import Slot
+from sweeps.engines.devices import Slot
 from sweeps.engines.engine import WorkerPlan
 from sweeps.engines.process import KILL_SECONDS, WorkerProcess
 

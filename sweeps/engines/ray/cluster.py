@@ -13,7 +13,7 @@ from typing import Any
 import ray
 from ray._private.worker import shutdown
 
-from sweeps.devices import Slot, cluster_slots
+from sweeps.engines.devices import Slot, cluster_slots
 from sweeps.errors import SweepsError
 
 #: Nothing is sent to Ray's makers, and nothing about its own doings is printed.

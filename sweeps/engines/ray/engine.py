@@ -10,7 +10,7 @@ from typing import Any
 import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
 
-from sweeps.devices import Slot
+from sweeps.engines.devices import Slot
 from sweeps.engines.engine import WorkerExit, WorkerPlan
 from sweeps.engines.ray.actor import MAX_RESTARTS, WorkerActor, WorkerKilled
 from sweeps.engines.ray.cluster import connect, leave

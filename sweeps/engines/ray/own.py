@@ -18,7 +18,7 @@ import ray
 from ray._private import ray_constants
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
-from sweeps.devices import Slot, visible_as
+from sweeps.engines.devices import Slot, visible_as
 from sweeps.engines.engine import STORAGE_VARIABLE
 from sweeps.engines.ray.cluster import QUIET, environment, join, leave
 from sweeps.engines.ray.protocol import AT_ONCE, END_SECONDS, TOLD

@@ -14,7 +14,7 @@ from typing import Any
 import submitit
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 
-from sweeps.devices import Slot
+from sweeps.engines.devices import Slot
 from sweeps.engines.engine import WorkerExit, WorkerPlan
 from sweeps.engines.lifeline import LifelineWriter
 from sweeps.engines.process import KILL_SECONDS

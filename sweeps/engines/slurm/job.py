@@ -8,7 +8,7 @@ from types import FrameType
 
 from submitit.helpers import DelayedSubmission
 
-from sweeps.devices import Slot
+from sweeps.engines.devices import Slot
 from sweeps.engines.engine import WorkerPlan
 from sweeps.engines.lifeline import LifelineReader
 from sweeps.engines.process import WorkerProcess

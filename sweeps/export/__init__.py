@@ -1,0 +1,1 @@
+"""Exported configurations: written, read back, trained again."""

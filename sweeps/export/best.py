@@ -1,0 +1,98 @@
+"""From a study's best trials to YAML."""
+
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial
+
+from storage import CONFIGURATION
+from sweeps.errors import SweepsError
+from sweeps.export.environment import Environment
+from sweeps.export.exported import Exported, ExportedData, Source
+from sweeps.spec.config import RunConfig
+from sweeps.spec.validation import load_yaml
+from sweeps.study import attributes
+from sweeps.study.progress import best_first
+
+
+def best_trials(study: optuna.Study, count: int) -> list[FrozenTrial]:
+    """The complete trials with the best values, best first.
+
+    Raises:
+        SweepsError: no trial is complete.
+    """
+    maximize = study.direction == optuna.study.StudyDirection.MAXIMIZE
+    trials = best_first(study.get_trials(deepcopy=False), maximize=maximize)
+    if not trials:
+        raise SweepsError(f"{study.study_name}: no trial is complete yet; run the sweep on first")
+    return trials[:count]
+
+
+def export_trial(study: optuna.Study, trial: FrozenTrial, storage_kind: str) -> Exported:
+    """A trial's configuration with its origin.
+
+    Raises:
+        SweepsError: the trial was not run by ``sweeps``.
+    """
+    if attributes.CONFIG not in trial.user_attrs:
+        raise SweepsError(
+            f"{study.study_name}: trial {trial.number} has no configuration; it was not run by "
+            "`sweeps run`"
+        )
+    config = RunConfig.model_validate(trial.user_attrs[attributes.CONFIG])
+    data = config.data.model_dump()
+    data["size"] = study.user_attrs[attributes.DATA_SIZE]
+    assert trial.datetime_complete is not None
+    return Exported(
+        layer=config.layer,
+        model=config.model,
+        training=config.training,
+        data=ExportedData(
+            **data,
+            fingerprint=study.user_attrs[attributes.FINGERPRINT],
+            train_pictures=study.user_attrs[attributes.TRAIN_PICTURES],
+            validation_pictures=study.user_attrs[attributes.VALIDATION_PICTURES],
+            classes=study.user_attrs[attributes.CLASSES],
+        ),
+        seed=config.seed,
+        source=Source(
+            study=study.study_name,
+            storage=storage_kind,
+            trial=trial.number,
+            configuration=trial.user_attrs.get(CONFIGURATION),
+            metric=study.user_attrs[attributes.METRIC],
+            value=trial.values[0],
+            params=trial.params,
+            finished=trial.datetime_complete.astimezone().isoformat(timespec="seconds"),
+            environment=Environment.model_validate(trial.user_attrs[attributes.ENVIRONMENT]),
+        ),
+    )
+
+
+def read_source(path: Path, *, force: bool) -> dict[str, Any]:
+    """Where the exported configuration came from that stands in a file which is to be replaced.
+
+    Args:
+        path: the file; it need not exist.
+        force: take a file that is no exported configuration: a spec, say.
+
+    Returns:
+        The keys of :class:`Source`, empty where the file does not tell.
+
+    Raises:
+        SweepsError: the file is no exported configuration.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        tree = load_yaml(path.read_text("utf-8"), str(path))
+    except (OSError, UnicodeDecodeError, SweepsError):
+        tree = {}
+    if "source" not in tree and not force:
+        raise SweepsError(
+            f"{path}: is there and no exported configuration; name another, or replace it with "
+            "--force"
+        )
+    source = tree.get("source")
+    return source if isinstance(source, dict) else {}

@@ -1,0 +1,74 @@
+"""The exported YAML: a configuration, and where it came from."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from sweeps.export.environment import Environment
+from sweeps.spec.config import (
+    DataConfig,
+    LayerConfig,
+    ModelConfig,
+    RunConfig,
+    Section,
+    TrainingConfig,
+)
+from sweeps.spec.validation import dump_yaml
+
+
+class ExportedData(DataConfig):
+    """The pictures, and how to tell them from others.
+
+    Attributes:
+        fingerprint: as :class:`sweeps.data.Dataset` has it; ``None`` to train on any.
+        train_pictures, validation_pictures, classes: how many there were.
+    """
+
+    fingerprint: str | None = None
+    train_pictures: int | None = None
+    validation_pictures: int | None = None
+    classes: int | None = None
+
+
+class Source(Section):
+    """Where a configuration came from.
+
+    Attributes:
+        storage: the kind of database, ``sqlite``.
+        configuration: its name, if it is one that the spec tried first.
+        value: of the metric, after the last epoch.
+        params: the searched settings as Optuna saw them.
+        finished: when.
+    """
+
+    study: str
+    storage: str
+    trial: int
+    configuration: str | None = None
+    metric: Literal["val_accuracy", "val_loss"]
+    value: float
+    params: dict[str, Any] = Field(default_factory=dict)
+    finished: str
+    environment: Environment
+
+
+class Exported(Section):
+    """A configuration that trains without a study; written by hand, it needs no source."""
+
+    layer: LayerConfig = LayerConfig()
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+    data: ExportedData = ExportedData()
+    seed: int = Field(0, ge=0, lt=2**32)
+    source: Source | None = None
+
+    def run_config(self) -> RunConfig:
+        """The settings alone."""
+        data = DataConfig(**self.data.model_dump(include=set(DataConfig.model_fields)))
+        return RunConfig(
+            layer=self.layer, model=self.model, training=self.training, data=data, seed=self.seed
+        )
+
+    def to_yaml(self) -> str:
+        """As YAML, in reading order."""
+        return dump_yaml(self.model_dump(mode="json"))

@@ -1,0 +1,1 @@
+"""What people write: specs, settings, search spaces, presets; checked before anything starts."""

@@ -1,0 +1,146 @@
+"""The search space: which settings a study varies, and how a trial picks their values."""
+
+import math
+from collections.abc import Callable, Mapping
+from graphlib import CycleError, TopologicalSorter
+from typing import Any, Self
+
+import optuna
+from pydantic import ConfigDict, Field, model_validator
+
+from sweeps.spec.config import Section
+
+
+class Parameter(Section):
+    """One searched setting: exactly one of ``float``, ``int`` and ``choice``.
+
+    Attributes:
+        float, int: lowest and highest value, both included.
+        choice: the values to choose from.
+        log: search on a logarithmic scale.
+        step: only values at this distance from the lowest.
+        when: settings and the value, or values, at which this one is searched; elsewhere it keeps
+            its fixed value.
+    """
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    float_: tuple[float, float] | None = Field(None, alias="float")
+    int_: tuple[int, int] | None = Field(None, alias="int")
+    choice: list[Any] | None = Field(None, min_length=1)
+    log: bool = False
+    step: float | None = Field(None, gt=0)
+    when: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _is_one_kind(self) -> Self:
+        given = [kind for kind in (self.float_, self.int_, self.choice) if kind is not None]
+        if len(given) != 1:
+            raise ValueError("give exactly one of float: [low, high], int: [low, high], choice: []")
+        bounds = self.float_ or self.int_
+        if bounds and bounds[0] > bounds[1]:
+            raise ValueError(f"the lowest value {bounds[0]} is above the highest {bounds[1]}")
+        if self.log and (bounds is None or bounds[0] <= 0):
+            raise ValueError("log needs a lowest value above 0")
+        if self.step is not None and (bounds is None or self.log):
+            raise ValueError("step goes with float or int, without log")
+        if self.int_ and self.step is not None and self.step != int(self.step):
+            raise ValueError(f"step {self.step} is not a whole number")
+        if any(wanted == [] for wanted in self.when.values()):
+            raise ValueError("when: an empty list is met by nothing; name a value, or several")
+        if self.choice and any(not isinstance(v, _CHOICE_TYPES) for v in self.choice):
+            raise ValueError("choice takes plain values: numbers, words, true, false, null")
+        return self
+
+    def probes(self) -> list[Any]:
+        """Values that, if they are allowed, make all allowed: the extremes and some between."""
+        if self.choice is not None:
+            return self.choice
+        if self.int_ is not None:
+            step = int(self.step or 1)
+            values = range(self.int_[0], self.int_[1] + 1, step)
+            return sorted({*values[:_MAX_PROBES], values[-1]})
+        assert self.float_ is not None
+        low, high = self.float_
+        # Between them lies no round number: a setting that takes whole ones refuses it.
+        return [low, low + (high - low) / math.pi, high] if low < high else [low]
+
+    def contains(self, value: Any) -> bool:
+        """Whether the parameter can take the value."""
+        if self.choice is not None:
+            # True is no 1.
+            return any(
+                value == choice and isinstance(value, bool) == isinstance(choice, bool)
+                for choice in self.choice
+            )
+        bounds = self.float_ or self.int_
+        assert bounds is not None
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        if not bounds[0] <= value <= bounds[1]:
+            return False
+        step = self.step or (1 if self.int_ else None)
+        if step is None:
+            return True
+        steps = (value - bounds[0]) / step
+        return math.isclose(steps, round(steps), abs_tol=1e-9)
+
+    def suggest(self, trial: optuna.Trial, name: str) -> Any:
+        """Let a trial pick the value."""
+        if self.float_ is not None:
+            return trial.suggest_float(name, *self.float_, log=self.log, step=self.step)
+        if self.int_ is not None:
+            return trial.suggest_int(name, *self.int_, log=self.log, step=int(self.step or 1))
+        assert self.choice is not None
+        return trial.suggest_categorical(name, self.choice)
+
+    def is_active(self, value_of: Callable[[str], Any]) -> bool:
+        """Whether its ``when`` holds, given the values of the other settings."""
+        return all(value_of(name) in self.wanted(name) for name in self.when)
+
+    def wanted(self, name: str) -> list[Any]:
+        """The values of another setting at which this one is searched."""
+        values = self.when[name]
+        return values if isinstance(values, list) else [values]
+
+
+_MAX_PROBES = 64
+_CHOICE_TYPES = (bool, int, float, str, type(None))
+
+
+def search_order(search: Mapping[str, Parameter]) -> list[str]:
+    """The searched names, each after those that its ``when`` speaks of.
+
+    Raises:
+        ValueError: the conditions go in a circle.
+    """
+    graph = {name: [on for on in p.when if on in search] for name, p in search.items()}
+    try:
+        return list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        raise ValueError(f"the conditions go in a circle: {' -> '.join(error.args[1])}") from None
+
+
+def pick_values(
+    search: Mapping[str, Parameter],
+    fixed: Callable[[str], Any],
+    pick: Callable[[str, Parameter], Any],
+    overrides: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The values that a trial sets, by dotted name.
+
+    Args:
+        search: the search space.
+        fixed: the value of a setting that is not set here.
+        pick: called for each active parameter, in the order of their conditions.
+        overrides: values that are set rather than picked.
+    """
+    values = dict(overrides)
+
+    def value_of(name: str) -> Any:
+        return values[name] if name in values else fixed(name)
+
+    for name in search_order(search):
+        if name not in values and search[name].is_active(value_of):
+            values[name] = pick(name, search[name])
+    return values

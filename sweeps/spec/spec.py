@@ -1,0 +1,295 @@
+"""The spec of a sweep: what a person writes in YAML, or picks as a preset."""
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, Self
+from urllib.parse import quote
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from sweeps.errors import SweepsError
+from sweeps.spec.config import (
+    DataConfig,
+    LayerConfig,
+    ModelConfig,
+    RunConfig,
+    Section,
+    TrainingConfig,
+    setting_names,
+)
+from sweeps.spec.files import read_text
+from sweeps.spec.search import Parameter, pick_values, search_order
+from sweeps.spec.validation import describe, load_yaml, mistake_at, unknown_name, validate
+
+_MAX_COMBINATIONS = 2048
+
+MetricName = Literal["val_accuracy", "val_loss"]
+
+
+#: What a new study may be called, so that a folder, a job and a word of a command can be too.
+STUDY_NAME_RULE = (
+    "use letters, digits, '.', '_' and '-', a letter or digit first, at most 200 (outside of ASCII "
+    "fewer)"
+)
+
+
+def is_study_name(name: str) -> bool:
+    """Whether a new study can have the name."""
+    return bool(re.fullmatch(r"[^\W_][\w.-]*", name)) and len(quote(name)) <= 200
+
+
+def check_study_name(name: str, option: str) -> None:
+    """Refuse a name that a new study cannot have.
+
+    Args:
+        name: the name.
+        option: where it was given, ``--study``.
+
+    Raises:
+        SweepsError: it cannot be used.
+    """
+    if not is_study_name(name):
+        shown = name if len(name) <= 40 else f"{name[:40]}..."
+        raise SweepsError(f"{option} {shown!r}: {STUDY_NAME_RULE}")
+
+
+class Configuration(Section):
+    """A configuration to try before the sampler has its say: a yardstick for the rest.
+
+    Settings that are searched and not set here take the spec's fixed value.
+    """
+
+    name: str = Field(min_length=1)
+    set: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("set")
+    @classmethod
+    def _are_settings(cls, values: dict[str, Any]) -> dict[str, Any]:
+        for name in values:
+            _check_name(name)
+        return values
+
+
+class SamplerSpec(Section):
+    """How values are picked.
+
+    Attributes:
+        startup_trials: picked at random before TPE's model is used.
+    """
+
+    name: Literal["tpe", "random"] = "tpe"
+    startup_trials: int = Field(8, ge=0)
+
+
+class PrunerSpec(Section):
+    """How hopeless trials are stopped early.
+
+    Attributes:
+        min_epochs: no trial is stopped before it has trained so many epochs.
+        reduction_factor: asha, hyperband: one in so many goes on at each rung.
+        startup_trials: median: no trial is stopped before so many have finished.
+    """
+
+    name: Literal["asha", "hyperband", "median", "none"] = "asha"
+    min_epochs: int = Field(1, ge=1)
+    reduction_factor: int = Field(3, ge=2)
+    startup_trials: int = Field(4, ge=0)
+
+
+class Budget(Section):
+    """When a study is done.
+
+    Attributes:
+        trials: how many the study has in all, whatever the number of workers and runs.
+        minutes: how long one run starts new trials; those that run then go on to their end.
+        retries: how often a trial is tried again whose worker died: it may be what kills them.
+    """
+
+    trials: int | None = Field(None, ge=1)
+    minutes: float | None = Field(None, gt=0)
+    retries: int = Field(2, ge=0)
+
+    @model_validator(mode="after")
+    def _has_an_end(self) -> Self:
+        if self.trials is None and self.minutes is None:
+            raise ValueError("give trials, minutes, or both: a sweep needs an end")
+        return self
+
+
+class Spec(Section):
+    """A sweep.
+
+    Attributes:
+        fallback: the dataset to use where ``data.name`` is neither on disk nor to be downloaded.
+        metric: what decides; taken on the validation pictures after the last epoch.
+        layer, model, training, data, seed: the fixed values of a run's settings.
+        search: the settings that are searched, by dotted name.
+        try_first: the configurations that every other is compared with; they are not pruned.
+    """
+
+    name: str
+    description: str = ""
+    fallback: str | None = None
+    metric: MetricName = "val_accuracy"
+    budget: Budget
+    layer: LayerConfig = LayerConfig()
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+    data: DataConfig = DataConfig()
+    seed: int = Field(0, ge=0, lt=2**32)
+    search: dict[str, Parameter] = Field(min_length=1)
+    try_first: list[Configuration] = Field(default_factory=list)
+    sampler: SamplerSpec = SamplerSpec()
+    pruner: PrunerSpec = PrunerSpec()
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_name(cls, name: str) -> str:
+        if not is_study_name(name):
+            raise ValueError(STUDY_NAME_RULE)
+        return name
+
+    @field_validator("search", mode="before")
+    @classmethod
+    def _are_settings(cls, search: Any) -> Any:
+        for name in search if isinstance(search, dict) else ():
+            _check_name(name)
+        return search
+
+    @field_validator("search")
+    @classmethod
+    def _conditions_are_settings(cls, search: dict[str, Parameter]) -> dict[str, Parameter]:
+        for name, parameter in search.items():
+            for condition in parameter.when:
+                if condition not in setting_names():
+                    raise mistake_at(f"{name}.when", unknown_name(condition, setting_names()))
+        search_order(search)
+        return search
+
+    @field_validator("try_first")
+    @classmethod
+    def _have_names_of_their_own(cls, try_first: list[Configuration]) -> list[Configuration]:
+        names = [configuration.name for configuration in try_first]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two configurations have the same name: {names}")
+        return try_first
+
+    @property
+    def direction(self) -> Literal["maximize", "minimize"]:
+        return "minimize" if self.metric == "val_loss" else "maximize"
+
+    def base_config(self) -> RunConfig:
+        """The run's settings before anything is searched."""
+        return RunConfig(
+            layer=self.layer,
+            model=self.model,
+            training=self.training,
+            data=self.data,
+            seed=self.seed,
+        )
+
+    def configuration_values(self, configuration: Configuration) -> dict[str, Any]:
+        """The values that one of ``try_first`` sets, by dotted name, searched settings included."""
+        base = self.base_config()
+        return pick_values(
+            self.search, base.value, lambda name, _: base.value(name), configuration.set
+        )
+
+
+def preset_names() -> list[str]:
+    """The specs that come with the package."""
+    folder = resources.files("sweeps.spec") / "presets"
+    return sorted(Path(entry.name).stem for entry in folder.iterdir() if entry.name[-5:] == ".yaml")
+
+
+def load_spec(name_or_path: str) -> Spec:
+    """Read a spec: a preset by its name, or a YAML file.
+
+    Raises:
+        SweepsError: there is no such spec, or it is wrong; every mistake is told with its path.
+    """
+    presets = preset_names()
+    if name_or_path in presets:
+        text = (resources.files("sweeps.spec") / "presets" / f"{name_or_path}.yaml").read_text(
+            "utf-8"
+        )
+        return parse_spec(load_yaml(text, name_or_path), name_or_path)
+    path = Path(name_or_path)
+    if path.suffix not in (".yaml", ".yml") and not path.exists():
+        raise SweepsError(
+            f"{name_or_path}: {unknown_name(name_or_path, presets).replace('key', 'preset')}"
+            " (a spec of your own is a .yaml file)"
+        )
+    return parse_spec(load_yaml(read_text(path), str(path)), str(path))
+
+
+def parse_spec(tree: dict[str, Any], source: str) -> Spec:
+    """Check a spec's tree, and that every value it can search or try makes a valid run.
+
+    Raises:
+        SweepsError: it is wrong.
+    """
+    if "source" in tree and "search" not in tree:
+        raise SweepsError(f"{source}: is an exported configuration; sweeps train {source}")
+    spec = validate(Spec, tree, source)
+    for name, parameter in spec.search.items():
+        for condition in parameter.when:
+            _check_condition(spec, parameter, condition, f"{source}: search.{name}.when")
+    base = spec.base_config()
+    for where, values in probe_values(spec):
+        try:
+            base.with_values(values)
+        except ValidationError as error:
+            raise SweepsError(describe(error, f"{source}: {where}", RunConfig)) from None
+    return spec
+
+
+def probe_values(spec: Spec) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Values that, if runs with them are valid, make valid what a spec can search or try.
+
+    Each parameter's own, the others at their fixed values; then all parameters' extremes together,
+    or very many of them; then the configurations to try first.
+
+    Yields:
+        What the values belong to, and the values by dotted name.
+    """
+    base = spec.base_config()
+    probes = {name: parameter.probes() for name, parameter in spec.search.items()}
+
+    def values(picked: Mapping[str, Any]) -> dict[str, Any]:
+        return pick_values(spec.search, base.value, lambda name, _: picked[name], {})
+
+    for name, parameter in spec.search.items():
+        # What the parameter's condition asks for is in force whenever it is searched.
+        wanted = {on: parameter.wanted(on)[0] for on in parameter.when}
+        for value in probes[name]:
+            yield f"search.{name}", {**wanted, name: value}
+    extremes = [list(dict.fromkeys((p[0], p[-1]))) for p in probes.values()]
+    for combination in itertools.islice(itertools.product(*extremes), _MAX_COMBINATIONS):
+        yield "search", values(dict(zip(probes, combination, strict=True)))
+    for configuration in spec.try_first:
+        yield f"try_first.{configuration.name}", spec.configuration_values(configuration)
+
+
+def _check_name(name: str) -> None:
+    known = setting_names()
+    if name not in known:
+        raise mistake_at(name, unknown_name(name, known))
+    if name.startswith("data.") or name in ("training.epochs", "seed"):
+        raise mistake_at(name, "trials could not be compared; fix it for all of them")
+
+
+def _check_condition(spec: Spec, parameter: Parameter, condition: str, where: str) -> None:
+    """Refuse a condition on a value that its setting never has."""
+    wanted = parameter.wanted(condition)
+    if condition in spec.search:
+        for value in wanted:
+            if not spec.search[condition].contains(value):
+                raise SweepsError(f"{where}: {condition} is searched and never {value!r}")
+        return
+    fixed = spec.base_config().value(condition)
+    if fixed not in wanted:
+        raise SweepsError(f"{where}: {condition} is fixed at {fixed!r} and never {wanted[0]!r}")

@@ -1,0 +1,1 @@
+"""A spec's study: made, opened, its progress, its notes, its samplers and pruners."""

@@ -1,0 +1,65 @@
+"""The notes that optuna-dashboard shows for a study and for each trial."""
+
+from typing import TYPE_CHECKING, Any
+
+import optuna
+
+from sweeps.data import Dataset
+from sweeps.spec.config import RunConfig
+from sweeps.spec.spec import Spec
+from sweeps.spec.validation import dump_yaml
+
+if TYPE_CHECKING:
+    from sweeps.models import ModelFacts
+
+
+def write_note(target: optuna.Study | optuna.Trial, text: str) -> None:
+    """Save a Markdown note; without optuna-dashboard installed there is nobody to show it."""
+    try:
+        from optuna_dashboard import save_note
+    except ImportError:
+        return
+    save_note(target, text)
+
+
+def study_note(spec: Spec, dataset: Dataset) -> str:
+    """What the study is about, and the spec it was made from."""
+    tree = spec.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude_none=True)
+    lines = [
+        f"# {spec.name}",
+        spec.description,
+        f"- **Pictures**: {dataset.name}, {dataset.size} x {dataset.size} pixels, "
+        f"{len(dataset.classes)} classes, `{dataset.fingerprint}`",
+        f"- **Value**: {spec.metric} on held-out training pictures after the last epoch "
+        f"({spec.direction})",
+        "- **Pruned** also counts trials that diverged; their attribute `outcome` tells them apart",
+        "",
+        "The spec; what it does not name is at its default:",
+        "",
+        "```yaml",
+        dump_yaml(tree).rstrip(),
+        "```",
+    ]
+    return "\n".join(lines)
+
+
+def trial_note(
+    config: RunConfig, facts: "ModelFacts", configuration: str | None, worker: str
+) -> str:
+    """What a trial trains."""
+    title = f"**{configuration}** (tried first, never pruned)" if configuration else "Sampled"
+    tree: dict[str, Any] = config.model_dump(mode="json", exclude_none=True)
+    lines = [
+        f"{title}, by {worker}.",
+        "",
+        f"- **Effective kernel**: {facts.kernel_size}, from "
+        f"{config.layer.kernel_size}x{config.layer.kernel_size} weights",
+        f"- **Receptive field** after the last convolution or pooling: {facts.receptive_field} "
+        "pixels",
+        f"- **Parameters**: {facts.parameters:,}",
+        "",
+        "```yaml",
+        dump_yaml(tree).rstrip(),
+        "```",
+    ]
+    return "\n".join(lines)

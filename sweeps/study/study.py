@@ -1,0 +1,163 @@
+"""A study for a spec: made once, with the data's fingerprint and the trials to try first."""
+
+import json
+import warnings
+from typing import Any
+
+import optuna
+
+from storage import (
+    CONFIGURATION,
+    OVERRIDES,
+    RETRIES,
+    TARGET,
+    HardenedStorage,
+    batch,
+    count_claims,
+    create_study,
+    study_uid,
+)
+from sweeps.data import Dataset, split_rows
+from sweeps.errors import SweepsError
+from sweeps.spec.spec import Configuration, Spec
+from sweeps.spec.validation import validate
+from sweeps.study.attributes import (
+    CLASSES,
+    DATA_SIZE,
+    FINGERPRINT,
+    METRIC,
+    SPEC,
+    TRAIN_PICTURES,
+    VALIDATION_PICTURES,
+)
+from sweeps.study.notes import study_note, write_note
+
+
+def study_name(spec: Spec) -> str:
+    """The name of a spec's study: a fallback's data show in it."""
+    return spec.name if spec.name == spec.data.name else f"{spec.name}-{spec.data.name}"
+
+
+def spec_tree(spec: Spec) -> dict[str, Any]:
+    """The spec as a plain tree, with its defaults: a later release may have others."""
+    tree: dict[str, Any] = json.loads(spec.model_dump_json(by_alias=True))
+    return tree
+
+
+def read_spec(study: optuna.Study) -> Spec:
+    """The spec that a study was made from.
+
+    Raises:
+        SweepsError: the study is not one of ours.
+    """
+    tree = study.user_attrs.get(SPEC)
+    if tree is None:
+        raise SweepsError(f"{study.study_name}: this study was not made by `sweeps run`")
+    return validate(Spec, tree, study.study_name)
+
+
+def open_or_create_study(
+    storage: HardenedStorage, spec: Spec, name: str, dataset: Dataset
+) -> optuna.Study:
+    """The study of that name, made if there is none, with the spec's budget as its target.
+
+    Raises:
+        SweepsError: there is one, made with other settings or other pictures.
+    """
+
+    study = create_study(storage, name, spec.direction, lambda study: _set_up(study, spec, dataset))
+    _refuse_other_spec(study, spec)
+    _refuse_other_pictures(study, dataset)
+    study_uid(storage, study)
+
+    def set_budget() -> None:
+        target = spec.budget.trials
+        if target is not None:
+            # A study cannot have fewer trials than it has; nobody claims another meanwhile.
+            target = max(target, count_claims(storage, study._study_id))
+        wanted = {TARGET: target, RETRIES: spec.budget.retries}
+        for attribute, value in wanted.items():
+            if study.user_attrs.get(attribute) != value:
+                study.set_user_attr(attribute, value)
+
+    batch(storage, study._study_id, set_budget)
+    return study
+
+
+def _set_up(study: optuna.Study, spec: Spec, dataset: Dataset) -> None:
+    study.set_user_attr(SPEC, spec_tree(spec))
+    study.set_user_attr(FINGERPRINT, dataset.fingerprint)
+    study.set_user_attr(DATA_SIZE, dataset.size)
+    train_rows, val_rows = split_rows(spec.base_config(), dataset)
+    study.set_user_attr(TRAIN_PICTURES, len(train_rows))
+    study.set_user_attr(VALIDATION_PICTURES, len(val_rows))
+    study.set_user_attr(CLASSES, len(dataset.classes))
+    study.set_user_attr(METRIC, spec.metric)
+    study.set_user_attr(TARGET, spec.budget.trials)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.set_metric_names([spec.metric])
+    write_note(study, study_note(spec, dataset))
+    for configuration in spec.try_first:
+        params, overrides = split_values(spec, configuration)
+        study.enqueue_trial(
+            params, user_attrs={CONFIGURATION: configuration.name, OVERRIDES: overrides}
+        )
+
+
+def split_values(spec: Spec, configuration: Configuration) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What of a configuration are parameters of its trial, and what is fixed for it.
+
+    Parameters teach the sampler. A setting that is not searched under this configuration, or not
+    to that value, is none. And where one setting of the layer lies outside of the search space the
+    layer is another one, whose remaining settings say nothing about those that are searched.
+    """
+    base = spec.base_config()
+    values = spec.configuration_values(configuration)
+
+    def value_of(name: str) -> Any:
+        return values[name] if name in values else base.value(name)
+
+    params = {
+        name: value
+        for name, value in values.items()
+        if name in spec.search
+        and spec.search[name].is_active(value_of)
+        and spec.search[name].contains(value)
+    }
+    outside = (name for name in values if name not in params and values[name] != base.value(name))
+    if any(name.startswith("layer.") for name in outside):
+        params = {name: v for name, v in params.items() if not name.startswith("layer.")}
+    return params, {name: value for name, value in values.items() if name not in params}
+
+
+def _refuse_other_spec(study: optuna.Study, spec: Spec) -> None:
+    changed = _differences(spec_tree(read_spec(study)), spec_tree(spec))
+    # A budget may grow, words may change.
+    changed = [name for name in changed if name.split(".")[0] not in ("budget", "description")]
+    if changed:
+        raise SweepsError(
+            f"{study.study_name}: this study was made with other settings ({', '.join(changed)}); "
+            "start another with --study NAME, or bring the settings back"
+        )
+
+
+def _differences(old: Any, new: Any, path: str = "") -> list[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+        return [
+            inner
+            for name in names
+            for inner in _differences(old.get(name), new.get(name), f"{path}.{name}".lstrip("."))
+        ]
+    return [] if old == new else [path]
+
+
+def _refuse_other_pictures(study: optuna.Study, dataset: Dataset) -> None:
+    made_with = (study.user_attrs.get(FINGERPRINT), study.user_attrs.get(DATA_SIZE))
+    if made_with != (dataset.fingerprint, dataset.size):
+        raise SweepsError(
+            f"{study.study_name}: this study was made with other pictures ({made_with[0]}, "
+            f"{made_with[1]} pixels) than the {dataset.name} at hand ({dataset.fingerprint}, "
+            f"{dataset.size} pixels); start another with --study NAME, or bring the pictures back"
+        )

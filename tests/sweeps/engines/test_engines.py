@@ -1,0 +1,305 @@
+"""What every engine promises, with workers that do nothing: here, on a real Ray, in submitit."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import uuid
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from sweeps.engines import make_engine
+from sweeps.engines.devices import Slot
+from sweeps.errors import SweepsError
+from tests.sweeps.fake_workers import (
+    ROOT,
+    Orders,
+    fake_plan,
+    processes_in,
+    processes_with,
+    slots,
+)
+from tests.sweeps.ray_clusters import ray_cluster
+from tests.sweeps.waiting import is_gone, wait_for
+
+ENGINES = ("local", "ray", "slurm")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _importable():
+    """What runs workers elsewhere finds the tests' modules; nothing asks the network for a home."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(ROOT))
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        yield
+
+
+@pytest.fixture(scope="module")
+def ray_address(tmp_path_factory):
+    """A Ray cluster of one host, on the loopback interface."""
+    pytest.importorskip("ray")
+    with ray_cluster(tmp_path_factory.mktemp("ray")) as address:
+        yield address
+
+
+class Running:
+    """An engine with two workers, and what it has said."""
+
+    def __init__(self, name, folder, settings, places=None):
+        self.plan = fake_plan(folder)
+        self.orders = Orders(self.plan)
+        self.said = []
+        places = places or slots(2)
+        self.engine = make_engine(name, self.plan, places, self.said.append, **settings)
+
+    def wait_for_exits(self, count=1, seconds=40):
+        exits = []
+
+        def poll():
+            exits.extend(self.engine.poll())
+            return len(exits) >= count
+
+        wait_for(poll, f"{count} workers to end", seconds)
+        return sorted(exits, key=lambda exit: exit.name)
+
+
+def settings_of(name, request):
+    if name == "ray":
+        return {"address": request.getfixturevalue("ray_address")}
+    if name == "slurm":
+        pytest.importorskip("submitit")
+        return {"cluster": "local"}
+    return {}
+
+
+@pytest.fixture(params=ENGINES)
+def running(request, tmp_path):
+    workers = Running(request.param, tmp_path, settings_of(request.param, request))
+    try:
+        workers.engine.start()
+        for name in ("worker-0", "worker-1"):
+            workers.orders.wait_for_start(name)
+        yield workers
+    finally:
+        workers.engine.kill()
+
+
+def test_a_worker_in_every_slot_is_heard_and_stops_when_asked(running):
+    def heard():
+        assert running.engine.poll() == []
+        return {f"worker-{i}: hello from worker-{i}" for i in range(2)} <= set(running.said)
+
+    wait_for(heard, "both to be heard")
+    assert running.engine.running == 2
+    pids = [running.orders.pids(name)[0] for name in ("worker-0", "worker-1")]
+    assert [running.orders.note(pid)[:2] for pid in pids] == [["cpu", running.plan.storage_url]] * 2
+
+    running.engine.stop()
+    exits = running.wait_for_exits(2, seconds=15)
+    assert [(exit.name, exit.status, exit.last_words) for exit in exits] == [
+        ("worker-0", 0, "put away"),
+        ("worker-1", 0, "put away"),
+    ]
+    assert "worker-1: put away" in running.said
+    assert running.engine.running == 0
+    assert all(is_gone(pid) for pid in pids)
+
+
+def test_a_worker_that_ends_is_told_of_once_and_its_slot_is_free(running):
+    with pytest.raises(ValueError, match="worker-0 still has its slot"):
+        running.engine.restart("worker-0")
+    running.orders.end("worker-0", 3)
+    (exit,) = running.wait_for_exits()
+    assert (exit.name, exit.status) == ("worker-0", 3)
+    assert exit.last_words == "these are my last words"
+    assert running.engine.running == 1
+    running.engine.restart("worker-0")
+    running.orders.wait_for_start("worker-0", times=2)
+    assert running.engine.running == 2
+    assert running.engine.poll() == []
+    assert len(running.orders.pids("worker-1")) == 1
+
+
+def test_a_killed_worker_is_told_of_or_started_again_below(running):
+    pid = running.orders.pids("worker-1")[0]
+    os.kill(pid, signal.SIGKILL)
+    if running.engine.restarts_workers:
+        again = running.orders.wait_for_start("worker-1", times=2)
+        assert again != pid
+        assert running.engine.poll() == []
+        told = "worker-1: was killed by signal 9; "
+        wait_for(
+            lambda: running.engine.poll() or any(line.startswith(told) for line in running.said),
+            "the restart to be told of",
+        )
+        assert running.engine.running == 2
+        running.engine.stop()
+        assert [exit.status for exit in running.wait_for_exits(2)] == [0, 0]
+    else:
+        (exit,) = running.wait_for_exits()
+        assert (exit.name, exit.status) == ("worker-1", -signal.SIGKILL)
+
+
+def test_kill_ends_what_is_deaf_or_suspended_and_its_children(running):
+    child = running.orders.make_deaf("worker-0")
+    pids = [running.orders.pids(name)[0] for name in ("worker-0", "worker-1")]
+    os.kill(pids[1], signal.SIGSTOP)
+    running.engine.kill()
+    assert running.engine.running == 0
+    assert running.engine.poll() == []
+    for pid in [*pids, child]:
+        wait_for(lambda pid=pid: is_gone(pid), f"the end of {pid}", seconds=10)
+    running.engine.kill()
+
+
+def driver_script(name, folder, settings):
+    """A program that runs an engine until it is killed."""
+    return textwrap.dedent(f"""
+        import time
+        from pathlib import Path
+        from sweeps.engines import make_engine
+        from tests.sweeps.fake_workers import fake_plan, slots
+
+        plan = fake_plan(Path({str(folder)!r}))
+        engine = make_engine({name!r}, plan, slots(2), print, **{settings!r})
+        engine.start()
+        while True:
+            engine.poll()
+            time.sleep(0.1)
+    """)
+
+
+@contextmanager
+def on_ray(address, folder, places):
+    workers = Running("ray", folder, {"address": address}, places)
+    try:
+        workers.engine.start()
+        yield workers
+    finally:
+        workers.engine.kill()
+
+
+def test_ray_gives_every_worker_its_share_of_a_gpu(ray_address, tmp_path):
+    with on_ray(ray_address, tmp_path, [Slot("cuda:0", 1, 0.5)] * 4) as running:
+        pids = [running.orders.wait_for_start(f"worker-{i}") for i in range(4)]
+        notes = [running.orders.note(pid) for pid in pids]
+    assert {device for device, _, _ in notes} == {"cuda:0"}
+    assert sorted(visible for _, _, visible in notes) == ["0", "0", "1", "1"]
+
+
+def test_workers_that_find_no_room_in_a_ray_cluster_stop_too(ray_address, tmp_path, monkeypatch):
+    with on_ray(ray_address, tmp_path, slots(5)) as running:
+        started = running.orders.folder
+        wait_for(lambda: len(list(started.glob("*.pid.*"))) == 4, "those with room to start")
+        monkeypatch.setattr("sweeps.engines.ray.engine._ROOM_SECONDS", 0.0)
+        told = "1 of 5 workers wait for room in the Ray cluster"
+        wait_for(lambda: running.engine.poll() or told in running.said, "the lack to be told of")
+        assert running.engine.running == 5
+        running.engine.stop()
+        exits = running.wait_for_exits(5, seconds=15)
+        assert [exit.status for exit in exits] == [0] * 5
+        assert sorted(exit.last_words for exit in exits)[1:] == ["put away"] * 4
+
+
+def test_ray_makes_an_actor_again_whose_host_is_lost(ray_address, tmp_path):
+    with on_ray(ray_address, tmp_path, slots(1)) as running:
+        pid = running.orders.wait_for_start("worker-0")
+        actor = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        os.kill(actor, signal.SIGKILL)
+        told = "worker-0: its Ray actor is gone; Ray starts it again"
+        wait_for(lambda: running.engine.poll() or told in running.said, "the loss to be told of")
+        running.orders.wait_for_start("worker-0", times=2)
+        wait_for(lambda: is_gone(pid), "the end of the worker without an actor")
+        assert running.engine.poll() == []
+        running.orders.end("worker-0", 0)
+        (exit,) = running.wait_for_exits()
+        assert (exit.status, exit.last_words) == (0, "these are my last words")
+
+
+def test_a_ray_cluster_ends_the_workers_of_an_engine_that_is_killed(ray_address, tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    script = driver_script("ray", tmp_path, {"address": ray_address})
+    driver = subprocess.Popen([sys.executable, "-c", script], env=environment, cwd=tmp_path)
+    try:
+        notes = tmp_path / "notes"
+        wait_for(lambda: len(list(notes.glob("*.pid.*"))) == 2, "the workers to start", seconds=90)
+        pids = [int(path.suffix[1:]) for path in notes.glob("*.pid.*")]
+    finally:
+        driver.kill()
+        driver.wait()
+    wait_for(lambda: all(is_gone(pid) for pid in pids), "the workers' end", seconds=40)
+
+
+def test_a_ray_cluster_that_is_not_there_is_refused():
+    pytest.importorskip("ray")
+    from sweeps.engines.ray import connect
+
+    with pytest.raises(SweepsError, match="--ray-address nonsense: cannot join this Ray"):
+        connect("nonsense")
+    with socket.socket() as bound:
+        # Nobody listens there.
+        bound.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{bound.getsockname()[1]}"
+        with pytest.raises(SweepsError, match=f"{address}: cannot join this Ray: .*refused"):
+            connect(address)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("running", ["ray", "slurm"], indirect=True)
+def test_what_restarts_workers_gives_up_in_the_end(running):
+    for times in range(1, 22):
+        os.kill(running.orders.wait_for_start("worker-0", times), signal.SIGKILL)
+    (exit,) = running.wait_for_exits()
+    assert (exit.name, exit.status) == ("worker-0", -signal.SIGKILL)
+    assert exit.last_words == "hello from worker-0"
+    assert len(running.orders.pids("worker-0")) == 21
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_workers_do_not_outlive_an_engine_that_is_killed(name, tmp_path):
+    """Not even Ray's own processes, or submitit's."""
+    marker = uuid.uuid4().hex
+    settings = {"slurm": {"cluster": "local", "lifeline_seconds": 6.0}}.get(name, {})
+    temporary = Path(f"/tmp/{marker[:8]}")
+    temporary.mkdir()
+    environment = {**os.environ, "MARKER": marker, "TMPDIR": str(temporary)}
+    del environment["RAY_AUTH_MODE"]
+    driver = subprocess.Popen(
+        [sys.executable, "-c", driver_script(name, tmp_path, settings)],
+        env=environment,
+        cwd=tmp_path,
+    )
+    try:
+        started = lambda: len(list((tmp_path / "notes").glob("*.pid.*"))) == 2  # noqa: E731
+        wait_for(started, "the workers to start", seconds=90)
+        marked = processes_with(marker)
+        assert len(marked) >= 3
+        # Some of Ray's hide their environment.
+        sessions = {os.getsid(pid) for pid in marked} - {os.getsid(0)}
+    finally:
+        driver.kill()
+        driver.wait()
+    left = lambda: processes_with(marker) or processes_in(sessions)  # noqa: E731
+    wait_for(lambda: not left(), "the end of all processes", seconds=20)
+    wait_for(lambda: not list(temporary.glob("ray-*")), "the end of Ray's folder", seconds=5)
+    shutil.rmtree(temporary)
+
+
+def test_an_engine_whose_extra_is_missing_says_how_to_get_it(monkeypatch, tmp_path):
+    monkeypatch.setattr("sweeps.engines.find_spec", lambda name: None)
+    plan = fake_plan(tmp_path)
+    for name in ("ray", "slurm"):
+        with pytest.raises(SweepsError) as refusal:
+            make_engine(name, plan, slots(1), print)
+        needed = f"--engine {name} needs the extra: pip install 'interpodil[{name}]'"
+        assert str(refusal.value) == needed
+
+
+def test_an_engine_that_does_not_exist_is_refused(tmp_path):
+    with pytest.raises(SweepsError, match="--engine dask: use one of local, ray, slurm"):
+        make_engine("dask", fake_plan(tmp_path), slots(1), print)

@@ -1,0 +1,85 @@
+"""Exported configurations: what a file says of itself, and what it replaces."""
+
+import optuna
+import pytest
+
+from storage import end_trial, open_storage
+from sweeps.export.environment import describe_environment
+from sweeps.export.retrain import read_exported
+from sweeps.spec.spec import parse_spec
+from sweeps.study import attributes
+from sweeps.study.study import open_or_create_study
+
+
+@pytest.fixture
+def finish_study(tmp_path, patterns, small):
+    """Makes a study with one complete trial, without any training."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = open_storage(str(tmp_path / "sweeps.db"), create=True)
+
+    def finish(name):
+        spec = parse_spec(small, "small")
+        study = open_or_create_study(storage, spec, name, patterns)
+        trial = study.ask()
+        config = spec.base_config().model_dump(mode="json")
+        trial.set_user_attr(attributes.CONFIG, config)
+        environment = describe_environment("cpu").model_dump(mode="json")
+        trial.set_user_attr(attributes.ENVIRONMENT, environment)
+        end_trial(storage, study, trial.number, "completed", value=0.5)
+
+    return finish
+
+
+class TestReplacing:
+    def test_one_of_another_study_is_told_with_both_names(self, finish_study, cli):
+        finish_study("first")
+        finish_study("second")
+        assert cli("export", "first", "-o", "best.yaml") == (
+            0,
+            "",
+            "Wrote best.yaml (study first, trial 0)\n",
+        )
+        assert cli("export", "second", "-o", "best.yaml") == (
+            0,
+            "",
+            "Wrote best.yaml (study second, trial 0), in place of study first, trial 0\n",
+        )
+
+    def test_one_of_the_same_study_is_replaced_without_a_word(self, finish_study, cli):
+        finish_study("first")
+        cli("export", "-o", "best.yaml")
+        assert cli("export", "-o", "best.yaml")[2] == "Wrote best.yaml (study first, trial 0)\n"
+
+    @pytest.mark.parametrize("content", ["source:\n", "source: {study: 3}\n", "source: [1]\n"])
+    def test_one_that_was_written_by_hand_is_replaced(self, finish_study, cli, tmp_path, content):
+        finish_study("first")
+        (tmp_path / "best.yaml").write_text(content)
+        status, _, err = cli("export", "-o", "best.yaml")
+        assert status == 0
+        assert err.startswith("Wrote best.yaml (study first, trial 0)")
+
+    def test_any_other_file_is_replaced_by_force_alone(self, finish_study, cli, tmp_path):
+        finish_study("first")
+        (tmp_path / "best.yaml").write_text("name: a spec\n")
+        status, _, err = cli("export", "-o", "best.yaml")
+        assert status == 1
+        assert "best.yaml: is there and no exported configuration" in err
+        assert cli("export", "-o", "best.yaml", "--force")[0] == 0
+
+
+class TestText:
+    def test_what_goes_to_stdout_is_utf_8_whatever_the_terminal_takes(
+        self, finish_study, place, small, tmp_path
+    ):
+        small["try_first"][0]["name"] = "größer ≥ 5"
+        finish_study("first")
+        place.environment["PYTHONIOENCODING"] = "latin-1"
+        with (tmp_path / "best.yaml").open("wb") as file:
+            assert place.start("export", stdout=file, stderr=None).wait() == 0
+        assert read_exported(tmp_path / "best.yaml").source.configuration == "größer ≥ 5"
+
+    @pytest.mark.parametrize("name", ["a\nlayer: 3.yaml", "with space.yaml"])
+    def test_a_strange_name_of_the_file_does_not_spoil_it(self, finish_study, cli, tmp_path, name):
+        finish_study("first")
+        assert cli("export", "-o", name)[0] == 0
+        assert read_exported(tmp_path / name).source.study == "first"

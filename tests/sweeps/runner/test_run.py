@@ -1,0 +1,281 @@
+"""`sweeps run` and what follows it, in real processes."""
+
+import os
+import pty
+import re
+import socket
+import sqlite3
+
+import optuna
+import pytest
+import yaml
+
+from storage import list_workers, open_storage, open_study, read_epochs
+from tests.sweeps.conftest import SMALL, Place
+from tests.sweeps.waiting import is_gone
+
+HOST = socket.gethostname().split(".")[0]
+
+
+@pytest.fixture(autouse=True)
+def _quiet():
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, data_dir):
+    """A sweep that ran to its end with two workers, and what it printed."""
+    place = Place(tmp_path_factory.mktemp("finished"), data_dir)
+    tree = {**SMALL, "pruner": {"name": "asha", "min_epochs": 1, "reduction_factor": 2}}
+    tree["budget"] = {"trials": 10}
+    place.write_spec(tree)
+    done = place.run("run", "spec.yaml", "--workers", "2", "--devices", "cpu")
+    assert done.returncode == 0, done.stderr
+    return place, done
+
+
+class TestFinished:
+    def test_it_has_exactly_its_trials_with_the_yardsticks_first(self, finished):
+        place, _ = finished
+        study = place.study()
+        assert study.study_name == "small-patterns"
+        assert len(study.trials) == 10
+        states = {trial.state.name for trial in study.trials}
+        assert states <= {"COMPLETE", "PRUNED"}
+        names = [trial.user_attrs.get("configuration") for trial in study.trials]
+        assert names[:2] == ["plain 3x3", "linear 5x5"]
+        assert [trial.state.name for trial in study.trials[:2]] == ["COMPLETE"] * 2
+
+    def test_both_workers_worked_and_areis_gone(self, finished):
+        place, _ = finished
+        study = place.study()
+        assert {trial.user_attrs["worker"] for trial in study.trials} == {
+            f"{HOST}-0",
+            f"{HOST}-1",
+        }
+        for worker in list_workers(open_storage(str(place.folder / "sweeps.db")), study._study_id):
+            assert worker.ended is not None
+            assert is_gone(worker.pid)
+
+    def test_a_pipe_gets_plain_lines_and_stdout_the_result(self, finished):
+        _, done = finished
+        assert "\x1b" not in done.stdout + done.stderr
+        assert "started: plain 3x3" in done.stderr
+        for number in range(10):
+            assert re.search(rf"trial +{number} (completed|pruned) +val_acc", done.stderr)
+        assert "Best: trial" in done.stdout
+        assert "plain 3x3" in done.stdout
+        assert "sweeps dashboard" in done.stdout
+        assert "sweeps export -o best.yaml" in done.stdout
+        assert not [line for line in done.stdout.splitlines() if line != line.rstrip()]
+
+    def test_every_epoch_is_recorded(self, finished):
+        place, _ = finished
+        storage = open_storage(str(place.folder / "sweeps.db"))
+        for trial in open_study(storage).trials:
+            records = read_epochs(storage, trial._trial_id)
+            assert [r.epoch for r in records] == sorted(trial.intermediate_values)
+            for record in records:
+                assert record.val_accuracy == trial.intermediate_values[record.epoch]
+                assert record.learning_rate > 0
+                assert record.seconds > 0
+                assert record.images_per_second > 0
+
+    def test_trials_and_study_carry_attributes_and_notes(self, finished):
+        place, _ = finished
+        study = place.study()
+        for trial in study.trials:
+            attributes = trial.user_attrs
+            growth = trial.params.get("layer.growth", 3)
+            assert attributes["kernel_size"] == f"{growth}x{growth}"
+            assert attributes["receptive_field"] == growth + 7
+            assert attributes["parameters"] > 10_000
+            assert attributes["images_per_second"] > 0
+        attributes = study._storage.get_study_system_attrs(study._study_id)
+        notes = "".join(str(value) for key, value in attributes.items() if "note" in key)
+        assert "reduction_factor: 2" in notes
+        assert "Effective kernel" in notes
+
+    def test_a_second_run_adds_nothing(self, finished):
+        place, _ = finished
+        again = place.run("run", "spec.yaml", "--workers", "2")
+        assert again.returncode == 0
+        assert "has 10 trials, all it shall have" in again.stderr
+        assert "Best: trial" in again.stdout
+        assert len(place.study().trials) == 10
+
+    def test_status_tells_the_same(self, finished):
+        place, done = finished
+        status = place.run("status")
+        assert status.returncode == 0
+        best = re.search(r"Best: .*", done.stdout)[0]
+        assert best in status.stdout
+        assert "0 of 10 trials left" in status.stdout
+
+    def test_a_changed_spec_is_refused_with_what_changed(self, finished, small):
+        place, _ = finished
+        small["training"]["batch_size"] = 25
+        spec = place.write_spec(small, "changed.yaml")
+        refused = place.run("run", spec)
+        assert refused.returncode == 1
+        assert "training.batch_size" in refused.stderr
+        assert "--study NAME" in refused.stderr
+        assert len(refused.stderr.splitlines()) == 1
+
+    def test_other_pictures_are_refused(self, finished, tmp_path):
+        place, _ = finished
+        copy = tmp_path / "other.db"
+        source = sqlite3.connect(place.folder / "sweeps.db")
+        source.backup(sqlite3.connect(copy))
+        study = open_study(open_storage(str(copy)))
+        study.set_user_attr("data_fingerprint", "sha256:0000000000000000")
+        refused = place.run("run", "spec.yaml", "--storage", str(copy), "--trials", "20")
+        assert refused.returncode == 1
+        assert "made with other pictures (sha256:0000000000000000" in refused.stderr
+
+    def test_the_best_trains_again_to_the_same_number(self, finished):
+        place, _ = finished
+        exported = place.run("export", "-o", "best.yaml")
+        assert exported.returncode == 0, exported.stderr
+        tree = yaml.safe_load((place.folder / "best.yaml").read_text())
+        study = place.study()
+        assert tree["source"]["trial"] == study.best_trial.number
+        assert tree["source"]["value"] == study.best_value
+        assert tree["source"]["params"] == study.best_params
+        assert list(tree) == ["layer", "model", "training", "data", "seed", "source"]
+        (place.folder / "notes.txt").write_text("mine")
+        refused = place.run("train", "best.yaml", "--save", "notes.txt")
+        assert refused.returncode == 1
+        assert "notes.txt: is there; name another, or replace it with --force" in refused.stderr
+        assert (place.folder / "notes.txt").read_text() == "mine"
+        trained = place.run("train", "best.yaml", "--save", "weights.pt")
+        assert trained.returncode == 0, trained.stderr
+        assert f"{study.best_value:.6g}, the same as trial" in trained.stdout
+        assert (place.folder / "weights.pt").stat().st_size > 10_000
+
+    def test_an_export_replaces_no_other_file(self, finished):
+        place, _ = finished
+        before = (place.folder / "spec.yaml").read_text()
+        refused = place.run("export", "-o", "spec.yaml")
+        assert refused.returncode == 1
+        assert "spec.yaml: is there and no exported configuration" in refused.stderr
+        assert (place.folder / "spec.yaml").read_text() == before
+
+    def test_an_exported_configuration_is_no_spec(self, finished):
+        place, _ = finished
+        (place.folder / "exported.yaml").write_text(place.run("export").stdout)
+        refused = place.run("run", "exported.yaml")
+        assert refused.returncode == 1
+        assert "sweeps train exported.yaml" in refused.stderr
+
+    def test_another_seed_is_said_to_be_another(self, finished):
+        place, _ = finished
+        (place.folder / "seed.yaml").write_text(place.run("export").stdout)
+        trained = place.run("train", "seed.yaml", "--seed", "5")
+        assert trained.returncode == 0
+        assert "with seed 5" in trained.stdout
+
+    def test_the_n_best_are_exported_best_first(self, finished):
+        place, _ = finished
+        assert place.run("export", "--top", "2", "-o", "top.yaml").returncode == 0
+        values = [
+            yaml.safe_load((place.folder / f"top-{i}.yaml").read_text())["source"]["value"]
+            for i in (1, 2)
+        ]
+        assert values == sorted(values, reverse=True)
+        both = place.run("export", "--top", "2").stdout
+        assert [tree["source"]["value"] for tree in yaml.safe_load_all(both)] == values
+
+    def test_another_worker_finds_the_budget_spent(self, finished):
+        place, _ = finished
+        done = place.run("worker")
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.endswith(": 10 of 10 trials done\n")
+        assert len(place.study().trials) == 10
+
+    def test_more_trials_go_on_with_the_same_study(self, finished):
+        """Last, since it adds to the study."""
+        place, _ = finished
+        more = place.run("run", "spec.yaml", "--trials", "12", "--workers", "1")
+        assert more.returncode == 0, more.stderr
+        study = place.study()
+        assert len(study.trials) == 12
+        assert "12 of 12 trials" in more.stdout
+
+
+def test_hopeless_trials_are_pruned_and_yardsticks_never(place, small):
+    """Each trial's accuracy is worse than all before it."""
+    small["pruner"] = {"name": "asha", "min_epochs": 1, "reduction_factor": 2}
+    spec = place.write_spec(small)
+    worse = [
+        "import itertools, sweeps.worker.objective",
+        "from sweeps.training import EpochResult",
+        "runs = itertools.count(1)",
+        "def train(*arguments, **settings):",
+        "    accuracy = 1 / next(runs)",
+        "    for epoch in (1, 2):",
+        "        yield EpochResult(epoch, 1.0, 1.0, accuracy, 0.1, 1.0, 100.0)",
+        "sweeps.worker.objective.train = train",
+    ]
+    (place.folder / "sitecustomize.py").write_text("\n".join(worse))
+    place.environment["PYTHONPATH"] = str(place.folder)
+    done = place.run("run", spec, "--workers", "1")
+    assert done.returncode == 0, done.stderr
+    trials = place.study().trials
+    assert [trial.state.name for trial in trials] == ["COMPLETE"] * 2 + ["PRUNED"] * 4
+    assert [max(trial.intermediate_values) for trial in trials] == [2, 2, 1, 1, 1, 1]
+
+
+class TestTerminal:
+    def test_a_live_table_shows_workers_and_the_best(self, place, small):
+        spec = place.write_spec(small)
+        master, slave = pty.openpty()
+        place.environment |= {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "30"}
+        run = place.start("run", spec, "--workers", "1", "--trials", "3", stderr=slave)
+        os.close(slave)
+        shown = b""
+        try:
+            while chunk := os.read(master, 65536):
+                shown += chunk
+        except OSError:
+            pass  # The terminal is closed with its last process.
+        run.communicate(timeout=60)
+        os.close(master)
+        text = shown.decode(errors="replace")
+        assert run.returncode == 0
+        for word in (f"{HOST}-0", "epoch", "val_accuracy", "3/3 trials", "best 0.", "left"):
+            assert word in text
+
+
+def test_a_budget_without_room_for_the_yardsticks_is_told_of(place, small):
+    spec = place.write_spec(small)
+    done = place.run("run", spec, "--workers", "1", "--trials", "1")
+    assert done.returncode == 0, done.stderr
+    assert "The budget has room for 1 of the 2 configurations to try first" in done.stderr
+
+
+class TestFallback:
+    """There is no internet in the tests: the proxy is a closed port."""
+
+    @pytest.fixture(autouse=True)
+    def _no_internet(self, place):
+        for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+            place.environment[name] = "http://127.0.0.1:9"
+        place.environment.pop("no_proxy", None)
+
+    def test_it_is_said_and_shows_in_the_studys_name(self, place, small):
+        small["data"]["name"] = "cifar10"
+        small["fallback"] = "patterns"
+        spec = place.write_spec(small)
+        done = place.run("run", spec, "--workers", "1", "--trials", "2")
+        assert done.returncode == 0, done.stderr
+        assert "FALLING BACK to the dataset 'patterns'" in done.stderr
+        assert place.study().study_name == "small-patterns"
+
+    def test_without_a_fallback_it_is_refused(self, place, small):
+        small["data"]["name"] = "cifar10"
+        refused = place.run("run", place.write_spec(small))
+        assert refused.returncode == 1
+        assert "cannot download cifar10" in refused.stderr
+        assert "sweeps data import cifar10" in refused.stderr
+        assert not (place.folder / "sweeps.db").exists()

@@ -1,0 +1,156 @@
+"""The search space: what trials pick, and how conditions act."""
+
+import optuna
+import pytest
+
+from sweeps.spec.search import Parameter
+from sweeps.spec.spec import parse_spec
+from sweeps.study.samplers import make_pruner, make_sampler
+from sweeps.study.study import split_values
+from sweeps.worker.objective import trial_config
+
+
+@pytest.fixture(autouse=True)
+def _quiet():
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+class TestPicking:
+    def test_values_lie_in_the_space_and_conditions_hold(self, small):
+        small["search"]["layer.stride"] = {"int": [1, 4], "step": 3}
+        spec = parse_spec(small, "x")
+        study = optuna.create_study(sampler=make_sampler(spec, stream=1))
+        seen = set()
+        for _ in range(40):
+            trial = study.ask()
+            config = trial_config(spec, trial)
+            seen.add(config.layer.growth)
+            assert config.layer.growth in (5, 7)
+            assert config.layer.stride in (1, 4)
+            assert 0 <= config.layer.edge <= 1
+            assert ("layer.fade" in trial.params) == (config.layer.growth == 7)
+            if config.layer.growth == 5:
+                assert config.layer.fade == 1.0
+            study.tell(trial, config.layer.edge)
+        assert seen == {5, 7}
+
+    def test_overrides_are_no_parameters(self, small):
+        spec = parse_spec(small, "x")
+        study = optuna.create_study()
+        study.enqueue_trial({}, user_attrs={"overrides": {"layer.dilation": 1, "layer.growth": 3}})
+        trial = study.ask()
+        config = trial_config(spec, trial)
+        assert (config.layer.dilation, config.layer.growth) == (1, 3)
+        assert "layer.growth" not in trial.params
+        assert "layer.fade" not in trial.params
+
+    def test_workers_do_not_pick_alike(self, small):
+        spec = parse_spec(small, "x")
+        picks = set()
+        for stream in range(5):
+            study = optuna.create_study(sampler=make_sampler(spec, stream))
+            picks.add(trial_config(spec, study.ask()).layer.edge)
+        assert len(picks) == 5
+
+
+class TestParameter:
+    @pytest.mark.parametrize(
+        ("tree", "inside", "outside"),
+        [
+            ({"float": [0, 1]}, [0, 0.5, 1], [-0.1, 1.1, None, "a", True]),
+            ({"int": [2, 8]}, [2, 8, 4.0], [1, 9, 2.5]),
+            ({"int": [1, 7], "step": 3}, [1, 4, 7], [2, 3, 10]),
+            ({"float": [0, 1], "step": 0.1}, [0, 0.3, 0.7], [0.05]),
+            ({"choice": [5, None, "a"]}, [5, None, "a"], [3, "b"]),
+            ({"choice": [True]}, [True], [1]),
+        ],
+    )
+    def test_what_it_contains(self, tree, inside, outside):
+        parameter = Parameter.model_validate(tree)
+        assert all(parameter.contains(value) for value in inside)
+        assert not any(parameter.contains(value) for value in outside)
+
+    def test_a_condition_takes_one_value_or_several(self):
+        several = Parameter.model_validate({"int": [1, 2], "when": {"a": [5, 7], "b": True}})
+        values = {"a": 7, "b": True}
+        assert several.is_active(values.__getitem__)
+        assert not several.is_active({**values, "a": 6}.__getitem__)
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+class TestPruners:
+    """Trial 9 of ten is the worst throughout; the others rise together."""
+
+    @pytest.mark.parametrize(
+        ("pruner", "prunes"),
+        [
+            ({"name": "asha", "min_epochs": 1, "reduction_factor": 2}, True),
+            ({"name": "hyperband", "min_epochs": 1, "reduction_factor": 2}, True),
+            ({"name": "median", "min_epochs": 2, "startup_trials": 3}, True),
+            ({"name": "none"}, False),
+        ],
+    )
+    def test_a_hopeless_trial_is_stopped(self, small, pruner, prunes):
+        small["pruner"] = pruner
+        small["training"]["epochs"] = 8
+        spec = parse_spec(small, "x")
+        study = optuna.create_study(direction=spec.direction, pruner=make_pruner(spec))
+        pruned_at = {}
+        for number in range(30):
+            trial = study.ask()
+            hopeless = number >= 10
+            for epoch in range(1, 9):
+                trial.report(0.1 if hopeless else 0.5 + 0.01 * epoch + 0.001 * number, epoch)
+                if trial.should_prune():
+                    pruned_at[number] = epoch
+                    break
+            study.tell(
+                trial,
+                state=optuna.trial.TrialState.PRUNED if number in pruned_at else None,
+                values=None if number in pruned_at else 0.5,
+            )
+        assert any(number >= 10 for number in pruned_at) == prunes
+        if pruner["name"] == "median":
+            assert min(pruned_at.values()) >= 2
+
+
+class TestConfigurations:
+    """What of a configuration to try first are its trial's parameters."""
+
+    def _split(self, small, **settings):
+        small["try_first"] = [{"name": "it", "set": settings.pop("set")}]
+        small.update(settings)
+        spec = parse_spec(small, "x")
+        return split_values(spec, spec.try_first[0])
+
+    def test_within_the_space_all_are(self, small):
+        params, overrides = self._split(small, set={"layer.growth": 7, "layer.fade": 2.0})
+        assert params == {
+            "layer.growth": 7,
+            "layer.fade": 2.0,
+            "layer.edge": 0.5,
+            "layer.init_scale": 1.0,
+        }
+        assert overrides == {}
+
+    def test_of_another_layer_none_is(self, small):
+        """An edge of 0.5 says nothing of edges where there is no interpolation."""
+        small["search"]["training.learning_rate"] = {"float": [0.01, 0.1]}
+        params, overrides = self._split(small, set={"layer.dilation": 1, "layer.growth": 3})
+        assert params == {"training.learning_rate": 0.05}
+        assert overrides["layer.growth"] == 3
+        assert overrides["layer.edge"] == 0.5
+
+    def test_what_a_condition_would_drop_is_fixed(self, small):
+        _, overrides = self._split(small, set={"layer.growth": 9, "layer.fade": 3.0})
+        assert (overrides["layer.growth"], overrides["layer.fade"]) == (9, 3.0)
+
+    def test_its_trial_runs_just_that(self, small):
+        small["try_first"] = [{"name": "it", "set": {"layer.growth": 9, "layer.fade": 3.0}}]
+        spec = parse_spec(small, "x")
+        params, overrides = split_values(spec, spec.try_first[0])
+        study = optuna.create_study()
+        study.enqueue_trial(params, user_attrs={"overrides": overrides})
+        layer = trial_config(spec, study.ask()).layer
+        assert (layer.growth, layer.fade, layer.edge) == (9, 3.0, 0.5)

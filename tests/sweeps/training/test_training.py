@@ -1,0 +1,166 @@
+"""Training: it learns, repeats itself, stops when asked, and survives divergence."""
+
+import math
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from sweeps.data import split_rows
+from sweeps.errors import Interrupted, SweepsError
+from sweeps.spec.config import RunConfig
+from sweeps.training import new_model, one_cycle, resolve_precision, train
+
+CPU = torch.device("cpu")
+
+
+def _config(**values):
+    settings = {
+        "data.name": "patterns",
+        "data.size": 16,
+        "data.train_limit": 600,
+        "data.validation_limit": 300,
+        "training.epochs": 3,
+        "training.batch_size": 50,
+        "training.learning_rate": 0.05,
+        "training.flip": False,
+        "training.precision": "float32",
+    }
+    settings.update({name.replace("__", "."): value for name, value in values.items()})
+    return RunConfig().with_values(settings)
+
+
+def test_it_learns(patterns):
+    results = list(train(_config(training__epochs=5), patterns, CPU))
+    assert [result.epoch for result in results] == [1, 2, 3, 4, 5]
+    assert results[-1].train_loss < 0.9 * results[0].train_loss
+    assert results[-1].val_accuracy > 0.2  # Ten classes: chance is 0.1.
+    assert not any(result.diverged for result in results)
+    assert all(result.images_per_second > 0 and result.seconds > 0 for result in results)
+
+
+def test_the_same_configuration_gives_the_same_numbers(patterns):
+    def numbers(config):
+        torch.rand(7)  # The global generator's state must not matter, nor be changed.
+        before = torch.get_rng_state()
+        results = [(r.train_loss, r.val_loss, r.val_accuracy) for r in train(config, patterns, CPU)]
+        assert torch.equal(before, torch.get_rng_state())
+        return results
+
+    assert numbers(_config()) == numbers(_config())
+    assert numbers(_config()) != numbers(_config(seed=1))
+
+
+def test_layers_are_compared_from_the_same_start(patterns):
+    """Same seed, same base weights, up to the scale: differences come from the layer alone."""
+    weights = []
+    for values in ({"layer__growth": 5}, {"layer__growth": 7}):
+        layer = new_model(_config(**values), patterns).conv1
+        weights.append(layer.weight / layer.weight.std())
+    torch.testing.assert_close(*weights)
+
+
+def test_the_learning_rate_rises_to_its_peak_and_falls(patterns):
+    results = list(train(_config(training__epochs=4, training__warmup=0.5), patterns, CPU))
+    rates = [result.learning_rate for result in results]
+    assert rates[1] == pytest.approx(0.05, rel=0.05)
+    assert rates[0] < rates[1] > rates[2] > rates[3]
+    assert rates[3] == pytest.approx(0.05 / 250_000)
+
+
+@pytest.mark.parametrize(("steps", "warmup"), [(100, 0.25), (1000, 0.3), (40, 0.5)])
+def test_the_schedule_is_torchs_one_cycle(steps, warmup):
+    """Up to the step at which the peak lies, which torch puts between two."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    theirs = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, 1.0, total_steps=steps, pct_start=warmup, cycle_momentum=False
+    )
+    for step in range(steps):
+        assert one_cycle(step, steps, warmup) == pytest.approx(
+            theirs.get_last_lr()[0], abs=4 / steps
+        )
+        optimizer.step()
+        if step + 1 < steps:
+            theirs.step()
+
+
+@pytest.mark.parametrize("steps", range(1, 12))
+@pytest.mark.parametrize("warmup", [0.01, 0.1, 0.125, 0.25, 0.5, 0.99])
+def test_short_schedules_are_sound(steps, warmup):
+    rates = [one_cycle(step, steps, warmup) for step in range(steps + 2)]
+    assert all(0 < rate <= 1 for rate in rates)
+    assert max(rates) == 1
+    if steps > 2:
+        assert rates[steps - 1] < 1
+
+
+def test_several_seeds_are_measured_on_the_same_pictures(patterns):
+    rows = [split_rows(_config(seed=seed), patterns)[1].tolist() for seed in (0, 1)]
+    assert rows[0] == rows[1]
+    other = split_rows(_config(data__split_seed=1), patterns)[1].tolist()
+    assert other != rows[0]
+
+
+def test_divergence_ends_the_run_as_such(patterns):
+    results = list(train(_config(training__learning_rate=1e18), patterns, CPU))
+    assert results[-1].diverged
+    assert math.isnan(results[-1].val_accuracy)
+    assert len(results) < 3
+
+
+def test_it_stops_in_the_middle_of_an_epoch(patterns):
+    asked = []
+
+    def should_stop():
+        asked.append(True)
+        return len(asked) > 4
+
+    with pytest.raises(Interrupted):
+        list(train(_config(), patterns, CPU, should_stop=should_stop))
+    assert len(asked) == 5
+
+
+@pytest.mark.parametrize("channels_last", [True, False])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_precisions_and_memory_formats(patterns, precision, channels_last):
+    config = _config(
+        training__precision=precision, training__channels_last=channels_last, training__epochs=1
+    )
+    [result] = train(config, patterns, CPU)
+    assert math.isfinite(result.val_loss)
+
+
+def test_precision_is_resolved_by_device():
+    assert (
+        resolve_precision(_config(training__precision="auto"), CPU).training.precision == "float32"
+    )
+    with pytest.raises(SweepsError, match="float16 needs a GPU"):
+        resolve_precision(_config(training__precision="float16"), CPU)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"training__crop": 16}, "training.crop 16 is too large for pictures of 16 pixels"),
+        ({"training__batch_size": 601}, "training.batch_size 601 is more than the 600"),
+        ({"layer__stride": 6}, "stride 6 leaves nothing"),
+    ],
+)
+def test_what_does_not_fit_the_pictures_is_refused(patterns, values, message):
+    with pytest.raises(SweepsError, match=message):
+        next(train(_config(**values), patterns, CPU))
+
+
+def test_training_knows_no_optuna():
+    code = "import sys, sweeps.training, sweeps.export.exported; sys.exit('optuna' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("precision", ["auto", "float16", "float32"])
+def test_it_trains_on_a_gpu(patterns, precision):
+    device = torch.device("cuda")
+    config = resolve_precision(_config(training__precision=precision), device)
+    results = list(train(config, patterns, device))
+    assert results[-1].train_loss < results[0].train_loss
