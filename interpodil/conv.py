@@ -275,13 +275,14 @@ class _InterpodilConvNd(nn.Module):
 
         Else others, made for this call alone: what is made inside a transform must not outlive it.
         """
-        fit = len(own) == len(self._held) and all(
-            value.device == device and torch.promote_types(value.dtype, dtype) == value.dtype
-            for value in own.values()
-        )
+        fit = len(own) == len(self._held)
+        for value in own.values():
+            exact = value.dtype == dtype or torch.promote_types(value.dtype, dtype) == value.dtype
+            fit = fit and exact and value.device == device
         if not fit:
             return self._constants.make(self._held, device, dtype)
-        return {name: value.to(dtype) for name, value in own.items()}
+        # A call of `to` takes longer than all else here, even where it has nothing to do.
+        return {n: v if v.dtype == dtype else v.to(dtype) for n, v in own.items()}
 
     def _own(self) -> dict[str, Tensor]:
         """The constants among the buffers, but for others in their place and trained ones."""
