@@ -71,4 +71,5 @@ class Exported(Section):
 
     def to_yaml(self) -> str:
         """As YAML, in reading order."""
-        return dump_yaml(self.model_dump(mode="json"))
+        # Not as JSON, which has no lone surrogates, of which a path of odd bytes is made.
+        return dump_yaml(self.model_dump())

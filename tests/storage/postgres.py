@@ -126,10 +126,10 @@ class Server:
             connection.execute(statement.encode())
 
     @contextmanager
-    def database(self) -> Iterator[str]:
-        """A database for the length of a block; its URL."""
+    def database(self, template: str = "") -> Iterator[str]:
+        """A database for the length of a block, a copy of another if one is named; its URL."""
         name = f"test_{uuid.uuid4().hex[:12]}"
-        self.execute(f"CREATE DATABASE {name}")
+        self.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {template}" if template else ""))
         try:
             yield self.url(name)
         finally:

@@ -25,7 +25,7 @@ def test_what_is_written_is_either_in_time_or_not_at_all(url, storage, study, mo
         look(*arguments)
         if not ending.is_alive():
             ending.start()
-            ending.join(timeout=2)
+            ending.join(timeout=0.5)
 
     monkeypatch.setattr(storage, "check_trial_is_updatable", look_and_be_slow)
     if change == "parameter":

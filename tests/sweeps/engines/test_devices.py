@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -138,6 +139,7 @@ def test_a_container_s_limit_on_its_time_counts_as_cores(monkeypatch, tmp_path, 
 def test_parts_of_gpus_count_as_gpus(monkeypatch, visible, seen, count):
     cuda = SimpleNamespace(is_available=lambda: seen > 0, device_count=lambda: seen)
     monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    monkeypatch.setattr(module, "_GPU_DRIVERS", [Path("/")])
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
@@ -214,3 +216,9 @@ print(os.environ["CUDA_VISIBLE_DEVICES"], os.environ["OMP_NUM_THREADS"], taken, 
 def test_the_worker_command_imports_no_torch_before_it_has_its_device():
     code = "import sys, sweeps.cli.worker, sweeps.engines.devices; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_without_a_driver_there_is_no_gpu_and_torch_is_not_imported(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setattr(module, "_GPU_DRIVERS", [tmp_path / "nvidiactl"])
+    assert module.count_gpus() == 0

@@ -74,7 +74,7 @@ def test_ctrl_c_keeps_the_study_able_to_go_on(place, small):
 
 
 def test_a_closed_terminal_is_a_sigterm_and_the_next_run_goes_on_where_it_stopped(place, small):
-    small["training"]["epochs"] = 60
+    small["training"]["epochs"] = 30
     small["try_first"] = small["try_first"][:1]
     spec = place.write_spec(small)
     run = place.start("run", spec, "--workers", "1", "--trials", "1")
@@ -103,7 +103,7 @@ def test_a_closed_terminal_is_a_sigterm_and_the_next_run_goes_on_where_it_stoppe
 
 
 def test_a_killed_worker_is_replaced_and_its_trial_run_again(place, small):
-    small["training"]["epochs"] = 25
+    small["training"]["epochs"] = 15
     spec = place.write_spec(small)
     run = place.start("run", spec, "--workers", "2", "--trials", "4")
     os.kill(_running(place, 2)[0], signal.SIGKILL)

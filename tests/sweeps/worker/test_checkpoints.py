@@ -233,6 +233,10 @@ class TestMicroBatches:
             assert one.learning_rate == other.learning_rate
 
 
+#: Two batches and a validation in each of two epochs: in half precision a CPU takes its time.
+SHORT = {"training.epochs": 2, "data.train_limit": 100, "data.validation_limit": 20}
+
+
 class TestPrecision:
     # In the middle of the second epoch.
     @pytest.mark.parametrize(
@@ -240,13 +244,13 @@ class TestPrecision:
     )
     def test_a_run_resumes_in_another(self, patterns, before, after):
         checkpoint = InMemory()
-        first = _config(**{"training.precision": before})
+        first = _config(**SHORT, **{"training.precision": before})
         with pytest.raises(Interrupted):
-            list(train(first, patterns, CPU, should_stop=_stop_after(9), checkpoint=checkpoint))
+            list(train(first, patterns, CPU, should_stop=_stop_after(3), checkpoint=checkpoint))
         looked = []
         results = list(
             train(
-                _config(**{"training.precision": after}),
+                _config(**SHORT, **{"training.precision": after}),
                 patterns,
                 CPU,
                 should_stop=lambda: looked.append(1),
@@ -254,14 +258,14 @@ class TestPrecision:
             )
         )
         assert checkpoint.refused == []
-        assert len(looked) == 3 * 7 - 9
+        assert len(looked) == 2 * 3 - 3
         assert all(math.isfinite(result.val_loss) for result in results)
 
     def test_float16_goes_on_with_the_scale_that_it_has_found(self, patterns):
-        half = _config(**{"training.precision": "float16"})
+        half = _config(**SHORT, **{"training.precision": "float16"})
         checkpoint = InMemory()
         with pytest.raises(Interrupted):
-            list(train(half, patterns, CPU, should_stop=_stop_after(9), checkpoint=checkpoint))
+            list(train(half, patterns, CPU, should_stop=_stop_after(3), checkpoint=checkpoint))
         resumed = _numbers(train(half, patterns, CPU, checkpoint=checkpoint))
         assert resumed == _numbers(train(half, patterns, CPU))
 
