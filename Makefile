@@ -36,7 +36,7 @@ test-slow: $(READY)  ## Run the long tests too
 	$(PYTEST) -m "not nightly" --timeout 1800 $(ARGS)
 
 .PHONY: test-chaos
-test-chaos: $(READY)  ## Kill and suspend workers at random: 50 times on each database (a minute or two)
+test-chaos: $(READY)  ## Kill and suspend workers at random: 20 times on each database
 	$(PYTEST) -rP tests/chaos $(ARGS)
 
 .PHONY: chaos

@@ -19,9 +19,10 @@ from storage.guarding import GuardingStorage
 from storage.reconnecting import patient, patiently, pauses, waited_for
 from storage.schema import claims_table, prepare_schema
 from storage.transactions import JoiningSessions, transaction
-from storage.url import parse_url, show_url
+from storage.url import is_sqlite, parse_url, show_url
 
 _SETUP_ATTEMPTS = 5
+_SETUP_SECONDS = 5.0
 
 # Put together once, since that takes longer than to execute them.
 _CLAIMED = select(claims_table.c.trial_id).where(IS_CLAIM)
@@ -217,13 +218,17 @@ def open_storage(url: str | URL, *, create: bool = False, patience: float = 0.0)
 
 def _open(url: URL, create: bool) -> HardenedStorage:
     _backend(url).check(url, must_exist=not create)
-    for attempt in range(_SETUP_ATTEMPTS):
+    began = time.monotonic()
+    for attempt, pause in enumerate(pauses(), start=1):
         try:
             return HardenedStorage(url)
         except DATABASE_ERRORS as error:
             # Optuna creates its tables without a lock: of two that do it at once, one is told that
-            # they exist already and finds them there on its next attempt.
-            if attempt + 1 < _SETUP_ATTEMPTS and _lost_setup_race(error):
+            # they exist already and finds them there on its next attempt. Or SQLite refuses it at
+            # once, without waiting for the other, which has the file for less than a second.
+            is_busy = is_sqlite(url) and passes(error) and time.monotonic() - began < _SETUP_SECONDS
+            if is_busy or (attempt < _SETUP_ATTEMPTS and _lost_setup_race(error)):
+                time.sleep(pause)
                 continue
             told = explain(error, show_url(url))
             if told is None:

@@ -9,10 +9,10 @@ from tests.chaos.running import check_chaos, run_through_kills
 from tests.storage.postgres import Server
 
 
-@pytest.mark.parametrize("kills", [50, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [20, pytest.param(300, marks=pytest.mark.slow)])
 @pytest.mark.timeout(900)
 def test_kills_and_restarts(server, settings, kills):
-    _run(server, settings, kills, seconds_between_restarts=8)
+    _run(server, settings, kills, seconds_between_restarts=min(8, kills / 10))
 
 
 @pytest.mark.nightly

@@ -7,7 +7,7 @@ import pytest
 from tests.chaos.running import check_chaos, run_through_kills
 
 
-@pytest.mark.parametrize("kills", [50, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [20, pytest.param(300, marks=pytest.mark.slow)])
 @pytest.mark.timeout(900)
 def test_kills(settings, kills):
     story = run_through_kills(replace(settings, kills=kills))

@@ -58,7 +58,7 @@ def test_it_is_consistent_while_workers_run(storage, url, tmp_path):
     try:
         study = open_study(storage)
         counts = []
-        for index in range(5):
+        for index in range(3):
             before = count_claims(storage, study._study_id)
             wait_for(
                 lambda: count_claims(storage, study._study_id) > before + 3,  # noqa: B023

@@ -260,7 +260,7 @@ def test_what_restarts_workers_gives_up_in_the_end(running):
     assert len(running.orders.pids("worker-0")) == 21
 
 
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", ["local", "slurm", pytest.param("ray", marks=pytest.mark.slow)])
 def test_workers_do_not_outlive_an_engine_that_is_killed(name, tmp_path):
     """Not even Ray's own processes, or submitit's."""
     marker = uuid.uuid4().hex

@@ -55,7 +55,9 @@ def test_it_starts_in_the_background_and_ends_with_all_it_started(engine, tmp_pa
     engine.kill()
 
 
-@pytest.mark.parametrize("processes", [1, 2, 3, 5])
+@pytest.mark.parametrize(
+    "processes", [2, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 3, 5))]
+)
 def test_it_can_be_ended_while_it_starts(engine, processes):
     host = host_of(engine)
     wait_for(lambda: len(processes_in({host})) >= processes, "so many to be there")
@@ -65,6 +67,7 @@ def test_it_can_be_ended_while_it_starts(engine, processes):
     assert processes_in({host}) == []
 
 
+@pytest.mark.slow
 def test_another_can_be_joined_after_it(engine, tmp_path, monkeypatch):
     """Ray shows the token of the one to the other if it is let, and then waits for ever."""
     wait_for(lambda: engine.poll() == [] and ray.is_initialized(), "it to be joined")
@@ -82,7 +85,9 @@ def test_another_can_be_joined_after_it(engine, tmp_path, monkeypatch):
             other.kill()
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_one_that_ends_before_its_time_is_told_of(engine, number):
     orders = Orders(engine._plan)
     host = host_of(engine)

@@ -68,7 +68,8 @@ def listening(pids):
     return found
 
 
-@pytest.mark.parametrize("engine", ["ray", pytest.param("slurm", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_killed_worker_costs_no_trial(place, small, marked, engine):
     small["training"]["epochs"] = 12
     spec = place.write_spec(small)

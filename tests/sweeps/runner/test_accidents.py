@@ -142,7 +142,9 @@ def test_a_time_limit_ends_the_run_and_not_the_study(place, small):
 def test_trials_that_cannot_work_end_the_sweep_with_their_reason(place, small):
     small["try_first"] = []
     spec = place.write_spec(small)
-    broken = "import sweeps.worker.objective\nsweeps.objective.train = lambda *a, **k: 1 / 0\n"
+    broken = (
+        "import sweeps.worker.objective\nsweeps.worker.objective.train = lambda *a, **k: 1 / 0\n"
+    )
     (place.folder / "sitecustomize.py").write_text(broken)
     place.environment["PYTHONPATH"] = str(place.folder)
     done = place.run("run", spec, "--workers", "1")
