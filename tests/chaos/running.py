@@ -98,7 +98,8 @@ def check_chaos(story: Story, kills: int) -> None:
     assert story.signals["SIGKILL"] > kills / 2, story
     assert story.signals["SIGSTOP"], story
     assert story.outcomes["lost"] > kills / 10, story
-    assert story.outcomes["interrupted"], story
+    # Few kills may hold no SIGTERM that finds a worker at a trial.
+    assert story.outcomes["interrupted"] or kills < 100, story
     assert story.resumed, story
     # Of few that are suspended none may be at a trial for so long that it is given up.
     assert story.taken or kills < 300, story
