@@ -8,7 +8,7 @@ from bottle import HTTPResponse, Request
 
 from sweeps.dashboard.answers import refusal, send
 from sweeps.dashboard.hosts import Hosts, host_of
-from sweeps.dashboard.login import Login, Proof
+from sweeps.dashboard.login import Login
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -57,8 +57,8 @@ class Guard:
             self._check_address(request)
             self._check_method(request)
             self._check_origin(request)
-            proof = self._login.check(request) if self._login is not None else None
-            self._check_change(request, proof)
+            by_cookie = self._login is not None and self._login.check(request)
+            self._check_change(request, by_cookie=by_cookie)
         except HTTPResponse as answer:
             return send(answer, environ, start_response)
         return self._app(environ, start_response)
@@ -102,11 +102,11 @@ class Guard:
             hint = "" if self._scheme == "https" else "; behind a TLS proxy, start it --behind-tls"
             raise refusal(request, 403, f"changes are taken from the dashboard's page alone{hint}")
 
-    def _check_change(self, request: Request, proof: Proof | None) -> None:
+    def _check_change(self, request: Request, *, by_cookie: bool) -> None:
         if request.method in _READING:
             return
         # A browser adds a cookie by itself and names the origin of a change, so both go together.
-        if proof is Proof.SESSION and "HTTP_ORIGIN" not in request.environ:
+        if by_cookie and "HTTP_ORIGIN" not in request.environ:
             raise refusal(request, 403, "a change with a session has to name its Origin")
         if not self._writable:
             raise refusal(request, 403, "read-only; start the dashboard with --writable")

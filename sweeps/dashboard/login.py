@@ -3,7 +3,6 @@
 import hashlib
 import hmac
 import secrets
-from enum import Enum, auto
 from importlib.resources import files
 from typing import NoReturn
 from urllib.parse import parse_qsl, quote, urlencode
@@ -16,14 +15,8 @@ from sweeps.dashboard.answers import refusal
 #: A working day: long enough to log in once in the morning.
 LIFETIME_SECONDS = 12 * 3600
 
+_SCHEME = 'Bearer realm="sweeps"'
 _PAGE = SimpleTemplate((files("sweeps.dashboard") / "login.html").read_text(encoding="utf-8"))
-
-
-class Proof(Enum):
-    """What a visitor showed."""
-
-    TOKEN = auto()
-    SESSION = auto()
 
 
 class Login:
@@ -44,11 +37,11 @@ class Login:
         self._signer = TimestampSigner(secrets.token_bytes(32), digest_method=hashlib.sha256)
         self._ended: set[str] = set()
 
-    def check(self, request: Request) -> Proof:
-        """Find out what the visitor showed.
+    def check(self, request: Request) -> bool:
+        """Let a visitor in, and tell whether that was by a session's cookie.
 
         Raises:
-            HTTPResponse: the answer to one who showed nothing that counts, or who logs in or out.
+            HTTPResponse: the answer to one who is not let in, or who logs in or out.
         """
         session, is_page = self._session(request), _is_page(request)
         if is_page and "token" in request.query:
@@ -61,16 +54,16 @@ class Login:
         if kind.lower() == "bearer":
             # A header comes as bytes that were read as Latin-1.
             if self._is_right(given.strip().encode("latin-1")):
-                return Proof.TOKEN
+                return False
         elif session is not None:
-            return Proof.SESSION
+            return True
         elif is_page:
             raise _see_other(f"/login?next={quote(_address(request), safe='')}")
         raise refusal(
             request,
             401,
             "log in at /login, or send the header Authorization: Bearer TOKEN",
-            WWW_Authenticate='Bearer realm="sweeps"',
+            WWW_Authenticate=_SCHEME,
         )
 
     def _follow_link(self, request: Request, session: str | None) -> NoReturn:
@@ -172,7 +165,4 @@ def _page(
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
     body = _PAGE.render(wanted=wanted, wrong=wrong, leaving=leaving, nonce=nonce)
-    answer = HTTPResponse(body, status, Content_Security_Policy=policy)
-    if status == 401:
-        answer.set_header("WWW-Authenticate", 'Bearer realm="sweeps"')
-    return answer
+    return HTTPResponse(body, status, Content_Security_Policy=policy, WWW_Authenticate=_SCHEME)

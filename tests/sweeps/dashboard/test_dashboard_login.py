@@ -10,7 +10,7 @@ import pytest
 from bottle import HTTPResponse, Request
 
 from storage import open_storage
-from sweeps.dashboard.login import LIFETIME_SECONDS, Login, Proof
+from sweeps.dashboard.login import LIFETIME_SECONDS, Login
 from tests.sweeps.conftest import Place
 from tests.sweeps.dashboards import Dashboard
 
@@ -323,7 +323,7 @@ def test_a_session_runs_out(monkeypatch):
     later = {"REQUEST_METHOD": "GET", "PATH_INFO": "/api/studies", "HTTP_COOKIE": cookie}
     began = time.time()
     monkeypatch.setattr(time, "time", lambda: began + LIFETIME_SECONDS - 5)
-    assert login.check(Request(dict(later))) is Proof.SESSION
+    assert login.check(Request(dict(later)))
     monkeypatch.setattr(time, "time", lambda: began + LIFETIME_SECONDS + 5)
     with pytest.raises(HTTPResponse) as caught:
         login.check(Request(dict(later)))
