@@ -64,8 +64,7 @@ def command(
     given. What it exposes to whom is said at the start.
     """
     from storage import open_storage
-    from sweeps.dashboard import Settings, serve
-    from sweeps.dashboard.tokens import checked_token, read_token
+    from sweeps.dashboard import Settings, checked_token, read_token, serve
 
     if token is not None and token_file is not None:
         raise click.UsageError(

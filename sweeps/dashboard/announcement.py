@@ -19,53 +19,36 @@ def announcement(
         location: the storage, without a password.
         made_up: the token, when nobody chose it.
     """
-    local = is_loopback(address)
-    base = f"http://{_in_url(_visited(settings.host, address))}:{port}/"
+    local, everywhere = is_loopback(address), is_wildcard(address)
+    base = f"http://{_in_url(socket.gethostname() if everywhere else settings.host)}:{port}/"
+    through = f"{port}:{_in_url(address) if local else '127.0.0.1'}:{port}"
+    tunnel = f"ssh -L {through} {_user()}@{socket.gethostname()}"
+    if settings.behind_tls:
+        audience = "everybody who reaches the proxy"
+        how = ", for the TLS proxy alone: keep others away from this port."
+    elif local:
+        audience = "every user of this machine"
+        how = f", on this machine. From another one: {tunnel}, then http://localhost:{port}/"
+    else:
+        reached = "any address of this one" if everywhere else address
+        audience = f"every machine that reaches {reached}"
+        how = (
+            ": who can listen on the network reads the token and the pages. Rather leave out "
+            f"--host and use an SSH tunnel ({tunnel}), or a TLS proxy (--behind-tls)."
+        )
     lines = [f"Dashboard on {base} ({location}); Ctrl-C ends it"]
     if made_up is not None:
         public = f"https://{next(iter(settings.allowed_hosts), 'NAME')}/"
-        where = public if settings.behind_tls else base
-        lines.append(f"  Log in with {where}login#token={made_up}")
+        lines.append(f"  Log in with {public if settings.behind_tls else base}?token={made_up}")
     if settings.writable:
         lines.append("  Writable: whoever gets in can edit notes, end trials and delete studies.")
     else:
         lines.append("  It only reads; --writable lets it change and delete.")
     has_token = settings.token is not None or made_up is not None
-    lines.append(f"  Open to {_audience(settings, address, has_token=has_token)}.")
-    tunnel = (
-        f"ssh -L {port}:{_in_url(address) if local else '127.0.0.1'}:{port} "
-        f"{_user()}@{socket.gethostname()}"
-    )
-    if settings.behind_tls:
-        lines.append("  Plain HTTP, for the TLS proxy alone: keep others away from this port.")
-    elif local:
-        lines.append(
-            f"  Plain HTTP, on this machine. From another one: {tunnel}, "
-            f"then http://localhost:{port}/"
-        )
-    else:
-        lines.append(
-            "  Plain HTTP: who can listen on the network reads the token and the pages. Rather "
-            f"leave out --host and use an SSH tunnel ({tunnel}), or a TLS proxy (--behind-tls)."
-        )
+    condition = "with the token" if has_token else "without a login (see --token)"
+    lines.append(f"  Open to {audience}, {condition}.")
+    lines.append(f"  Plain HTTP{how}")
     return lines
-
-
-def _audience(settings: Settings, address: str, *, has_token: bool) -> str:
-    if is_loopback(address) and not settings.behind_tls:
-        where = "every user of this machine"
-    elif settings.behind_tls:
-        where = "everybody who reaches the proxy"
-    elif is_wildcard(address):
-        where = "every machine that reaches any address of this one"
-    else:
-        where = f"every machine that reaches {address}"
-    return f"{where}, with the token" if has_token else f"{where}, without a login (see --token)"
-
-
-def _visited(host: str, address: str) -> str:
-    """The name to type into a browser."""
-    return socket.gethostname() if is_wildcard(address) else host
 
 
 def _in_url(host: str) -> str:

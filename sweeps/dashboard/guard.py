@@ -4,9 +4,11 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from bottle import HTTPResponse, Request
+
+from sweeps.dashboard.answers import refusal, send
 from sweeps.dashboard.hosts import Hosts, host_of
-from sweeps.dashboard.login import Login, Proof
-from sweeps.dashboard.replies import Reply, reason, text
+from sweeps.dashboard.login import Login
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -34,8 +36,8 @@ class Guard:
         *,
         hosts: Hosts,
         writable: bool,
-        login: Login | None = None,
-        scheme: str = "http",
+        login: Login | None,
+        scheme: str,
     ) -> None:
         self._app = app
         self._hosts = hosts
@@ -46,81 +48,68 @@ class Guard:
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        app = self._answer(environ) or self._app
         # Redirections are built from it.
         environ["wsgi.url_scheme"] = self._scheme
         # Without this header optuna-dashboard 0.21 answers 500 to requests for its static files.
         environ.setdefault("HTTP_ACCEPT_ENCODING", "identity")
-        return app(environ, start_response)
+        request = Request(environ)
+        try:
+            self._check_address(request)
+            self._check_method(request)
+            self._check_origin(request)
+            by_cookie = self._login is not None and self._login.check(request)
+            self._check_change(request, by_cookie=by_cookie)
+        except HTTPResponse as answer:
+            return send(answer, environ, start_response)
+        return self._app(environ, start_response)
 
-    def _answer(self, environ: "WSGIEnvironment") -> Reply | None:
-        """The answer to a request that is not optuna-dashboard's; None lets it through."""
-        return (
-            self._wrong_address(environ)
-            or self._wrong_method(environ)
-            or self._wrong_origin(environ)
-            or (self._login.serve(environ) if self._login is not None else None)
-            or self._not_let_in(environ)
-        )
-
-    def _wrong_address(self, environ: "WSGIEnvironment") -> Reply | None:
-        host = host_of(environ.get("HTTP_HOST", ""))
+    def _check_address(self, request: Request) -> None:
+        host = host_of(request.environ.get("HTTP_HOST", ""))
         if host is None:
-            return text("400 Bad Request", "the Host header is missing or malformed")
+            raise refusal(request, 400, "the Host header is missing or malformed")
         if not self._hosts.know(host):
-            return text(
-                "403 Forbidden",
+            raise refusal(
+                request,
+                403,
                 f"this dashboard does not answer to the name {host}; if it is its name, start it "
                 f"with --allowed-host {host}",
             )
+        path = request.environ["PATH_INFO"]
         try:
             # optuna-dashboard passes over what is not UTF-8: another path than was judged here.
-            environ["PATH_INFO"].encode("latin-1").decode()
+            path.encode("latin-1").decode()
         except UnicodeDecodeError:
-            return text("400 Bad Request", "the path is not UTF-8")
-        if not environ["PATH_INFO"].startswith("/"):
-            return text("400 Bad Request", "the path does not begin with /")
-        return None
+            raise refusal(request, 400, "the path is not UTF-8") from None
+        if not path.startswith("/"):
+            raise refusal(request, 400, "the path does not begin with /")
 
-    def _wrong_method(self, environ: "WSGIEnvironment") -> Reply | None:
-        method = environ["REQUEST_METHOD"]
-        allowed = ("Allow", ", ".join((*_READING, "OPTIONS", *(_CHANGING * self._writable))))
-        if method == "OPTIONS":
-            return Reply("204 No Content", headers=(allowed,))
-        if method not in (*_READING, *_CHANGING):
-            return text("405 Method Not Allowed", f"no such method: {method[:20]}", allowed)
-        return None
+    def _check_method(self, request: Request) -> None:
+        allowed = ", ".join((*_READING, "OPTIONS", *(_CHANGING * self._writable)))
+        if request.method == "OPTIONS":
+            raise HTTPResponse(status=204, Allow=allowed)
+        if request.method not in (*_READING, *_CHANGING):
+            raise refusal(request, 405, f"no such method: {request.method[:20]}", Allow=allowed)
 
-    def _wrong_origin(self, environ: "WSGIEnvironment") -> Reply | None:
+    def _check_origin(self, request: Request) -> None:
         """Refuse a change that another site's page asks for."""
-        if environ["REQUEST_METHOD"] in _READING:
-            return None
-        origin = environ.get("HTTP_ORIGIN")
-        own = f"{self._scheme}://{environ['HTTP_HOST']}"
-        if environ.get("HTTP_SEC_FETCH_SITE", "none") not in ("none", "same-origin") or (
+        if request.method in _READING:
+            return
+        origin = request.environ.get("HTTP_ORIGIN")
+        own = f"{self._scheme}://{request.environ['HTTP_HOST']}"
+        if request.environ.get("HTTP_SEC_FETCH_SITE", "none") not in ("none", "same-origin") or (
             origin is not None and origin.lower() != own.lower()
         ):
             hint = "" if self._scheme == "https" else "; behind a TLS proxy, start it --behind-tls"
-            return _refusal(environ, f"changes are taken from the dashboard's page alone{hint}")
-        return None
+            raise refusal(request, 403, f"changes are taken from the dashboard's page alone{hint}")
 
-    def _not_let_in(self, environ: "WSGIEnvironment") -> Reply | None:
-        proof = self._login.check(environ) if self._login is not None else None
-        if isinstance(proof, Reply):
-            return proof
-        if environ["REQUEST_METHOD"] in _READING:
-            return None
+    def _check_change(self, request: Request, *, by_cookie: bool) -> None:
+        if request.method in _READING:
+            return
         # A browser adds a cookie by itself and names the origin of a change, so both go together.
-        if proof is Proof.SESSION and "HTTP_ORIGIN" not in environ:
-            return _refusal(environ, "a change with a session has to name its Origin")
+        if by_cookie and "HTTP_ORIGIN" not in request.environ:
+            raise refusal(request, 403, "a change with a session has to name its Origin")
         if not self._writable:
-            return _refusal(environ, "read-only; start the dashboard with --writable")
-        if _RENAMING.fullmatch(environ["PATH_INFO"]):
-            return _refusal(environ, "a study keeps its name: by another, its epochs would be lost")
-        return None
-
-
-def _refusal(environ: "WSGIEnvironment", message: str) -> Reply:
-    """A refused change, in the form in which the dashboard's page can show the reason."""
-    answer = reason if environ["PATH_INFO"].startswith("/api/") else text
-    return answer("403 Forbidden", message)
+            raise refusal(request, 403, "read-only; start the dashboard with --writable")
+        if _RENAMING.fullmatch(request.path):
+            reason = "a study keeps its name: by another, its epochs would be lost"
+            raise refusal(request, 403, reason)

@@ -35,42 +35,36 @@ class Hosts:
 
     def know(self, name: str) -> bool:
         """Whether a name, as :func:`host_of` gives it, is answered."""
-        return name in self._names or (self._any_address and _is_address(name))
+        return name in self._names or (self._any_address and _address(name) is not None)
 
 
 def host_of(header: str) -> str | None:
     """The name or address in a Host header, without its port; None when it is malformed."""
     match = _HEADER.fullmatch(header)
-    if match is None:
+    if match is None or (match["address"] is not None and _address(match["address"]) is None):
         return None
-    if match["address"] is not None:
-        return normalised(match["address"]) if _is_address(match["address"]) else None
-    return normalised(match["name"]) or None
+    return normalised(match["address"] or match["name"]) or None
 
 
 def normalised(name: str) -> str:
     """One spelling for a name, and for an address."""
-    name = name.strip("[]").partition("%")[0]
-    try:
-        return str(ipaddress.ip_address(name))
-    except ValueError:
-        return name.lower().removesuffix(".")
+    return str(_address(name) or name.lower().removesuffix("."))
 
 
 def is_loopback(name: str) -> bool:
     """Whether a name or address means this machine, for itself alone."""
-    name = normalised(name)
-    return name == "localhost" or (_is_address(name) and ipaddress.ip_address(name).is_loopback)
+    address = _address(name)
+    return normalised(name) == "localhost" if address is None else address.is_loopback
 
 
-def is_wildcard(address: str) -> bool:
+def is_wildcard(name: str) -> bool:
     """Whether it stands for all addresses of this machine."""
-    return ipaddress.ip_address(normalised(address)).is_unspecified
+    address = _address(name)
+    return address is not None and address.is_unspecified
 
 
-def _is_address(name: str) -> bool:
+def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        ipaddress.ip_address(name)
+        return ipaddress.ip_address(name.strip("[]").partition("%")[0])
     except ValueError:
-        return False
-    return True
+        return None

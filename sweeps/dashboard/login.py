@@ -1,33 +1,22 @@
-"""Who may come in: a token in a header, or a session that the login page began with one."""
+"""Who may come in: a program with the token in a header, a person with a session in a cookie."""
 
-import re
-from enum import Enum, auto
-from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, quote
+import hashlib
+import hmac
+import secrets
+from importlib.resources import files
+from typing import NoReturn
+from urllib.parse import parse_qsl, quote, urlencode
 
-from sweeps.dashboard.attempts import Attempts
-from sweeps.dashboard.pages import login_page, logout_page
-from sweeps.dashboard.replies import Reply, reason, see_other
-from sweeps.dashboard.sessions import LIFETIME_SECONDS, Sessions
-from sweeps.dashboard.tokens import same
+from bottle import HTTPResponse, Request, SimpleTemplate
+from itsdangerous import BadSignature, TimestampSigner
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
+from sweeps.dashboard.answers import refusal
 
-START = "/dashboard"
-_LOGIN = "/login"
-_LOGOUT = "/logout"
-_LONGEST_FORM = 8192
-# A path of this server: printable, and not the beginning of another host's address, as "//host"
-# and, to a browser, "/\host" are.
-_SAFE_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*")
+#: A working day: long enough to log in once in the morning.
+LIFETIME_SECONDS = 12 * 3600
 
-
-class Proof(Enum):
-    """What a visitor showed."""
-
-    TOKEN = auto()
-    SESSION = auto()
+_SCHEME = 'Bearer realm="sweeps"'
+_PAGE = SimpleTemplate((files("sweeps.dashboard") / "login.html").read_text(encoding="utf-8"))
 
 
 class Login:
@@ -38,148 +27,142 @@ class Login:
         cookie: the cookie's name; browsers share cookies between the ports of a host, so it has to
             differ from that of a dashboard beside this one.
         secure: whether the cookie travels through TLS alone.
-        sessions: of those who are logged in.
-        attempts: of those who are not.
     """
 
-    def __init__(
-        self,
-        token: str,
-        *,
-        cookie: str,
-        secure: bool,
-        sessions: Sessions | None = None,
-        attempts: Attempts | None = None,
-    ) -> None:
+    def __init__(self, token: str, *, cookie: str, secure: bool) -> None:
         self._token = token.encode()
         self._cookie = cookie
         self._secure = secure
-        self._sessions = sessions or Sessions()
-        self._attempts = attempts or Attempts()
+        # A session is worth nothing once the server has been started anew.
+        self._signer = TimestampSigner(secrets.token_bytes(32), digest_method=hashlib.sha256)
+        self._ended: set[str] = set()
 
-    def check(self, environ: "WSGIEnvironment") -> Proof | Reply:
-        """What the visitor showed, or the answer to one who showed nothing that counts."""
-        kind, _, given = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+    def check(self, request: Request) -> bool:
+        """Let a visitor in, and tell whether that was by a session's cookie.
+
+        Raises:
+            HTTPResponse: the answer to one who is not let in, or who logs in or out.
+        """
+        session, is_page = self._session(request), _is_page(request)
+        if is_page and "token" in request.query:
+            self._follow_link(request, session)
+        if request.path == "/login":
+            self._log_in(request, session)
+        if request.path == "/logout":
+            self._log_out(request, session)
+        kind, _, given = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
         if kind.lower() == "bearer":
-            wait = self._attempts.wait(_address(environ))
-            if wait:
-                return _unauthorized("429 Too Many Requests", wait)
             # A header comes as bytes that were read as Latin-1.
-            if self._is_right(given.strip().encode("latin-1"), environ):
-                return Proof.TOKEN
-            return _unauthorized("401 Unauthorized")
-        if self._session(environ) is not None:
-            return Proof.SESSION
-        if _is_page(environ):
-            query = environ.get("QUERY_STRING", "")
-            wanted = quote(environ["PATH_INFO"].encode("latin-1")) + (f"?{query}" if query else "")
-            return see_other(f"{_LOGIN}?next={quote(wanted, safe='')}")
-        return _unauthorized("401 Unauthorized")
+            if self._is_right(given.strip().encode("latin-1")):
+                return False
+        elif session is not None:
+            return True
+        elif is_page:
+            raise _see_other(f"/login?next={quote(_address(request), safe='')}")
+        raise refusal(
+            request,
+            401,
+            "log in at /login, or send the header Authorization: Bearer TOKEN",
+            WWW_Authenticate=_SCHEME,
+        )
 
-    def serve(self, environ: "WSGIEnvironment") -> Reply | None:
-        """The answer of the login and logout pages; None when another page is wanted."""
-        path, posted = environ["PATH_INFO"], environ["REQUEST_METHOD"] == "POST"
-        if path == _LOGIN:
-            return self._log_in(environ) if posted else self._show_login(environ)
-        if path == _LOGOUT:
-            return self._log_out(environ, posted=posted)
-        return None
+    def _follow_link(self, request: Request, session: str | None) -> NoReturn:
+        """Log in with the token in the address, and go on to the address without it."""
+        wanted = _address(request)
+        if self._is_right(request.query.token.encode()):
+            answer = self._begin_session(wanted)
+        elif session is not None:
+            answer = _see_other(wanted)
+        else:
+            answer = _see_other(f"/login?wrong=1&next={quote(wanted, safe='')}")
+        answer.set_header("Referrer-Policy", "no-referrer")
+        raise answer
 
-    def _show_login(self, environ: "WSGIEnvironment") -> Reply:
-        wanted = safe_path(_fields(environ.get("QUERY_STRING", "")).get("next", ""))
-        if self._session(environ) is not None:
-            return see_other(wanted)
-        return login_page("200 OK", wanted)
-
-    def _log_in(self, environ: "WSGIEnvironment") -> Reply:
-        fields = _form(environ)
-        wanted = safe_path(fields.get("next", ""))
-        wait = self._attempts.wait(_address(environ))
-        if wait:
-            return _locked_page(wanted, wait)
-        if not self._is_right(fields.get("token", "").strip().encode(), environ):
-            wait = self._attempts.wait(_address(environ))
-            if wait:
-                return _locked_page(wanted, wait)
-            return login_page(
-                "401 Unauthorized",
-                wanted,
-                "This is not the token.",
-                ("WWW-Authenticate", 'Bearer realm="sweeps"'),
-            )
-        return see_other(wanted, self._set_cookie(self._sessions.begin(), LIFETIME_SECONDS))
-
-    def _log_out(self, environ: "WSGIEnvironment", *, posted: bool) -> Reply:
-        session = self._session(environ)
+    def _log_in(self, request: Request, session: str | None) -> NoReturn:
+        if request.method == "POST":
+            wanted = _local(request.forms.next)
+            if self._is_right(request.forms.token.strip().encode()):
+                raise self._begin_session(wanted)
+            raise _page(401, wanted, wrong=True)
+        wanted = _local(request.query.next)
         if session is not None:
-            if not posted:
-                return logout_page()
-            self._sessions.end(session)
-        return see_other(_LOGIN, self._set_cookie("", 0))
+            raise _see_other(wanted)
+        raise _page(200, wanted, wrong="wrong" in request.query)
 
-    def _is_right(self, given: bytes, environ: "WSGIEnvironment") -> bool:
-        right = same(given, self._token)
-        if not right:
-            self._attempts.failed(_address(environ))
-        return right
+    def _log_out(self, request: Request, session: str | None) -> NoReturn:
+        """End the session; a link on another site's page is not enough for it."""
+        if session is not None:
+            if request.method != "POST":
+                raise _page(200, leaving=True)
+            self._ended.add(session)
+        answer = _see_other("/login")
+        answer.delete_cookie(self._cookie, path="/")
+        raise answer
 
-    def _session(self, environ: "WSGIEnvironment") -> str | None:
+    def _is_right(self, given: bytes) -> bool:
+        """Compare in a time that does not tell how much of the token was right."""
+        return hmac.compare_digest(given, self._token)
+
+    def _begin_session(self, wanted: str) -> HTTPResponse:
+        answer = _see_other(wanted)
+        answer.set_cookie(
+            self._cookie,
+            self._signer.sign(secrets.token_urlsafe(16)).decode(),
+            path="/",
+            max_age=LIFETIME_SECONDS,
+            httponly=True,
+            secure=self._secure,
+            # Not "strict": a link in a chat or a mail would end at the login page.
+            samesite="lax",
+        )
+        return answer
+
+    def _session(self, request: Request) -> str | None:
+        """The name of the visitor's session, if it has begun here and has not ended."""
         # By hand: the standard library's parser gives up at another program's odd cookie.
-        for part in environ.get("HTTP_COOKIE", "").split(";"):
+        for part in request.environ.get("HTTP_COOKIE", "").split(";"):
             name, _, value = part.strip().partition("=")
-            if name == self._cookie and self._sessions.is_valid(value):
-                return str(value)
+            if name != self._cookie:
+                continue
+            try:
+                session = self._signer.unsign(value, max_age=LIFETIME_SECONDS).decode()
+            except BadSignature:
+                continue
+            if session not in self._ended:
+                return session
         return None
 
-    def _set_cookie(self, value: str, seconds: int) -> tuple[str, str]:
-        cookie = f"{self._cookie}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict"
-        return ("Set-Cookie", f"{cookie}; Secure" if self._secure else cookie)
 
-
-def safe_path(wanted: str) -> str:
-    """The page to go on to after logging in, if it is one of this server; else the first page."""
-    if _SAFE_PATH.fullmatch(wanted) and wanted.partition("?")[0] not in (_LOGIN, _LOGOUT, "/"):
-        return wanted
-    return START
-
-
-def _form(environ: "WSGIEnvironment") -> dict[str, str]:
-    length = environ.get("CONTENT_LENGTH") or "0"
-    if not length.isdecimal() or int(length) > _LONGEST_FORM:
-        return {}
-    return _fields(environ["wsgi.input"].read(int(length)).decode("ascii", "replace"))
-
-
-def _fields(text: str) -> dict[str, str]:
-    try:
-        parsed = parse_qs(text, max_num_fields=8, errors="replace")
-    except ValueError:
-        return {}
-    return {name: values[0] for name, values in parsed.items()}
-
-
-def _address(environ: "WSGIEnvironment") -> str:
-    return str(environ.get("REMOTE_ADDR", ""))
-
-
-def _is_page(environ: "WSGIEnvironment") -> bool:
+def _is_page(request: Request) -> bool:
     """Whether a browser would show the answer in its window."""
-    first = environ["PATH_INFO"].split("/")[1]
-    return environ["REQUEST_METHOD"] in ("GET", "HEAD") and first not in ("api", "static")
+    first = request.path.split("/")[1]
+    return request.method in ("GET", "HEAD") and first not in ("api", "static")
 
 
-def _locked_page(wanted: str, wait: int) -> Reply:
-    return login_page(
-        "429 Too Many Requests",
-        wanted,
-        f"Too many wrong tokens. Try again in {wait} s.",
-        ("Retry-After", str(wait)),
+def _address(request: Request) -> str:
+    """What was asked for, without a token."""
+    fields = parse_qsl(request.query_string, keep_blank_values=True)
+    query = urlencode([(name, value) for name, value in fields if name != "token"])
+    path = quote(request.environ["PATH_INFO"].encode("latin-1"))
+    return _local(f"{path}?{query}" if query else path)
+
+
+def _local(address: str) -> str:
+    """An address on this server, whatever it was: one slash, then nothing that browsers drop."""
+    return "/" + quote(address, safe="/?&=%+:;,@!$'()*~").lstrip("/")
+
+
+def _see_other(address: str) -> HTTPResponse:
+    return HTTPResponse(status=303, Location=address)
+
+
+def _page(
+    status: int, wanted: str = "/", *, wrong: bool = False, leaving: bool = False
+) -> HTTPResponse:
+    nonce = secrets.token_urlsafe(16)
+    policy = (
+        f"default-src 'none'; style-src 'nonce-{nonce}'; img-src data:; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
-
-
-def _unauthorized(status: str, wait: int = 0) -> Reply:
-    if wait:
-        message = f"too many wrong tokens from your address; wait {wait} s"
-        return reason(status, message, ("Retry-After", str(wait)))
-    message = "log in at /login, or send the header Authorization: Bearer TOKEN"
-    return reason(status, message, ("WWW-Authenticate", 'Bearer realm="sweeps"'))
+    body = _PAGE.render(wanted=wanted, wrong=wrong, leaving=leaving, nonce=nonce)
+    return HTTPResponse(body, status, Content_Security_Policy=policy, WWW_Authenticate=_SCHEME)

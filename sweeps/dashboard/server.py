@@ -1,6 +1,9 @@
 """The dashboard's server."""
 
+import errno
 import logging
+import secrets
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -9,13 +12,12 @@ from optuna_dashboard import wsgi
 
 from storage import DatabaseArtifactStore, HardenedStorage
 from sweeps.dashboard.announcement import announcement
+from sweeps.dashboard.answers import with_headers
 from sweeps.dashboard.guard import Guard
-from sweeps.dashboard.headers import with_headers
-from sweeps.dashboard.hosts import Hosts, is_loopback
-from sweeps.dashboard.listening import listen
+from sweeps.dashboard.hosts import Hosts
 from sweeps.dashboard.login import Login
 from sweeps.dashboard.settings import Settings
-from sweeps.dashboard.tokens import make_token
+from sweeps.errors import SweepsError
 
 # A request's body is kept before anybody is asked for a token. Only uploads need more than a form.
 _SMALL_BODY = 1 << 16
@@ -41,7 +43,7 @@ def serve(storage: HardenedStorage, settings: Settings, say: Callable[[str], Non
         address, port = listener.getsockname()[:2]
         made_up = None
         if settings.token is None and settings.is_exposed(address):
-            made_up = make_token()
+            made_up = secrets.token_urlsafe(32)
         token = settings.token or made_up
         guard = Guard(
             wsgi(storage, DatabaseArtifactStore(storage)),
@@ -54,17 +56,12 @@ def serve(storage: HardenedStorage, settings: Settings, say: Callable[[str], Non
         )
         # It would speak of every page whose parts have to wait for a thread.
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-        # The proxy on this machine says whose request it passes on; others may say what they like.
-        proxy: dict[str, Any] = {}
-        if settings.behind_tls and is_loopback(address):
-            proxy = {"trusted_proxy": address, "trusted_proxy_headers": "x-forwarded-for"}
         server: Any = waitress.create_server(
             with_headers(guard),
             sockets=[listener],
             threads=8,
             ident=None,
             max_request_body_size=_LARGE_BODY if settings.writable else _SMALL_BODY,
-            **proxy,
         )
         for line in announcement(settings, address, port, storage.location, made_up):
             say(line)
@@ -72,3 +69,43 @@ def serve(storage: HardenedStorage, settings: Settings, say: Callable[[str], Non
             server.run()
         finally:
             server.close()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Listen on one address.
+
+    Args:
+        host: an address of this machine or a name of it, an IPv4 address before others.
+        port: 0 takes a free one.
+
+    Raises:
+        SweepsError: the name is unknown, the address another machine's, or the port taken.
+    """
+    try:
+        # An empty name would mean every address; that is too much for a slip.
+        found = socket.getaddrinfo(host or " ", port, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        raise SweepsError(f"--host {host}: no such host ({error.strerror})") from None
+    except UnicodeError:
+        raise SweepsError(f"--host {host}: not the name of a host") from None
+    family, _, _, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        # Else a port is taken for a minute after its last server ended.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            # "::" means all addresses, those of IPv4 too.
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(address[0] != "::"))
+        listener.bind(address)
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise SweepsError(f"--host {host}: not an address of this machine") from None
+        if error.errno in (errno.EADDRINUSE, errno.EACCES):
+            raise SweepsError(
+                f"port {port} of {host} cannot be used ({error.strerror}); "
+                "choose another with --port"
+            ) from None
+        raise SweepsError(f"--host {host}: {error.strerror}") from None
+    return listener

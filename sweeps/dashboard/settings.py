@@ -1,8 +1,12 @@
 """What a person decides about the dashboard."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from sweeps.dashboard.hosts import is_loopback
+from sweeps.errors import SweepsError
+
+_SHORTEST_TOKEN = 16
 
 
 @dataclass(frozen=True)
@@ -37,3 +41,40 @@ class Settings:
             or not is_loopback(address)
             or not all(is_loopback(name) for name in self.allowed_hosts)
         )
+
+
+def checked_token(text: str, source: str) -> str:
+    """A token that a person chose.
+
+    Args:
+        text: the token.
+        source: the option or file that it comes from, for the message.
+
+    Raises:
+        SweepsError: it is too short, or holds what cannot be typed or sent.
+    """
+    if len(text) < _SHORTEST_TOKEN:
+        raise SweepsError(
+            f"{source}: a token of {len(text)} characters is too short; take {_SHORTEST_TOKEN} or "
+            "more (openssl rand -hex 16 makes one)"
+        )
+    if not text.isprintable() or text != text.strip():
+        raise SweepsError(
+            f"{source}: a token is one line, without control characters or spaces around it"
+        )
+    return text
+
+
+def read_token(path: Path) -> str:
+    """The token in a file; white space around it is not part of it.
+
+    Raises:
+        SweepsError: the file cannot be read, or holds no usable token.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SweepsError(f"--token-file {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SweepsError(f"--token-file {path}: not UTF-8 text") from None
+    return checked_token(text.strip(), f"--token-file {path}")

@@ -42,7 +42,7 @@ class Dashboard:
         environment: further variables.
 
     Attributes:
-        lines: what it said at the start.
+        lines: what it said at the start, and once it has ended all that it said.
         address: without a path.
     """
 
@@ -64,7 +64,8 @@ class Dashboard:
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
-        self._process.communicate(timeout=30)
+        _, rest = self._process.communicate(timeout=30)
+        self.lines += rest.splitlines()
 
     def interrupt(self, number: int) -> int:
         """Send a signal and wait for the exit status."""

@@ -10,7 +10,7 @@ from storage import open_storage
 from sweeps.dashboard import Settings
 from sweeps.dashboard.announcement import announcement
 from sweeps.dashboard.hosts import Hosts, host_of
-from sweeps.dashboard.listening import listen
+from sweeps.dashboard.server import listen
 from tests.sweeps.conftest import Place
 from tests.sweeps.dashboards import Dashboard
 
@@ -54,6 +54,8 @@ def test_a_chosen_token_is_not_repeated(place):
     with Dashboard(place, "--writable", SWEEPS_TOKEN=TOKEN) as dashboard:
         assert dashboard.ask("/api/studies").status == 401
         assert dashboard.ask("/api/studies", Authorization=f"Bearer {TOKEN}").status == 200
+        assert dashboard.ask(f"/?token={TOKEN}").status == 303
+        assert dashboard.ask(f"/none?token={TOKEN}", Authorization="Bearer wrong").status == 303
     assert TOKEN not in "\n".join(dashboard.lines)
     assert "  Writable: whoever gets in can edit notes, end trials and delete studies." in (
         dashboard.lines
@@ -63,7 +65,7 @@ def test_a_chosen_token_is_not_repeated(place):
 
 def test_a_further_name_is_answered_and_asks_for_a_token(place):
     with Dashboard(place, "--allowed-host", "gpu.example") as dashboard:
-        assert f"  Log in with {dashboard.address}/login#token=" in dashboard.lines[1]
+        assert f"  Log in with {dashboard.address}/?token=" in dashboard.lines[1]
         token = dashboard.lines[1].partition("=")[2]
         given = {"Authorization": f"Bearer {token}"}
         assert dashboard.ask("/api/studies", Host="gpu.example:99", **given).status == 200
@@ -113,7 +115,7 @@ def test_other_addresses_than_this_machines_own_ask_for_a_token():
 def test_an_exposed_one_says_so():
     lines = announcement(Settings(host="0.0.0.0"), "0.0.0.0", 8080, "sqlite:///s.db", "made-up")
     text = "\n".join(lines)
-    assert f"Log in with http://{socket.gethostname()}:8080/login#token=made-up" in text
+    assert f"Log in with http://{socket.gethostname()}:8080/?token=made-up" in text
     assert "every machine that reaches any address of this one, with the token" in text
     assert "Plain HTTP: who can listen on the network reads the token and the pages" in text
     assert "ssh -L 8080:127.0.0.1:8080 " in text

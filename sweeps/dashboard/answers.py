@@ -1,7 +1,10 @@
-"""The headers that every answer carries."""
+"""The headers that every answer carries, and the answers that are not optuna-dashboard's."""
 
+import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
+
+from bottle import HTTPResponse, Request
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -12,7 +15,8 @@ _CLOSED = "default-src 'none'; sandbox; frame-ancestors 'none'"
 
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
-    # Not "no-referrer": browsers then leave the origin out of the login form, too.
+    # Not "no-referrer": browsers then leave the origin out of the login form, too. Only the answer
+    # to an address with a token says so.
     "Referrer-Policy": "same-origin",
     "X-Frame-Options": "DENY",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -22,6 +26,25 @@ _ALWAYS = {
 #: Kinds of artifacts that are passed on as what they claim to be; none can hold a program.
 _HARMLESS = ("image/", "audio/", "video/", "model/")
 _HARMLESS_TEXT = ("text/plain", "text/csv", "application/json", "application/jsonl")
+
+
+def refusal(request: Request, status: int, message: str, **headers: str) -> HTTPResponse:
+    """A refusal, in the form in which the dashboard's page can show the reason."""
+    if request.path.startswith("/api/"):
+        body, kind = json.dumps({"reason": message}), "application/json"
+    else:
+        body, kind = f"{message}\n", "text/plain; charset=utf-8"
+    return HTTPResponse(body, status, Content_Type=kind, **headers)
+
+
+def send(
+    answer: HTTPResponse, environ: "WSGIEnvironment", start_response: "StartResponse"
+) -> Iterable[bytes]:
+    """Send an answer, without its body where only the headers are asked for."""
+    body: bytes = (answer.body or "").encode()
+    answer.content_length = len(body)
+    start_response(answer.status_line, answer.headerlist)
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
 
 def with_headers(app: "WSGIApplication") -> "WSGIApplication":
