@@ -3,45 +3,68 @@
 ``make bench-choice``, or ``python -m benchmarks.choice`` in the project's folder.
 """
 
-import gc
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
-
-# The profiler, which tells the memory, else reports its own start and a missing GPU on stderr.
-os.environ.setdefault("KINETO_LOG_LEVEL", "99")
 
 import click
 import torch
 from rich.console import Group
 from rich.table import Table
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from benchmarks.candidates import PLAIN
-from benchmarks.cases import Case
-from benchmarks.comparisons import COMPARISONS, Comparison
-from benchmarks.decisions import Decision, decision
-from benchmarks.environment import describe_environment, format_environment
-from benchmarks.measurement import Measurement, make_workloads, measure_peaks
-from benchmarks.operations import record
-from benchmarks.options import (
-    DTYPES,
+from benchmarks.commands import (
     QUICK_BATCH,
     Indices,
+    describe_environment,
     device_option,
     dtype_option,
+    format_environment,
     json_option,
+    make_console,
+    make_table,
+    print_tables,
     quick_option,
+    write_results,
 )
-from benchmarks.results import describe_measurement, write_results
-from benchmarks.tables import make_console, make_table, print_plain, results_table
-from benchmarks.timing import MODES, STEP, measure_times
+from benchmarks.comparisons import COMPARISONS, Case, Comparison
+from benchmarks.measurement import (
+    MODES,
+    PLAIN,
+    STEP,
+    Measurement,
+    Workload,
+    make_workloads,
+    measure,
+)
+from benchmarks.tables import describe_measurement, results_table
 
 CASES = tuple((comparison, case) for comparison in COMPARISONS for case in comparison.cases)
 CASES_HELP = "Cases to measure, by index: " + "; ".join(
     f"{index}: {case}" for index, (_, case) in enumerate(CASES)
 )
+
+# Every operation's name and arguments, tensors by their size, strides and dtype.
+Operations = list[tuple[str, Any]]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was decided in one mode.
+
+    Attributes:
+        fastest: the fastest alternative.
+        chosen: the alternatives that do just what the package decided to do: several where they
+            come to the same, none where the package has a way of its own.
+        slower: the chosen alternative's time over the fastest one's, at least 1 where one was
+            chosen; else what the package decided over the fastest.
+    """
+
+    fastest: str
+    chosen: tuple[str, ...]
+    slower: float
 
 
 @dataclass(frozen=True)
@@ -81,13 +104,12 @@ def main(
     convolution's in the same round.
     """
     rounds = 1 if quick else rounds
-    environment = describe_environment(torch.device(device))
     header = {
         "benchmark": "choice",
         "quick": quick,
         "dtype": dtype,
         "rounds": rounds,
-        "environment": environment,
+        "environment": describe_environment(device),
     }
     console = make_console()
     for line in _notes(header):
@@ -101,36 +123,90 @@ def main(
         for number, case in enumerate(chosen, 1):
             click.echo(f"{comparison.name} {number}/{len(chosen)}: {case}", err=True)
             case = replace(case, batch=QUICK_BATCH) if quick else case
-            results.append(
-                _measure(comparison, case, rounds, torch.device(device), DTYPES[dtype], quick)
-            )
-        console.print()
-        print_plain(console, _report(comparison, results))
+            results.append(_measure(comparison, case, rounds, device, dtype, quick))
+        print_tables(console, _report(comparison, results))
         described.append(_describe(comparison, results))
     if json_path:
         write_results(json_path, header | {"comparisons": described})
 
 
 def _measure(
-    comparison: Comparison,
-    case: Case,
-    rounds: int,
-    device: torch.device,
-    dtype: torch.dtype,
-    one_call: bool,
+    comparison: Comparison, case: Case, rounds: int, device: str, dtype: str, one_call: bool
 ) -> Result:
     candidates = comparison.candidates(case)
     workloads = make_workloads(candidates, case, case.memory_format, device, dtype)
-    times, calls = measure_times(candidates, workloads, rounds, device, one_call)
-    peaks = measure_peaks(workloads, device)
-    measurement = Measurement(case, case.memory_format, times, calls, peaks)
+    measurement = measure(workloads, case, case.memory_format, rounds, one_call)
     decisions = {}
     for mode in MODES:
         operations = {name: record(workload, mode) for name, workload in workloads.items()}
         decisions[mode] = decision(comparison, measurement, mode, operations)
-    del workloads
-    gc.collect()
     return Result(measurement, decisions)
+
+
+def decision(
+    comparison: Comparison,
+    measurement: Measurement,
+    mode: str,
+    operations: Mapping[str, Operations],
+) -> Decision:
+    """Tell which alternative the package chose in a mode.
+
+    An alternative was chosen if torch was asked for the same operations, so nothing needs to be
+    known of how the package chooses, and the time is that alternative's own: what else the
+    candidate that decides by itself took is noise.
+
+    Args:
+        comparison: tells the candidate for which the package decides from the alternatives.
+        measurement: times of all of them.
+        mode: forward pass or step.
+        operations: every candidate's operations in that mode.
+    """
+    alternatives = comparison.alternatives(measurement.peaks)
+    ratios = {name: measurement.time_ratio(mode, name) for name in alternatives}
+    fastest = min(ratios, key=lambda name: ratios[name])
+    done = operations[comparison.decided]
+    chosen = tuple(name for name in alternatives if operations[name] == done)
+    if fastest in chosen:
+        return Decision(fastest, chosen, 1.0)
+    taken = ratios[chosen[0]] if chosen else measurement.time_ratio(mode, comparison.decided)
+    return Decision(fastest, chosen, taken / ratios[fastest])
+
+
+def record(workload: Workload, mode: str) -> Operations:
+    """Return the operations of a forward pass or a step that is not the layer's first."""
+    with workload.setting(), _Recorder() as recorder:
+        workload.run(mode)
+    workload.clear()
+    return recorder.operations
+
+
+class _Recorder(TorchDispatchMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.operations: Operations = []
+
+    def __torch_dispatch__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        self.operations.append((str(func), _describe_argument([args, kwargs])))
+        return func(*args, **kwargs)
+
+
+def _describe_argument(argument: Any) -> Any:
+    if isinstance(argument, Tensor):
+        return tuple(argument.shape), argument.stride(), argument.dtype
+    if isinstance(argument, list | tuple):
+        return tuple(_describe_argument(part) for part in argument)
+    if isinstance(argument, dict):
+        return tuple((key, _describe_argument(value)) for key, value in argument.items())
+    if isinstance(argument, torch.Generator):
+        return "generator"
+    return argument
 
 
 def _report(comparison: Comparison, results: list[Result]) -> Group:
@@ -166,7 +242,7 @@ def _decisions_table(comparison: Comparison, results: list[Result]) -> Table:
 
 
 def _quotients(comparison: Comparison, measurement: Measurement) -> Iterator[float]:
-    """Time of a step, peak memory, and the part of it above the start."""
+    """Yield the time of a step, its peak memory, and the part of that above the start."""
     if comparison.quotient:
         yield measurement.time_ratio(STEP, *comparison.quotient)
         yield measurement.memory_ratio(*comparison.quotient)
@@ -174,7 +250,7 @@ def _quotients(comparison: Comparison, measurement: Measurement) -> Iterator[flo
 
 
 def _describe(comparison: Comparison, results: list[Result]) -> dict[str, Any]:
-    """The comparison as it stands in a file."""
+    """Return the comparison as it stands in a file."""
     cases = []
     for result in results:
         measurement = result.measurement
@@ -194,7 +270,7 @@ def _describe(comparison: Comparison, results: list[Result]) -> dict[str, Any]:
 
 
 def _notes(header: dict[str, Any]) -> Iterator[str]:
-    """What a reader of the tables must know."""
+    """Yield what a reader of the tables must know."""
     yield format_environment(header["environment"], header["dtype"])
     if header["quick"]:
         yield "A quick run: one sample each on two samples a batch. Its figures say nothing."

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks.layer import main
-from benchmarks.timing import MODES
+from benchmarks.measurement import MODES
 
 
 @pytest.fixture(scope="module")

@@ -4,15 +4,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmarks.candidates import DCLS, PLAIN, Candidate, choose_candidates
-from benchmarks.goals import LAYER, judge
-from benchmarks.measurement import Measurement
-from benchmarks.memory import Peak, measure_peak
-from benchmarks.shapes import Shape
-from benchmarks.timing import FORWARD, MODES, STEP, measure_times, ratio
-from benchmarks.workload import Workload
-
-CPU = torch.device("cpu")
+from benchmarks.layer import DCLS, LAYER, ImageShape, choose_candidates, judge
+from benchmarks.measurement import (
+    FORWARD,
+    MODES,
+    PLAIN,
+    STEP,
+    Measurement,
+    Peak,
+    Workload,
+    measure_peak,
+    measure_times,
+    ratio,
+)
 
 
 class Exponential(nn.Module):
@@ -32,27 +36,28 @@ class Recorder(nn.Module):
         return input * 1
 
 
-def make_workload(layer: nn.Module) -> Workload:
+def make_workload(layer: nn.Module, every: int = 1) -> Workload:
     input = torch.ones(2**18, requires_grad=True)
-    return Workload(layer, input, torch.ones(2**18))
+    return Workload(layer, input, torch.ones(2**18), every=every)
 
 
 def test_peak_memory_is_what_a_step_allocates():
-    peak = measure_peak(make_workload(Exponential()), CPU)
+    peak = measure_peak(make_workload(Exponential()))
     assert peak == Peak(at_start=2**20, above_start=2 * 2**20)
 
 
 def test_gradients_are_dropped_after_a_measurement():
     workload = make_workload(Exponential())
-    measure_peak(workload, CPU)
+    measure_peak(workload)
     assert workload.input.grad is None
 
 
 def test_rounds_rotate_and_slow_candidates_rest():
     log: list[str] = []
-    candidates = [Candidate("a", Exponential), Candidate("b", Exponential, every=2)]
-    workloads = {name: make_workload(Recorder(name, log)) for name in "ab"}
-    times, calls = measure_times(candidates, workloads, 4, CPU, one_call=True)
+    workloads = {
+        name: make_workload(Recorder(name, log), every) for name, every in {"a": 1, "b": 2}.items()
+    }
+    times, calls = measure_times(workloads, 4, one_call=True)
     # Each turn is a forward pass and a step. First the warm-up; b rests in rounds 1 and 3.
     assert "".join(log) == "aabb" + "aabb" + "aa" + "aabb" + "aa"
     assert [list(times[mode]["b"]) for mode in MODES] == [[0, 2], [0, 2]]
@@ -61,9 +66,8 @@ def test_rounds_rotate_and_slow_candidates_rest():
 
 def test_order_begins_one_further_each_round():
     log: list[str] = []
-    candidates = [Candidate(name, Exponential) for name in "abc"]
     workloads = {name: make_workload(Recorder(name, log)) for name in "abc"}
-    measure_times(candidates, workloads, 3, CPU, one_call=True)
+    measure_times(workloads, 3, one_call=True)
     assert "".join(log[::2]) == "abc" + "abc" + "bca" + "cab"
 
 
@@ -73,7 +77,7 @@ def test_ratio_pairs_the_rounds_that_both_took_part_in():
 
 def test_dcls_is_left_out_where_it_is_not_installed(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    candidates, left_out = choose_candidates(False, "gauss", 3)
+    candidates, left_out = choose_candidates(False, "gauss")
     assert DCLS not in [candidate.name for candidate in candidates]
     assert "not installed" in left_out[DCLS]
 
@@ -88,7 +92,7 @@ def make_measurement(memory_format: str, over_plain: float, batch: int) -> Measu
     step = {name: {0: 10.0} for name in names} | {PLAIN: {0: 1.0}, LAYER: {0: over_plain}}
     peaks = {name: Peak(1, 1) for name in names}
     times = {FORWARD: step, STEP: step}
-    return Measurement(Shape(batch, 3, 3, 8, 1), memory_format, times, {}, peaks)
+    return Measurement(ImageShape(batch, 3, 3, 8, 1), memory_format, times, {}, peaks)
 
 
 def test_verdicts_judge_the_mean_and_the_worst_shape():

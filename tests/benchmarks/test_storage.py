@@ -5,9 +5,8 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.reporting import Epoch
-from benchmarks.storage import Result, main, results_table
-from benchmarks.tables import make_console
+from benchmarks.commands import make_console
+from benchmarks.storage import Epoch, Result, main, results_table
 
 
 @pytest.fixture(scope="module")
