@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-import torch
 from rich.console import Group
 from rich.table import Table
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map_only
 
 from benchmarks.commands import (
     QUICK_BATCH,
@@ -67,12 +67,8 @@ class Decision:
     slower: float
 
 
-@dataclass(frozen=True)
-class Result:
-    """A case's measurement, and by mode what the package decided."""
-
-    measurement: Measurement
-    decisions: dict[str, Decision]
+# A case's measurement, and by mode what the package decided.
+Result = tuple[Measurement, dict[str, Decision]]
 
 
 @click.command()
@@ -140,7 +136,7 @@ def _measure(
     for mode in MODES:
         operations = {name: record(workload, mode) for name, workload in workloads.items()}
         decisions[mode] = decision(comparison, measurement, mode, operations)
-    return Result(measurement, decisions)
+    return measurement, decisions
 
 
 def decision(
@@ -193,29 +189,20 @@ class _Recorder(TorchDispatchMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
-        self.operations.append((str(func), _describe_argument([args, kwargs])))
+        described = tree_map_only(Tensor, _describe_tensor, (args, kwargs))
+        self.operations.append((str(func), described))
         return func(*args, **kwargs)
 
 
-def _describe_argument(argument: Any) -> Any:
-    if isinstance(argument, Tensor):
-        return tuple(argument.shape), argument.stride(), argument.dtype
-    if isinstance(argument, list | tuple):
-        return tuple(_describe_argument(part) for part in argument)
-    if isinstance(argument, dict):
-        return tuple((key, _describe_argument(value)) for key, value in argument.items())
-    if isinstance(argument, torch.Generator):
-        return "generator"
-    return argument
+def _describe_tensor(tensor: Tensor) -> tuple[Any, ...]:
+    return tuple(tensor.shape), tensor.stride(), tensor.dtype
 
 
 def _report(comparison: Comparison, results: list[Result]) -> Group:
-    measurements = [result.measurement for result in results]
+    measurements = [measurement for measurement, _ in results]
     title = f"{comparison.title}: times and memory over plain's"
-    return Group(
-        results_table(measurements, title, PLAIN, with_means=False),
-        _decisions_table(comparison, results),
-    )
+    figures = results_table(measurements, title, PLAIN, with_means=False)
+    return Group(figures, _decisions_table(comparison, results))
 
 
 def _decisions_table(comparison: Comparison, results: list[Result]) -> Table:
@@ -229,42 +216,37 @@ def _decisions_table(comparison: Comparison, results: list[Result]) -> Table:
         over = " /\n".join(comparison.quotient)
         for figure in (f"time,\n{STEP}", "peak\nmemory", "memory\nabove start"):
             table.add_column(f"{over}:\n{figure}", justify="right")
-    for result in results:
-        row = [str(result.measurement.shape)]
+    for measurement, decisions in results:
+        row = [str(measurement.shape)]
         for mode in MODES:
-            made = result.decisions[mode]
+            made = decisions[mode]
             done = " = ".join(made.chosen) or "a way of its own"
             row += [done, made.fastest, f"{made.slower:.2f}"]
-        if comparison.quotient:
-            row += [f"{figure:.2f}" for figure in _quotients(comparison, result.measurement)]
+        row += [f"{figure:.2f}" for figure in _quotients(comparison, measurement).values()]
         table.add_row(*row)
     return table
 
 
-def _quotients(comparison: Comparison, measurement: Measurement) -> Iterator[float]:
-    """Yield the time of a step, its peak memory, and the part of that above the start."""
-    if comparison.quotient:
-        yield measurement.time_ratio(STEP, *comparison.quotient)
-        yield measurement.memory_ratio(*comparison.quotient)
-        yield measurement.memory_ratio_above_start(*comparison.quotient)
+def _quotients(comparison: Comparison, measurement: Measurement) -> dict[str, float]:
+    """Return what the comparison's quotient is in time of a step and in memory, if it has one."""
+    if not comparison.quotient:
+        return {}
+    return {
+        "time": measurement.time_ratio(STEP, *comparison.quotient),
+        "memory": measurement.memory_ratio(*comparison.quotient),
+        "memory_above_start": measurement.memory_ratio_above_start(*comparison.quotient),
+    }
 
 
 def _describe(comparison: Comparison, results: list[Result]) -> dict[str, Any]:
     """Return the comparison as it stands in a file."""
     cases = []
-    for result in results:
-        measurement = result.measurement
-        entry: dict[str, Any] = {"case": str(measurement.shape)}
-        entry |= describe_measurement(measurement)
-        entry["decisions"] = {mode: asdict(made) for mode, made in result.decisions.items()}
+    for measurement, decisions in results:
+        entry = {"case": str(measurement.shape)} | describe_measurement(measurement)
+        entry["decisions"] = {mode: asdict(made) for mode, made in decisions.items()}
         if comparison.quotient:
-            time, memory, above_start = _quotients(comparison, measurement)
-            entry["quotient"] = {
-                "of": list(comparison.quotient),
-                "time": time,
-                "memory": memory,
-                "memory_above_start": above_start,
-            }
+            of = {"of": list(comparison.quotient)}
+            entry["quotient"] = of | _quotients(comparison, measurement)
         cases.append(entry)
     return {"comparison": comparison.name, "decided": comparison.decided, "cases": cases}
 

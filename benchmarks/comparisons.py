@@ -3,10 +3,11 @@
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, get_args
+from unittest import mock
 
 from torch import nn
 
@@ -147,32 +148,6 @@ SIDE_CASES = tuple(
 )
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """A decision of the package, measured.
-
-    Attributes:
-        name: what files call it.
-        title: what it is about, for people.
-        decided: the candidate for which the package decides; the others but the plain convolution
-            are the alternatives.
-        cases: what it is measured on.
-        candidates: the candidates of a case, the plain convolution first.
-        quotient: two alternatives, the first of which is also held against the second.
-    """
-
-    name: str
-    title: str
-    decided: str
-    cases: tuple[Case, ...]
-    candidates: Callable[[Case], list[Candidate]]
-    quotient: tuple[str, str] | None = None
-
-    def alternatives(self, names: Iterable[str]) -> list[str]:
-        """Those of some candidates' names among which the package decides."""
-        return [name for name in names if name not in (PLAIN, self.decided)]
-
-
 def exchanged(name: str, value: Any) -> Callable[[], AbstractContextManager[None]]:
     """Return what makes contexts in which a name means something else all over the package.
 
@@ -190,76 +165,65 @@ def exchanged(name: str, value: Any) -> Callable[[], AbstractContextManager[None
 
     @contextmanager
     def context() -> Iterator[None]:
-        before = [vars(module)[name] for module in modules]
-        for module in modules:
-            setattr(module, name, value)
-        try:
+        with ExitStack() as stack:
+            for module in modules:
+                stack.enter_context(mock.patch.object(module, name, value))
             yield
-        finally:
-            for module, old in zip(modules, before, strict=True):
-                setattr(module, name, old)
 
     return context
 
 
-def _algorithms(case: Case) -> list[Candidate]:
-    """Return every named algorithm that applies."""
-    candidates = [_PLAIN]
-    for algorithm in get_args(Algorithm):
-        build = partial(Case.build, algorithm=algorithm)
-        try:
-            build(case)
-        except ValueError:
-            continue
-        candidates.append(Candidate(algorithm, build))
-    return candidates
+@dataclass(frozen=True)
+class Comparison:
+    """A decision of the package, measured.
 
+    Attributes:
+        name: what files call it.
+        title: what it is about, for people.
+        decided: the candidate for which the package decides; the others but the plain convolution
+            are the alternatives.
+        cases: what it is measured on.
+        exchanges: by alternative, the name of the package that is exchanged and its value; without
+            any, the alternatives are the named algorithms that apply to a case.
+        quotient: two alternatives, the first of which is also held against the second.
+    """
 
-def _exchanging(alternatives: dict[str, tuple[str, Any]]) -> Callable[[Case], list[Candidate]]:
-    """Return what makes candidates of which each but the first two exchanges one of our names."""
+    name: str
+    title: str
+    decided: str
+    cases: tuple[Case, ...]
+    exchanges: dict[str, tuple[str, Any]]
+    quotient: tuple[str, str] | None = None
 
-    def candidates(case: Case) -> list[Candidate]:
-        return [
-            _PLAIN,
-            Candidate(AS_IS, Case.build),
-            *(
-                Candidate(label, Case.build, setting=exchanged(name, value))
-                for label, (name, value) in alternatives.items()
-            ),
-        ]
+    def candidates(self, case: Case) -> list[Candidate]:
+        """Return the candidates of a case, the plain convolution first."""
+        candidates = [Candidate(PLAIN, Case.build_plain)]
+        if self.exchanges:
+            candidates.append(Candidate(self.decided, Case.build))
+            for label, (name, value) in self.exchanges.items():
+                candidates.append(Candidate(label, Case.build, setting=exchanged(name, value)))
+            return candidates
+        for algorithm in get_args(Algorithm):
+            build = partial(Case.build, algorithm=algorithm)
+            with suppress(ValueError):  # where it does not apply
+                build(case)
+                candidates.append(Candidate(algorithm, build))
+        return candidates
 
-    return candidates
+    def alternatives(self, names: Iterable[str]) -> list[str]:
+        """Return those of some candidates' names among which the package decides."""
+        return [name for name in names if name not in (PLAIN, self.decided)]
 
-
-# The backward pass of its own, whatever the channels, and autograd's.
-_backward_passes = _exchanging(
-    {AUTOGRAD: ("MOST_OUTPUT_CHANNELS", 0), COMMUTED: ("MOST_OUTPUT_CHANNELS", math.inf)}
-)
-# The tent on the input's side and on the output's.
-_sides = _exchanging(
-    {FILTER_FIRST: ("INPUTS_PER_OUTPUT", math.inf), FILTER_LAST: ("INPUTS_PER_OUTPUT", 0)}
-)
-# No copies, a copy back of what is convolved, or one of the output.
-_layouts = _exchanging(
-    {
-        NEVER: ("relayout", lambda *_, **__: False),
-        INPUT_BACK: ("FEW_CHANNELS", 1000),
-        OUTPUT_BACK: ("FEW_CHANNELS", 0),
-    }
-)
-
-
-_PLAIN = Candidate(PLAIN, Case.build_plain)
 
 COMPARISONS = (
-    Comparison("algorithm", "algorithms", "auto", ALGORITHM_CASES, _algorithms),
+    Comparison("algorithm", "algorithms", "auto", ALGORITHM_CASES, {}),
     Comparison(
         "backward",
         "backward pass that filters the output's gradient (commuted), or autograd's own",
         AS_IS,
         BACKWARD_CASES,
-        _backward_passes,
-        (COMMUTED, AUTOGRAD),
+        {AUTOGRAD: ("MOST_OUTPUT_CHANNELS", 0), COMMUTED: ("MOST_OUTPUT_CHANNELS", math.inf)},
+        quotient=(COMMUTED, AUTOGRAD),
     ),
     Comparison(
         "layout",
@@ -267,14 +231,18 @@ COMPARISONS = (
         f"({INPUT_BACK}) or output ({OUTPUT_BACK}) laid back",
         AS_IS,
         LAYOUT_CASES,
-        _layouts,
+        {
+            NEVER: ("relayout", lambda *_, **__: False),
+            INPUT_BACK: ("FEW_CHANNELS", 1000),
+            OUTPUT_BACK: ("FEW_CHANNELS", 0),
+        },
     ),
     Comparison(
         "side",
         "the tent before the base convolution, or after it",
         AS_IS,
         SIDE_CASES,
-        _sides,
-        (FILTER_LAST, FILTER_FIRST),
+        {FILTER_FIRST: ("INPUTS_PER_OUTPUT", math.inf), FILTER_LAST: ("INPUTS_PER_OUTPUT", 0)},
+        quotient=(FILTER_LAST, FILTER_FIRST),
     ),
 )

@@ -111,22 +111,22 @@ class Verdict:
         goal: the goal in words, without the limit.
         limit: the limit.
         at_most: whether the limit is an upper one.
-        figure: what is held against the limit: the geometric mean over shapes, or the worst.
+        measured: what is held against the limit: the geometric mean over shapes, or the worst.
+        worst: the worst shape's figure.
         worst_shape: the worst shape.
-        worst_figure: that shape's figure.
     """
 
     goal: str
     limit: float
     at_most: bool
-    figure: float
+    measured: float
+    worst: float
     worst_shape: ImageShape
-    worst_figure: float
 
     @property
     def reached(self) -> bool:
-        """Whether the figure is within the limit."""
-        return self.figure <= self.limit if self.at_most else self.figure >= self.limit
+        """Whether what was measured is within the limit."""
+        return self.measured <= self.limit if self.at_most else self.measured >= self.limit
 
 
 @click.command()
@@ -276,7 +276,7 @@ def judge(measurements: list[Measurement]) -> list[Verdict]:
     ) -> Verdict:
         worst = (max if at_most else min)(figures)
         shape = measurements[figures.index(worst)].shape
-        return Verdict(goal, limit, at_most, summary(figures), shape, worst)
+        return Verdict(goal, limit, at_most, summary(figures), worst, shape)
 
     over = time(LAYER, PLAIN)
     memory = [measurement.memory_ratio(LAYER) for measurement in measurements]
@@ -308,8 +308,8 @@ def _verdicts_table(verdicts: list[Verdict], memory_format: str) -> Table:
         table.add_row(
             verdict.goal,
             f"{'<=' if verdict.at_most else '>='} {verdict.limit:.2f}",
-            f"{verdict.figure:.2f}",
-            f"{verdict.worst_figure:.2f}",
+            f"{verdict.measured:.2f}",
+            f"{verdict.worst:.2f}",
             str(verdict.worst_shape),
             Text("reached", "green") if verdict.reached else Text("missed", "bold red"),
         )
@@ -330,18 +330,7 @@ def _summarise(measurements: list[Measurement], verdicts: list[Verdict]) -> dict
             figure: {name: mean_ratio(measurements, ratio, name) for name in names}
             for figure, ratio in ratios.items()
         },
-        "goals": [
-            {
-                "goal": verdict.goal,
-                "limit": verdict.limit,
-                "at_most": verdict.at_most,
-                "measured": verdict.figure,
-                "worst": verdict.worst_figure,
-                "worst_shape": asdict(verdict.worst_shape),
-                "reached": verdict.reached,
-            }
-            for verdict in verdicts
-        ],
+        "goals": [asdict(verdict) | {"reached": verdict.reached} for verdict in verdicts],
     }
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -35,18 +35,6 @@ Times = dict[str, dict[str, dict[int, float]]]
 SAMPLE_MS = 20.0
 MOST_CALLS = 20
 LONG_CALL_MS = 10 * SAMPLE_MS
-
-
-class Shape(Protocol):
-    """What candidates are measured on; a frozen dataclass whose ``str`` is its label."""
-
-    @property
-    def input_size(self) -> tuple[int, ...]:
-        """Size of the input's every axis, the batch and the channels first."""
-
-    @property
-    def is_first_layer(self) -> bool:
-        """Whether the input is data, which needs no gradient."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +100,8 @@ class Measurement:
     """What was measured on one shape.
 
     Attributes:
-        shape: the shape.
+        shape: a frozen dataclass with ``input_size``, the size of the input's every axis, and
+            ``is_first_layer``, whether the input needs no gradient; its ``str`` is its label.
         memory_format: a key of ``MEMORY_FORMATS``.
         times: milliseconds by mode, candidate and round.
         calls: calls a sample, by mode and candidate.
@@ -143,7 +132,7 @@ class Measurement:
 
 
 def make_workloads(
-    candidates: list[Candidate], shape: Shape, memory_format: str, device: str, dtype: str
+    candidates: list[Candidate], shape: Any, memory_format: str, device: str, dtype: str
 ) -> dict[str, Workload]:
     """Build the layers, the plain one among them, around one input and one output gradient."""
     torch.manual_seed(0)
@@ -170,7 +159,7 @@ def make_workloads(
 
 def measure(
     workloads: Mapping[str, Workload],
-    shape: Shape,
+    shape: Any,
     memory_format: str,
     rounds: int,
     one_call: bool = False,
@@ -210,7 +199,6 @@ def measure_times(
             calls[mode][name] = min(wanted, MOST_CALLS)
     names = list(workloads)
     gc.collect()
-    collecting = gc.isenabled()
     gc.disable()
     try:
         for number in range(rounds):
@@ -221,8 +209,7 @@ def measure_times(
                 for mode in MODES:
                     times[mode][name][number] = _sample(workloads[name], mode, calls[mode][name])
     finally:
-        if collecting:
-            gc.enable()
+        gc.enable()
     return times, calls
 
 

@@ -101,13 +101,13 @@ def test_verdicts_judge_the_mean_and_the_worst_shape():
     )
     mean, worst, over_expanded, over_dcls, memory, *smaller = verdicts
     assert mean.reached is True
-    assert mean.figure == pytest.approx((0.8 * 1.31) ** 0.5)
+    assert mean.measured == pytest.approx((0.8 * 1.31) ** 0.5)
     assert (worst.reached, worst.worst_shape.batch) == (False, 2)
-    assert over_expanded.figure == pytest.approx(10 / mean.figure)
-    assert over_expanded.worst_figure == pytest.approx(10 / 1.31)
+    assert over_expanded.measured == pytest.approx(10 / mean.measured)
+    assert over_expanded.worst == pytest.approx(10 / 1.31)
     assert over_dcls.reached is False
-    assert memory.figure == 1
-    assert [verdict.figure for verdict in smaller] == [1, 1]
+    assert memory.measured == 1
+    assert [verdict.measured for verdict in smaller] == [1, 1]
 
 
 @pytest.mark.parametrize(
