@@ -10,7 +10,9 @@ import random
 import statistics
 import tempfile
 import time
+import traceback
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Barrier
@@ -56,8 +58,7 @@ PRUNERS = {
 }
 EPOCHS = 1000
 WARM_UP_EPOCHS = 2
-
-_TOLD_EPOCHS = 20
+FINISHED_EPOCHS = 20
 
 _DISK = {
     "normal": (
@@ -155,6 +156,13 @@ class Result:
         """How many write transactions epochs had."""
         return sorted({epoch.writes for epoch in self.epochs})
 
+    def describe(self) -> dict[str, Any]:
+        """Return the result as it stands in a file."""
+        figures = {"share": self.share, "write_transactions": self.writes}
+        epochs = [asdict(epoch) for epoch in self.epochs]
+        workers = {"workers": self.workers, "epoch_seconds": self.epoch_seconds}
+        return workers | figures | {"epochs": epochs}
+
 
 @click.command()
 @click.option(
@@ -215,7 +223,7 @@ def main(
         console = make_console()
         notes = [
             f"{environment['cpu']}, {environment['cpus']} CPUs; {where}; {trials} finished trials "
-            f"of {_TOLD_EPOCHS} epochs; pruner {pruner}; an epoch every {epoch_seconds:g} s, "
+            f"of {FINISHED_EPOCHS} epochs; pruner {pruner}; an epoch every {epoch_seconds:g} s, "
             f"{epochs} of each worker"
         ]
         if where == "sqlite":
@@ -223,11 +231,11 @@ def main(
         for note in notes:
             console.print(note, markup=False, soft_wrap=True)
         task = Task(url, epochs, epoch_seconds, synchronous, pruner)
-        results = [_measure(task, count) for count in counts]
+        results = [measure(task, count) for count in counts]
     print_tables(console, results_table(results))
     if json_path:
         header = {"benchmark": "storage", "notes": notes, "environment": environment}
-        write_results(json_path, header | {"results": [_describe(result) for result in results]})
+        write_results(json_path, header | {"results": [result.describe() for result in results]})
 
 
 def results_table(results: list[Result]) -> Table:
@@ -262,24 +270,23 @@ def _fill(url: str, trials: int) -> None:
             params={"x": number / trials},
             distributions={"x": optuna.distributions.FloatDistribution(0, 1)},
             value=0.1,
-            intermediate_values=dict.fromkeys(range(1, _TOLD_EPOCHS + 1), 0.1),
+            intermediate_values=dict.fromkeys(range(1, FINISHED_EPOCHS + 1), 0.1),
         )
         for number in range(trials)
     )
     storage.engine.dispose()
 
 
-def _measure(task: Task, count: int) -> Result:
+def measure(task: Task, count: int) -> Result:
+    """Let so many workers report epochs at once, each in a process of its own."""
     click.echo(f"{count} workers", err=True)
     context = multiprocessing.get_context("spawn")
-    barrier = context.Barrier(count)
-    with ProcessPoolExecutor(count, context, _share, (barrier,)) as pool:
+    with ProcessPoolExecutor(count, context, _share, (context.Barrier(count),)) as pool:
         workers = [pool.submit(_work, task) for _ in range(count)]
         try:
             epochs = [epoch for worker in as_completed(workers) for epoch in worker.result()]
-        finally:
-            # Where a worker failed, the others must not wait for it.
-            barrier.abort()
+        except BrokenProcessPool:
+            raise click.ClickException("a worker has ended before it was done") from None
     return Result(count, task.epoch_seconds, epochs)
 
 
@@ -290,7 +297,16 @@ def _share(barrier: Barrier) -> None:
 
 
 def _work(task: Task) -> list[Epoch]:
-    """Do in a process of its own nothing but report a trial's epochs, and time it."""
+    """Work on a trial; a failure ends the process, and with it the others, which wait for it."""
+    try:
+        return _run_trial(task)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+
+
+def _run_trial(task: Task) -> list[Epoch]:
+    """Claim a trial and do nothing but report its epochs, and time that."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     storage = open_storage(task.url)
     if storage.engine.dialect.name == "sqlite":
@@ -358,16 +374,6 @@ def _spread(seconds: list[float]) -> str:
     ordered = sorted(value * 1000 for value in seconds)
     high = ordered[min(int(len(ordered) * 0.95), len(ordered) - 1)]
     return f"{statistics.median(ordered):.1f} / {high:.1f} / {ordered[-1]:.1f}"
-
-
-def _describe(result: Result) -> dict[str, Any]:
-    return {
-        "workers": result.workers,
-        "epoch_seconds": result.epoch_seconds,
-        "share": result.share,
-        "write_transactions": result.writes,
-        "epochs": [asdict(epoch) for epoch in result.epochs],
-    }
 
 
 if __name__ == "__main__":
