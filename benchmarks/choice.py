@@ -31,6 +31,8 @@ from benchmarks.commands import (
 )
 from benchmarks.comparisons import COMPARISONS, Case, Comparison
 from benchmarks.measurement import (
+    MEMORY,
+    MEMORY_ABOVE_START,
     MODES,
     PLAIN,
     STEP,
@@ -152,19 +154,19 @@ def decision(
     candidate that decides by itself took is noise.
 
     Args:
-        comparison: tells the candidate for which the package decides from the alternatives.
+        comparison: distinguishes the candidate for which the package decides from the others.
         measurement: times of all of them.
         mode: forward pass or step.
         operations: every candidate's operations in that mode.
     """
     alternatives = comparison.alternatives(measurement.peaks)
-    ratios = {name: measurement.time_ratio(mode, name) for name in alternatives}
+    ratios = {name: measurement.ratio(mode, name) for name in alternatives}
     fastest = min(ratios, key=lambda name: ratios[name])
     done = operations[comparison.decided]
     chosen = tuple(name for name in alternatives if operations[name] == done)
     if fastest in chosen:
         return Decision(fastest, chosen, 1.0)
-    taken = ratios[chosen[0]] if chosen else measurement.time_ratio(mode, comparison.decided)
+    taken = ratios[chosen[0]] if chosen else measurement.ratio(mode, comparison.decided)
     return Decision(fastest, chosen, taken / ratios[fastest])
 
 
@@ -232,9 +234,9 @@ def _quotients(comparison: Comparison, measurement: Measurement) -> dict[str, fl
     if not comparison.quotient:
         return {}
     return {
-        "time": measurement.time_ratio(STEP, *comparison.quotient),
-        "memory": measurement.memory_ratio(*comparison.quotient),
-        "memory_above_start": measurement.memory_ratio_above_start(*comparison.quotient),
+        "time": measurement.ratio(STEP, *comparison.quotient),
+        MEMORY: measurement.ratio(MEMORY, *comparison.quotient),
+        MEMORY_ABOVE_START: measurement.ratio(MEMORY_ABOVE_START, *comparison.quotient),
     }
 
 

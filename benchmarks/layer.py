@@ -33,6 +33,7 @@ from benchmarks.commands import (
     write_results,
 )
 from benchmarks.measurement import (
+    MEMORY,
     MEMORY_FORMATS,
     MODES,
     PLAIN,
@@ -265,7 +266,7 @@ def judge(measurements: list[Measurement]) -> list[Verdict]:
     over_plain, speed_up = STEP_LIMITS[measurements[0].memory_format]
 
     def time(name: str, other: str) -> list[float]:
-        return [measurement.time_ratio(STEP, name, other) for measurement in measurements]
+        return [measurement.ratio(STEP, name, other) for measurement in measurements]
 
     def verdict(
         goal: str,
@@ -279,7 +280,7 @@ def judge(measurements: list[Measurement]) -> list[Verdict]:
         return Verdict(goal, limit, at_most, summary(figures), worst, shape)
 
     over = time(LAYER, PLAIN)
-    memory = [measurement.memory_ratio(LAYER) for measurement in measurements]
+    memory = [measurement.ratio(MEMORY, LAYER) for measurement in measurements]
     expanded = time("7x7 expanded", LAYER)
     verdicts = [
         verdict(f"{LAYER}: time / {PLAIN}, mean", over, mean, over_plain),
@@ -318,17 +319,12 @@ def _verdicts_table(verdicts: list[Verdict], memory_format: str) -> Table:
 
 def _summarise(measurements: list[Measurement], verdicts: list[Verdict]) -> dict[str, Any]:
     """Return one memory format's geometric means over the shapes, and its goals."""
-    ratios: dict[str, Callable[[Measurement, str], float]] = {
-        mode: lambda measurement, name, mode=mode: measurement.time_ratio(mode, name)
-        for mode in MODES
-    }
-    ratios["memory"] = Measurement.memory_ratio
     names = [name for name in measurements[0].peaks if name != PLAIN]
     return {
         "memory_format": measurements[0].memory_format,
         "geometric_means": {
-            figure: {name: mean_ratio(measurements, ratio, name) for name in names}
-            for figure, ratio in ratios.items()
+            figure: {name: mean_ratio(measurements, figure, name) for name in names}
+            for figure in (*MODES, MEMORY)
         },
         "goals": [asdict(verdict) | {"reached": verdict.reached} for verdict in verdicts],
     }

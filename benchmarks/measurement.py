@@ -23,6 +23,9 @@ PLAIN = "plain"
 FORWARD = "forward"
 STEP = "forward+backward"
 MODES = (FORWARD, STEP)
+# Peak memory of a step, and the part of it that is not alive when the step starts.
+MEMORY = "memory"
+MEMORY_ABOVE_START = "memory_above_start"
 
 MEMORY_FORMATS = {
     "channels_last": torch.channels_last,
@@ -114,21 +117,18 @@ class Measurement:
     calls: dict[str, dict[str, int]]
     peaks: dict[str, Peak]
 
-    def median_ms(self, mode: str, name: str) -> float:
-        """Return a candidate's median time in milliseconds."""
-        return statistics.median(self.times[mode][name].values())
+    def amount(self, figure: str, name: str = PLAIN) -> float:
+        """Return a candidate's figure: median milliseconds of a mode, or bytes of memory."""
+        if figure in MODES:
+            return statistics.median(self.times[figure][name].values())
+        peak = self.peaks[name]
+        return peak.total if figure == MEMORY else peak.above_start
 
-    def time_ratio(self, mode: str, name: str, other: str = PLAIN) -> float:
-        """Return a candidate's time over another's, see :func:`ratio`."""
-        return ratio(self.times[mode][name], self.times[mode][other])
-
-    def memory_ratio(self, name: str, other: str = PLAIN) -> float:
-        """Return a candidate's peak memory over another's."""
-        return self.peaks[name].total / self.peaks[other].total
-
-    def memory_ratio_above_start(self, name: str, other: str = PLAIN) -> float:
-        """Return the same without what is alive when the step starts."""
-        return self.peaks[name].above_start / self.peaks[other].above_start
+    def ratio(self, figure: str, name: str, other: str = PLAIN) -> float:
+        """Return a candidate's figure over another's; of times see :func:`time_ratio`."""
+        if figure in MODES:
+            return time_ratio(self.times[figure][name], self.times[figure][other])
+        return self.amount(figure, name) / self.amount(figure, other)
 
 
 def make_workloads(
@@ -213,7 +213,7 @@ def measure_times(
     return times, calls
 
 
-def ratio(times: Mapping[int, float], others: Mapping[int, float]) -> float:
+def time_ratio(times: Mapping[int, float], others: Mapping[int, float]) -> float:
     """Return the median, over the rounds that both took part in, of the quotient of their times.
 
     The quotient is taken within a round, so what slows the machine for a while slows both.

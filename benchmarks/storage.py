@@ -290,8 +290,11 @@ def measure(task: Task, count: int) -> Result:
     return Result(count, task.epoch_seconds, epochs)
 
 
+# In a worker's process, what all workers wait at.
+_barrier: Barrier
+
+
 def _share(barrier: Barrier) -> None:
-    """Keep in a worker's process what all workers wait at."""
     global _barrier
     _barrier = barrier
 
@@ -333,7 +336,7 @@ def _report_epochs(
     trial.suggest_float("x", 0, 1)
     writes = _WriteCount(storage)
 
-    def tell(number: int) -> Epoch:
+    def report(number: int) -> Epoch:
         before, cpu, began = writes.count, time.process_time(), time.perf_counter()
         record = EpochRecord(number, 0.5, 0.5, 0.5, 0.1, task.epoch_seconds, 100.0)
         report_epoch(
@@ -356,14 +359,14 @@ def _report_epochs(
         )
 
     for number in range(WARM_UP_EPOCHS):
-        tell(number + 1)
+        report(number + 1)
     _barrier.wait()
     # Workers do not come in step.
     due = time.monotonic() + random.uniform(0, task.epoch_seconds)
     epochs = []
     for number in range(task.epochs):
         time.sleep(max(due - time.monotonic(), 0))
-        epochs.append(tell(WARM_UP_EPOCHS + number + 1))
+        epochs.append(report(WARM_UP_EPOCHS + number + 1))
         due = max(due + task.epoch_seconds, time.monotonic())
     # The ends of all these trials in the same second are no part of what others measure.
     _barrier.wait()

@@ -8,7 +8,23 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks.commands import make_table
-from benchmarks.measurement import MODES, PLAIN, Measurement
+from benchmarks.measurement import (
+    FORWARD,
+    MEMORY,
+    MEMORY_ABOVE_START,
+    MODES,
+    PLAIN,
+    STEP,
+    Measurement,
+)
+
+# By figure: heading, unit of the plain convolution's, and its digits after the point.
+_SECTIONS = {
+    FORWARD: (f"{FORWARD}, ms", 1, 2),
+    STEP: (f"{STEP}, ms", 1, 2),
+    MEMORY: ("peak memory of a step, MiB", 2**20, 1),
+    MEMORY_ABOVE_START: ("of it above its start, MiB", 2**20, 1),
+}
 
 
 def results_table(
@@ -33,24 +49,26 @@ def results_table(
     table.add_column(plain_header, justify="right", no_wrap=True)
     for name in others:
         table.add_column(name.replace(" ", "\n"), justify="right")
-    for heading, plain, ratio in _SECTIONS:
+    for figure, (heading, unit, digits) in _SECTIONS.items():
         table.add_row(Text(heading, "bold"))
         for measurement in measurements:
             ratios = [
-                f"{ratio(measurement, name):.2f}" if name in measurement.peaks else "-"
+                f"{measurement.ratio(figure, name):.2f}" if name in measurement.peaks else "-"
                 for name in others
             ]
-            table.add_row(str(measurement.shape), plain(measurement), *ratios)
+            plain = f"{measurement.amount(figure) / unit:.{digits}f}"
+            table.add_row(str(measurement.shape), plain, *ratios)
         if with_means:
-            means = [f"{mean_ratio(measurements, ratio, name):.2f}" for name in others]
+            means = [f"{mean_ratio(measurements, figure, name):.2f}" for name in others]
             table.add_row("geometric mean", "", *means, style="bold")
         table.add_section()
     return table
 
 
-def mean_ratio(measurements: list[Measurement], ratio: Any, name: str) -> float:
+def mean_ratio(measurements: list[Measurement], figure: str, name: str) -> float:
     """Return the geometric mean over the shapes of a candidate's ratio to the plain one."""
-    return statistics.geometric_mean(ratio(measurement, name) for measurement in measurements)
+    ratios = (measurement.ratio(figure, name) for measurement in measurements)
+    return statistics.geometric_mean(ratios)
 
 
 def describe_measurement(measurement: Measurement) -> dict[str, Any]:
@@ -64,14 +82,14 @@ def describe_measurement(measurement: Measurement) -> dict[str, Any]:
                 "calls": measurement.calls[mode][name],
                 "rounds": list(times),
                 "ms": list(times.values()),
-                "median_ms": measurement.median_ms(mode, name),
-                "ratio": measurement.time_ratio(mode, name),
+                "median_ms": measurement.amount(mode, name),
+                "ratio": measurement.ratio(mode, name),
             }
         entry["memory"] = {
             "bytes_at_start": peak.at_start,
             "bytes_above_start": peak.above_start,
-            "ratio": measurement.memory_ratio(name),
-            "ratio_above_start": measurement.memory_ratio_above_start(name),
+            "ratio": measurement.ratio(MEMORY, name),
+            "ratio_above_start": measurement.ratio(MEMORY_ABOVE_START, name),
         }
         candidates[name] = entry
     return {
@@ -80,26 +98,3 @@ def describe_measurement(measurement: Measurement) -> dict[str, Any]:
         "input_requires_grad": not measurement.shape.is_first_layer,
         "candidates": candidates,
     }
-
-
-# Heading, the plain convolution's figure as text, and a candidate's ratio to it.
-_SECTIONS = (
-    *(
-        (
-            f"{mode}, ms",
-            lambda measurement, mode=mode: f"{measurement.median_ms(mode, PLAIN):.2f}",
-            lambda measurement, name, mode=mode: measurement.time_ratio(mode, name),
-        )
-        for mode in MODES
-    ),
-    (
-        "peak memory of a step, MiB",
-        lambda measurement: f"{measurement.peaks[PLAIN].total / 2**20:.1f}",
-        Measurement.memory_ratio,
-    ),
-    (
-        "of it above its start, MiB",
-        lambda measurement: f"{measurement.peaks[PLAIN].above_start / 2**20:.1f}",
-        Measurement.memory_ratio_above_start,
-    ),
-)
