@@ -3,38 +3,131 @@
 ``make bench-layer``, or ``python -m benchmarks.layer`` in the project's folder.
 """
 
-import os
-from collections.abc import Iterator
-from dataclasses import replace
+import importlib.util
+import logging
+import statistics
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-# The profiler, which tells the memory, else reports its own start and a missing GPU on stderr.
-os.environ.setdefault("KINETO_LOG_LEVEL", "99")
-
 import click
-import torch
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+from torch import nn
 
-from benchmarks.candidates import DCLS_VERSIONS, Candidate, choose_candidates
-from benchmarks.environment import describe_environment, format_environment
-from benchmarks.goals import judge
-from benchmarks.measurement import MEMORY_FORMATS, Measurement, measure
-from benchmarks.options import (
-    DTYPES,
+from benchmarks.commands import (
     QUICK_BATCH,
     Indices,
+    describe_environment,
     device_option,
     dtype_option,
+    format_environment,
     json_option,
+    make_console,
+    make_table,
+    print_tables,
     quick_option,
+    write_results,
 )
-from benchmarks.results import describe_measurement, summarise, write_results
-from benchmarks.shapes import SHAPES, Shape
-from benchmarks.tables import format_report, make_console, print_plain
+from benchmarks.measurement import (
+    MEMORY,
+    MEMORY_FORMATS,
+    MODES,
+    PLAIN,
+    STEP,
+    Candidate,
+    Measurement,
+    make_workloads,
+    measure,
+)
+from benchmarks.tables import describe_measurement, mean_ratio, results_table
+from interpodil import InterpodilConv2d
 
+LAYER = "7x7 auto"
+DCLS = "dcls"
+DCLS_VERSIONS = ("gauss", "max", "v1")
+# Candidates that are much slower than a plain convolution are measured in every so many-th round.
 SLOW_EVERY = 3
 
+# Effective size, its arguments, and the named algorithms that apply to it beside "expanded".
+SETTINGS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "7x7": ({}, ("tent_first", "separable_tent", "axis_first")),
+    "5x5": ({"growth": 5}, ("axis_first",)),
+    "11x11": ({"fade": 3}, ("axis_first",)),
+}
+
+# By memory format: most time over the plain convolution's, least speed-up over the expanded form.
+STEP_LIMITS = {"channels_last": (1.05, 3.0), "contiguous": (1.15, 2.5)}
+# Where "auto" chooses the expanded form the two run the same code, and noise decides.
+NOISE = 0.03
+
+
+@dataclass(frozen=True)
+class ImageShape:
+    """A 3x3 convolution with a padding of 1 on square images of ``size`` pixels a side."""
+
+    batch: int
+    in_channels: int
+    out_channels: int
+    size: int
+    stride: int
+
+    @property
+    def input_size(self) -> tuple[int, ...]:
+        """Size of the input's every axis."""
+        return (self.batch, self.in_channels, self.size, self.size)
+
+    @property
+    def is_first_layer(self) -> bool:
+        """Whether the input is an image, which needs no gradient."""
+        return self.in_channels == 3
+
+    def __str__(self) -> str:
+        stride = f" /{self.stride}" if self.stride > 1 else ""
+        return f"{'x'.join(map(str, self.input_size))} -> {self.out_channels}{stride}"
+
+
+SHAPES = (
+    ImageShape(128, 3, 35, 32, 1),
+    ImageShape(128, 35, 35, 16, 1),
+    ImageShape(64, 64, 64, 32, 1),
+    ImageShape(16, 128, 128, 28, 1),
+    ImageShape(16, 3, 64, 224, 1),
+    ImageShape(16, 3, 64, 224, 2),
+    ImageShape(16, 3, 64, 224, 4),
+    ImageShape(16, 64, 128, 56, 2),
+    ImageShape(16, 256, 64, 28, 1),
+)
 SHAPES_HELP = "Shapes to measure, by index: " + ", ".join(f"{i}: {s}" for i, s in enumerate(SHAPES))
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A goal, and whether a run reaches it.
+
+    Attributes:
+        goal: the goal in words, without the limit.
+        limit: the limit.
+        at_most: whether the limit is an upper one.
+        measured: what is held against the limit: the geometric mean over shapes, or the worst.
+        worst: the worst shape's figure.
+        worst_shape: the worst shape.
+    """
+
+    goal: str
+    limit: float
+    at_most: bool
+    measured: float
+    worst: float
+    worst_shape: ImageShape
+
+    @property
+    def reached(self) -> bool:
+        """Whether what was measured is within the limit."""
+        return self.measured <= self.limit if self.at_most else self.measured >= self.limit
 
 
 @click.command()
@@ -70,7 +163,7 @@ def main(
     device: str,
     dtype: str,
     memory_formats: tuple[str, ...],
-    shapes: tuple[Shape, ...],
+    shapes: tuple[ImageShape, ...],
     rounds: int,
     algorithms: bool,
     dcls_version: str,
@@ -85,8 +178,7 @@ def main(
     if quick:
         rounds = 1
         shapes = tuple(replace(shape, batch=QUICK_BATCH) for shape in shapes)
-    candidates, left_out = choose_candidates(algorithms, dcls_version, SLOW_EVERY)
-    environment = describe_environment(torch.device(device))
+    candidates, left_out = choose_candidates(algorithms, dcls_version)
     console = make_console()
     header = {
         "benchmark": "layer",
@@ -96,59 +188,167 @@ def main(
         "candidates": {candidate.name: {"every": candidate.every} for candidate in candidates},
         "left_out": left_out,
         "dcls_version": dcls_version,
-        "environment": environment,
+        "environment": describe_environment(device),
     }
-    for line in _notes(header, candidates):
+    for line in _notes(header):
         console.print(line, markup=False, soft_wrap=True)
     described, summaries = [], []
     for memory_format in dict.fromkeys(memory_formats):
-        measurements = list(
-            _measure_all(
-                candidates,
-                shapes,
-                memory_format,
-                rounds=rounds,
-                device=torch.device(device),
-                dtype=DTYPES[dtype],
-                one_call=quick,
-            )
-        )
+        measurements = []
+        for number, shape in enumerate(shapes, 1):
+            click.echo(f"{memory_format} {number}/{len(shapes)}: {shape}", err=True)
+            workloads = make_workloads(candidates, shape, memory_format, device, dtype)
+            measurements.append(measure(workloads, shape, memory_format, rounds, quick))
+            del workloads  # before the next ones are made
         verdicts = judge(measurements)
-        console.print()
-        print_plain(console, format_report(measurements, verdicts))
+        title = f"{memory_format}: times and memory over plain's"
+        table = results_table(measurements, title)
+        print_tables(console, Group(table, _verdicts_table(verdicts, memory_format)))
         described += [describe_measurement(measurement) for measurement in measurements]
-        summaries.append(summarise(measurements, verdicts))
+        summaries.append(_summarise(measurements, verdicts))
     if json_path:
         write_results(json_path, header | {"summaries": summaries, "measurements": described})
 
 
-def _measure_all(
-    candidates: list[Candidate], shapes: tuple[Shape, ...], memory_format: str, **settings: Any
-) -> Iterator[Measurement]:
-    for number, shape in enumerate(shapes, 1):
-        click.echo(f"{memory_format} {number}/{len(shapes)}: {shape}", err=True)
-        yield measure(candidates, shape, memory_format, **settings)
+def choose_candidates(
+    every_algorithm: bool, dcls_version: str
+) -> tuple[list[Candidate], dict[str, str]]:
+    """Return the candidates, the plain convolution first, and why others were left out.
+
+    Args:
+        every_algorithm: whether to measure each algorithm that applies to a setting by its name.
+        dcls_version: the interpolation of DCLS, one of ``DCLS_VERSIONS``.
+    """
+    candidates = [Candidate(PLAIN, partial(_build, nn.Conv2d))]
+    for size, (arguments, algorithms) in SETTINGS.items():
+        for algorithm in ("auto", "expanded", *(algorithms if every_algorithm else ())):
+            build = partial(_build, InterpodilConv2d, algorithm=algorithm, **arguments)
+            every = SLOW_EVERY if algorithm == "expanded" else 1
+            candidates.append(Candidate(f"{size} {algorithm}", build, every))
+    if importlib.util.find_spec("DCLS") is None:
+        return candidates, {DCLS: "the package dcls is not installed (the extra `bench` has it)"}
+    candidates.append(Candidate(DCLS, partial(_build_dcls, dcls_version), SLOW_EVERY))
+    return candidates, {}
 
 
-def _notes(header: dict[str, Any], candidates: list[Candidate]) -> Iterator[str]:
-    """What a reader of the tables must know."""
+def _build(layer: Callable[..., nn.Module], shape: ImageShape, **arguments: Any) -> nn.Module:
+    shared = {"stride": shape.stride, "padding": 1, "bias": False}
+    return layer(shape.in_channels, shape.out_channels, 3, **shared, **arguments)
+
+
+def _build_dcls(version: str, shape: ImageShape) -> nn.Module:
+    """Build nine weights with learnt positions in 7x7 pixels (Khalfaoui-Hassani et al. 2023)."""
+    from DCLS.construct.modules import Dcls2d
+
+    # It logs at every construction that its depthwise kernel for CUDA does not apply.
+    logging.disable(logging.WARNING)
+    try:
+        return Dcls2d(
+            shape.in_channels,
+            shape.out_channels,
+            kernel_count=9,
+            stride=shape.stride,
+            padding=3,
+            dilated_kernel_size=7,
+            bias=False,
+            version=version,
+        )
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def judge(measurements: list[Measurement]) -> list[Verdict]:
+    """Hold the measurements in one memory format against what the layer is meant to cost.
+
+    A goal about a candidate that was left out is left out too.
+    """
+    mean = statistics.geometric_mean
+    over_plain, speed_up = STEP_LIMITS[measurements[0].memory_format]
+
+    def time(name: str, other: str) -> list[float]:
+        return [measurement.ratio(STEP, name, other) for measurement in measurements]
+
+    def verdict(
+        goal: str,
+        figures: list[float],
+        summary: Callable[[Iterable[float]], float],
+        limit: float,
+        at_most: bool = True,
+    ) -> Verdict:
+        worst = (max if at_most else min)(figures)
+        shape = measurements[figures.index(worst)].shape
+        return Verdict(goal, limit, at_most, summary(figures), worst, shape)
+
+    over = time(LAYER, PLAIN)
+    memory = [measurement.ratio(MEMORY, LAYER) for measurement in measurements]
+    expanded = time("7x7 expanded", LAYER)
+    verdicts = [
+        verdict(f"{LAYER}: time / {PLAIN}, mean", over, mean, over_plain),
+        verdict(f"{LAYER}: time / {PLAIN}, each shape", over, max, 1.3),
+        verdict(f"{LAYER}: speed-up over expanded, mean", expanded, mean, speed_up, False),
+    ]
+    if DCLS in measurements[0].peaks:
+        dcls = time(DCLS, LAYER)
+        verdicts.append(verdict(f"{LAYER}: speed-up over {DCLS}, mean", dcls, mean, 10.0, False))
+    verdicts.append(verdict(f"{LAYER}: peak memory / {PLAIN}, each shape", memory, max, 1.5))
+    for size in ("5x5", "11x11"):
+        goal = f"{size} auto: time / expanded, mean (1, and {NOISE:.0%} for noise)"
+        figures = time(f"{size} auto", f"{size} expanded")
+        verdicts.append(verdict(goal, figures, mean, 1 + NOISE))
+    return verdicts
+
+
+def _verdicts_table(verdicts: list[Verdict], memory_format: str) -> Table:
+    table = make_table(f"{memory_format}: goals ({STEP})")
+    table.add_column("goal")
+    for column in ("limit", "measured", "worst"):
+        table.add_column(column, justify="right")
+    table.add_column("worst at", no_wrap=True)
+    table.add_column("")
+    for verdict in verdicts:
+        table.add_row(
+            verdict.goal,
+            f"{'<=' if verdict.at_most else '>='} {verdict.limit:.2f}",
+            f"{verdict.measured:.2f}",
+            f"{verdict.worst:.2f}",
+            str(verdict.worst_shape),
+            Text("reached", "green") if verdict.reached else Text("missed", "bold red"),
+        )
+    return table
+
+
+def _summarise(measurements: list[Measurement], verdicts: list[Verdict]) -> dict[str, Any]:
+    """Return one memory format's geometric means over the shapes, and its goals."""
+    names = [name for name in measurements[0].peaks if name != PLAIN]
+    return {
+        "memory_format": measurements[0].memory_format,
+        "geometric_means": {
+            figure: {name: mean_ratio(measurements, figure, name) for name in names}
+            for figure in (*MODES, MEMORY)
+        },
+        "goals": [asdict(verdict) | {"reached": verdict.reached} for verdict in verdicts],
+    }
+
+
+def _notes(header: dict[str, Any]) -> Iterator[str]:
+    """Yield what a reader of the tables must know."""
     yield format_environment(header["environment"], header["dtype"])
     if header["quick"]:
-        yield "A quick run: one sample each on two pictures. Its figures say nothing."
-    slow = [candidate.name for candidate in candidates if candidate.every > 1]
+        yield "A quick run: one sample each on two images. Its figures say nothing."
+    slow = [name for name, entry in header["candidates"].items() if entry["every"] > 1]
     yield (
         f"rounds after a warm-up: {header['rounds']}, all candidates in turn, in every "
         f"{SLOW_EVERY}rd round also the slow ones: {', '.join(slow)}"
     )
     yield (
         "forward: as at inference. forward+backward: gradients of the weights and, unless the "
-        "input is a picture (3 channels), of the input"
+        "input is an image (3 channels), of the input"
     )
     yield (
         "peak memory: input, parameters and what torch allocates in forward+backward; buffers "
         "inside oneDNN are not seen"
     )
-    if "dcls" in header["candidates"]:
+    if DCLS in header["candidates"]:
         yield f"dcls: Dcls2d, 9 weights in 7x7, version {header['dcls_version']!r}"
     for name, reason in header["left_out"].items():
         yield f"{name} left out: {reason}"

@@ -6,21 +6,29 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from benchmarks.candidates import PLAIN
-from benchmarks.cases import Case
-from benchmarks.choice import CASES, main
-from benchmarks.comparisons import AS_IS, AUTOGRAD, COMMUTED, COMPARISONS, NEVER
-from benchmarks.decisions import decision
-from benchmarks.measurement import Measurement, make_workloads
-from benchmarks.memory import Peak
-from benchmarks.operations import record
-from benchmarks.switches import exchanged
-from benchmarks.timing import FORWARD, MODES, STEP
+from benchmarks.choice import CASES, decision, main, record
+from benchmarks.comparisons import (
+    AS_IS,
+    AUTOGRAD,
+    COMMUTED,
+    COMPARISONS,
+    NEVER,
+    Case,
+    exchanged,
+)
+from benchmarks.measurement import (
+    FORWARD,
+    MODES,
+    PLAIN,
+    STEP,
+    Measurement,
+    Peak,
+    make_workloads,
+)
 from interpodil import layout
 from interpodil.algorithms import commuted
 
 ALGORITHMS, BACKWARD, LAYOUT, SIDE = COMPARISONS
-CPU = torch.device("cpu")
 MEASURED = (
     Case(16, 128, (28, 28), 128, "channels_last", stride=2, groups=128),
     Case(4, 16, (16, 24, 24), 32, "contiguous", growth=5),
@@ -41,12 +49,11 @@ def quick_run(tmp_path_factory):
 
 def make_operations(case, comparison, mode):
     """Operations of every candidate, whose layers have run before."""
-    workloads = make_workloads(
-        comparison.candidates(case), case, case.memory_format, CPU, torch.float32
-    )
+    candidates = comparison.candidates(case)
+    workloads = make_workloads(candidates, case, case.memory_format, "cpu", "float32")
     for workload in workloads.values():
         with workload.setting():
-            workload.step()
+            workload.run(STEP)
         workload.clear()
     return {name: record(workload, mode) for name, workload in workloads.items()}
 

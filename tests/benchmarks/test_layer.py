@@ -6,8 +6,8 @@ import statistics
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.layer import main
-from benchmarks.timing import MODES
+from benchmarks.layer import DCLS, LAYER, ImageShape, choose_candidates, judge, main
+from benchmarks.measurement import FORWARD, MODES, PLAIN, STEP, Measurement, Peak
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +78,45 @@ def test_wrong_options_are_refused_before_anything_is_measured(arguments, messag
     assert result.exit_code == 2
     assert message in result.stderr
     assert result.stdout == ""
+
+
+def test_dcls_is_left_out_where_it_is_not_installed(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    candidates, left_out = choose_candidates(False, "gauss")
+    assert DCLS not in [candidate.name for candidate in candidates]
+    assert "not installed" in left_out[DCLS]
+
+
+def make_measurement(memory_format: str, over_plain: float, batch: int) -> Measurement:
+    """A measurement with all times 10 x plain's but the layer's."""
+    names = [
+        PLAIN,
+        DCLS,
+        *(f"{s} {a}" for s in ("7x7", "5x5", "11x11") for a in ("auto", "expanded")),
+    ]
+    step = {name: {0: 10.0} for name in names} | {PLAIN: {0: 1.0}, LAYER: {0: over_plain}}
+    peaks = {name: Peak(1, 1) for name in names}
+    times = {FORWARD: step, STEP: step}
+    return Measurement(ImageShape(batch, 3, 3, 8, 1), memory_format, times, {}, peaks)
+
+
+def test_verdicts_judge_the_mean_and_the_worst_shape():
+    verdicts = judge(
+        [make_measurement("channels_last", 0.8, 1), make_measurement("channels_last", 1.31, 2)]
+    )
+    mean, worst, over_expanded, over_dcls, memory, *smaller = verdicts
+    assert mean.reached is True
+    assert mean.measured == pytest.approx((0.8 * 1.31) ** 0.5)
+    assert (worst.reached, worst.worst_shape.batch) == (False, 2)
+    assert over_expanded.measured == pytest.approx(10 / mean.measured)
+    assert over_expanded.worst == pytest.approx(10 / 1.31)
+    assert over_dcls.reached is False
+    assert memory.measured == 1
+    assert [verdict.measured for verdict in smaller] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("memory_format", "reached"), [("channels_last", False), ("contiguous", True)]
+)
+def test_limits_depend_on_the_memory_format(memory_format, reached):
+    assert judge([make_measurement(memory_format, 1.1, 1)])[0].reached is reached

@@ -2,12 +2,12 @@
 
 import json
 
+import click
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.reporting import Epoch
-from benchmarks.storage import Result, main, results_table
-from benchmarks.tables import make_console
+from benchmarks.commands import make_console
+from benchmarks.storage import Epoch, Result, Task, main, measure, results_table
 
 
 @pytest.fixture(scope="module")
@@ -45,3 +45,10 @@ def test_a_share_over_the_goal_is_missed():
             console.print(results_table([Result(1, 1.0, epochs)]))
         assert word in captured.get()
         assert share in captured.get()
+
+
+def test_a_worker_that_fails_ends_the_measurement(tmp_path, capfd):
+    task = Task(f"sqlite:///{tmp_path}/missing.db", 1, 0.1, "normal", "median")
+    with pytest.raises(click.ClickException, match="ended before it was done"):
+        measure(task, 2)
+    assert "Traceback" in capfd.readouterr().err
