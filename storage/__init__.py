@@ -11,7 +11,7 @@ from storage.epochs import EpochRecord, read_epochs, report_epoch
 from storage.errors import DATABASE_ERRORS, ClaimLost, StorageError, StudyDeleted, explain
 from storage.rdb import HardenedStorage, check_storage, open_storage
 from storage.repairing import repair as repair_contents
-from storage.studies import create_study, open_study, study_names, study_uid
+from storage.studies import CHECKPOINTS_ID, create_study, open_study, study_names, study_uid
 from storage.timing import mean_epoch_seconds
 from storage.transactions import transaction
 from storage.trials import (
@@ -39,6 +39,7 @@ from storage.workers import (
 )
 
 __all__ = [
+    "CHECKPOINTS_ID",
     "CONFIGURATION",
     "DATABASE_ERRORS",
     "DEFAULT_URL",

@@ -16,12 +16,11 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 from sqlalchemy import delete, func, select
 
-from storage.claims import IS_CLAIM, Claim, holding, refuse_other_study
+from storage.claims import IS_CLAIM, STUDY_UID, Claim, holding, refuse_other_study
 from storage.clock import now
 from storage.rdb import HardenedStorage
 from storage.reconnecting import patient
 from storage.schema import claims_table
-from storage.studies import study_uid
 from storage.transactions import reading, transaction
 from storage.trials import RETRY_OF, end_trial
 from storage.workers import GRACE_SECONDS, WorkerRecord, beat, end_worker, list_workers
@@ -101,7 +100,13 @@ def count_claims(storage: HardenedStorage, study_id: int) -> int:
         return _count(connection, study_id)
 
 
-def reclaim(storage: HardenedStorage, study: optuna.Study, *, stopped: bool = False) -> list[int]:
+def reclaim(
+    storage: HardenedStorage,
+    study: optuna.Study,
+    study_uid: str | None = None,
+    *,
+    stopped: bool = False,
+) -> list[int]:
     """End what dead workers left behind, give back its budget, and queue its parameters again.
 
     May be called by any process, at any time, as often as it likes.
@@ -109,13 +114,20 @@ def reclaim(storage: HardenedStorage, study: optuna.Study, *, stopped: bool = Fa
     Args:
         storage: where the study is.
         study: the study.
+        study_uid: the study's own id, where it may have been deleted since it was opened.
         stopped: the workers were ended on purpose, which counts as no loss of their trials.
 
     Returns:
         The numbers of the trials that were ended.
+
+    Raises:
+        StudyDeleted: the study is gone, or another one has its number.
     """
     study_id: int = study._study_id
-    uid = study_uid(storage, study)
+    uid = study_uid or study.user_attrs.get(STUDY_UID, "")
+    if study_uid is not None:
+        with reading(storage.engine) as connection:
+            refuse_other_study(connection, study_id, study_uid)
     # Read first: a trial has its claim from its first moment, so one that has none later never had.
     running = {
         trial._trial_id: trial

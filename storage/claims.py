@@ -18,8 +18,9 @@ from sqlalchemy import Connection, bindparam, exists, select
 from storage.errors import ClaimLost, StudyDeleted
 from storage.schema import claims_table
 
-#: User attribute of a study: an id that no other study has, however their numbers are reused.
-STUDY_UID = "sweep_id"
+#: User attribute of a study: an id that no other study has, however their numbers are reused; a
+#: copy has one of its own.
+STUDY_UID = "study_uid"
 
 _TABLES = BaseModel.metadata.tables
 _TRIALS = _TABLES["trials"]
@@ -113,7 +114,7 @@ def lock_own_trial(connection: Connection, trial_id: int) -> TrialState:
         found = connection.execute(_LOCK_CLAIMED, {"trial_id": trial_id, **claim.row})
     state: TrialState | None = found.scalar_one_or_none()
     if state is None:
-        raise ClaimLost(f"the trial with the id {trial_id} belongs to another worker")
+        raise ClaimLost(f"the trial with the id {trial_id} is not this worker's, or is gone")
     return state
 
 

@@ -4,6 +4,7 @@ What there is to copy follows from the tables themselves: every table with a col
 ``study_id`` belongs to trials or studies, and all its columns go along. Ids are the target's own.
 """
 
+import json
 import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,6 +19,7 @@ from sqlalchemy import Column, Connection, Integer, Select, Table, func, select
 from sqlalchemy.engine import URL
 
 from storage.artifact_entries import artifact_ids
+from storage.claims import STUDY_UID
 from storage.clock import now
 from storage.errors import StorageError
 from storage.rdb import HardenedStorage, open_storage
@@ -281,9 +283,15 @@ def _renamed(row: dict[str, Any], ids: _Ids) -> dict[str, Any]:
     return row | {"key": f"{before}{ids.trials.get(int(trial_id), trial_id)}{after}"}
 
 
+def _of_another_study(row: dict[str, Any], _ids: _Ids) -> dict[str, Any]:
+    """A copy is not the study that it was made from, whose workers have no claim to it."""
+    return row if row["key"] != STUDY_UID else row | {"value_json": json.dumps(uuid.uuid4().hex)}
+
+
 _CHANGES: dict[str, Callable[[dict[str, Any], _Ids], dict[str, Any]]] = {
     workers_table.name: _ended,
     _STUDY_ATTRIBUTES.name: _renamed,
+    "study_user_attributes": _of_another_study,
 }
 
 

@@ -11,6 +11,7 @@ from storage.invariants import loose_artifacts, loose_rows, read_study
 from storage.rdb import HardenedStorage
 from storage.reconnecting import patient
 from storage.schema import artifacts_table, claims_table
+from storage.studies import study_uid
 from storage.transactions import reading, transaction
 
 
@@ -37,7 +38,8 @@ def repair(storage: HardenedStorage, names: Sequence[str] = ()) -> list[str]:
             if not read_study(connection, study_id).is_ours:
                 continue
         study = optuna.load_study(study_name=name, storage=storage)
-        done += [f"study {name}: trial {number} was lost" for number in reclaim(storage, study)]
+        lost = reclaim(storage, study, study_uid(storage, study))
+        done += [f"study {name}: trial {number} was lost" for number in lost]
         done += [f"study {name}: {words}" for words in _count_again(storage, study_id)]
     return done if names else done + _forget_loose_rows(storage)
 

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     func,
     select,
+    text,
     update,
 )
 
@@ -24,9 +25,18 @@ from storage.errors import StorageError
 from storage.transactions import transaction
 
 #: 2: the artifacts; and the birth of a process names its namespace.
-SCHEMA_VERSION = 2
+#: 3: trials that are retried hold no rungs of successive halving, which their retries hold.
+SCHEMA_VERSION = 3
 
 _SETUP_LOCK = 0x73776565_7073
+
+_FORGET_RUNGS = """
+DELETE FROM trial_system_attributes
+WHERE key LIKE 'completed_rung_%' AND trial_id IN (
+    SELECT trial_id FROM trial_user_attributes
+    WHERE key = 'outcome' AND value_json IN ('"interrupted"', '"lost"', '"out_of_memory"')
+)
+"""
 
 metadata = MetaData()
 
@@ -111,7 +121,8 @@ def prepare_schema(engine: Engine, where: str) -> None:
         if version is None:
             connection.execute(schema_table.insert().values(version=SCHEMA_VERSION))
         elif version < SCHEMA_VERSION:
-            # What is new since version 1 are tables alone, which are made by now.
+            # New tables are made by now.
+            connection.execute(text(_FORGET_RUNGS))
             connection.execute(update(schema_table).values(version=SCHEMA_VERSION))
         elif version > SCHEMA_VERSION:
             raise StorageError(

@@ -19,6 +19,8 @@ from storage.transactions import transaction
 
 #: User attribute of a study whose set-up is complete.
 READY = "ready"
+#: User attribute of a study: what its checkpoints go by, which a copy keeps to find them.
+CHECKPOINTS_ID = "sweep_id"
 
 _MOST_NAMED = 10
 
@@ -46,7 +48,7 @@ def create_study(
                 if study.user_attrs.get(READY):
                     return
                 _forget_rows_of_reused_ids(storage, study._study_id)
-                study.set_user_attr(STUDY_UID, _new_uid())
+                _give_ids(study)
                 set_up(study)
                 study.set_user_attr(READY, True)
 
@@ -61,13 +63,9 @@ def study_uid(storage: HardenedStorage, study: optuna.Study) -> str:
     writes to is then the study that was read.
     """
 
-    def give_one() -> None:
-        if STUDY_UID not in study.user_attrs:
-            study.set_user_attr(STUDY_UID, _new_uid())
-
     uid: str | None = study.user_attrs.get(STUDY_UID)
     if uid is None:
-        batch(storage, study._study_id, give_one)
+        batch(storage, study._study_id, lambda: _give_ids(study))
         uid = study.user_attrs[STUDY_UID]
     return uid
 
@@ -106,8 +104,11 @@ def study_names(storage: HardenedStorage) -> list[str]:
     return [study.study_name for study in studies]
 
 
-def _new_uid() -> str:
-    return uuid.uuid4().hex[:12]
+def _give_ids(study: optuna.Study) -> None:
+    known = study.user_attrs
+    for name in (STUDY_UID, CHECKPOINTS_ID):
+        if name not in known:
+            study.set_user_attr(name, uuid.uuid4().hex[:12])
 
 
 def _forget_rows_of_reused_ids(storage: HardenedStorage, study_id: int) -> None:

@@ -92,12 +92,12 @@ def end_trial(
         trial = storage.get_trial(trial_id)
         mine = claims_table.c.trial_id == trial_id
         worker_id = "" if (claim := held_claim()) is None else claim.worker_id
-        if not is_mine:
-            end = (trial.user_attrs.get(WORKER_ID), trial.user_attrs.get(OUTCOME))
-            return end == (worker_id, outcome)
         losses = trial.user_attrs.get(LOSSES, 0) + (outcome == "lost")
         if outcome == "lost" and losses > study.user_attrs.get(RETRIES, DEFAULT_RETRIES):
             outcome, reason = "failed", f"{reason} ({losses} times)"
+        if not is_mine:
+            end = (trial.user_attrs.get(WORKER_ID, ""), trial.user_attrs.get(OUTCOME))
+            return end == (worker_id, outcome)
         known = {OUTCOME: outcome, REASON: reason, WORKER_ID: worker_id or None}
         for name, content in known.items():
             if content is not None:

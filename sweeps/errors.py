@@ -62,7 +62,7 @@ def in_words(error: BaseException) -> str | None:
 
 
 class Survived:
-    """Logs them as warnings of one line: each once, until there is another or it is over.
+    """Logs errors that a background thread survives, a line each; the same again once it was over.
 
     Args:
         module: that survives them, whose logger tells.

@@ -63,7 +63,7 @@ def check_algorithm(
             f"growth={spread.growth}"
         )
     if algorithm in SEPARABLE and not separable:
-        kind = "a learned tent" if learned else "a tent that is not"
+        kind = "a learned tent" if learned else "a tent that is not, in double precision"
         raise ValueError(
             f"algorithm={algorithm!r} needs a tent that is the product of one line per axis "
             f"(corner = edge**2, or a named profile), got {kind}"

@@ -56,9 +56,14 @@ def _take_lock(path: Path, tell: Callable[[], None]) -> tuple[BinaryIO, list[Pat
     told = False
     while True:
         made = [folder for folder in path.parents if not folder.exists()]
-        path.parent.mkdir(parents=True, exist_ok=True)
         # Who had the lock may remove its file, and the folder, until this process has it.
         with suppress(FileNotFoundError), ExitStack() as unless_taken:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            except FileExistsError:
+                if path.parent.exists():
+                    raise
+                continue
             file = unless_taken.enter_context(path.open("ab"))
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from storage import CONFIGURATION
 from sweeps.study.progress import Progress, outcome_of
@@ -42,12 +42,15 @@ def seconds_to_go(progress: Progress) -> float | None:
         expected[epoch] = 1 + stays * expected[epoch + 1]
         there += reached[epoch]
         stays = 1 - ended[epoch] / there
-    left = []
-    for trial in trials:
-        if not trial.state.is_finished():
-            baseline = CONFIGURATION in trial.user_attrs
-            left.append(whole - _done(trial) if baseline else expected[_done(trial)])
-    left += [expected[0]] * (progress.target - progress.finished - len(left))
+    # Running ones first: of those that wait, the budget may not have room for all.
+    unfinished = [trial for trial in trials if not trial.state.is_finished()]
+    unfinished.sort(key=lambda trial: trial.state is TrialState.WAITING)
+    room = max(progress.target - progress.finished, progress.running)
+    left = [
+        whole - _done(trial) if CONFIGURATION in trial.user_attrs else expected[_done(trial)]
+        for trial in unfinished[:room]
+    ]
+    left += [expected[0]] * (room - len(left))
     # Several workers do not make one trial shorter.
     return pace * max(sum(left) / len(progress.workers), max(left, default=0.0))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import optuna
 
-from storage import WORKER_ID, HardenedStorage, StorageError, reclaim
+from storage import WORKER_ID, HardenedStorage, StorageError, StudyDeleted, reclaim
 from sweeps.engines import Engine, WorkerExit
 from sweeps.errors import SweepsError
 from sweeps.reporting import View
@@ -102,12 +102,12 @@ class Supervisor:
             try:
                 if self._look():
                     return
+            except (KeyError, StudyDeleted):
+                refuse_deleted(self._study, self._study_uid)
+                raise
             except StorageError:
                 if not self._received:
                     raise
-            except KeyError:
-                refuse_deleted(self._study, self._study_uid)
-                raise
             time.sleep(_POLL_SECONDS)
         if self._last is not None and not self._received:
             self._refuse_early_end(self._last)
@@ -127,7 +127,7 @@ class Supervisor:
         exits = self._engine.poll()
         now = time.monotonic()
         if exits or now - self._looked > _RECLAIM_SECONDS:
-            reclaim(self._storage, self._study)
+            reclaim(self._storage, self._study, self._study_uid)
             self._looked = now
         progress = read_progress(self._storage, self._study)
         if progress.study_uid != self._study_uid:

@@ -13,6 +13,7 @@ from storage import (
     DATABASE_ERRORS,
     HardenedStorage,
     StorageError,
+    StudyDeleted,
     absolute_url,
     check_storage,
     explain,
@@ -31,7 +32,7 @@ from sweeps.runner.naming import short_host, take_numbers
 from sweeps.runner.shutdown import Stopping
 from sweeps.runner.supervisor import Supervisor
 from sweeps.spec.checks import check_run
-from sweeps.spec.spec import Spec, check_study_name, probe_values
+from sweeps.spec.spec import Spec, check_study_name, is_study_name, probe_values
 from sweeps.study.failures import refuse_deleted
 from sweeps.study.progress import Progress, read_progress
 from sweeps.study.study import open_or_create_study, study_name
@@ -79,8 +80,9 @@ def prepare_sweep(
     """
     url = parse_url(storage_url)
     check_storage(url)
-    if name is not None and not _holds(url, name):
-        check_study_name(name, "--study")
+    wanted = name if name is not None else study_name(spec)
+    if not is_study_name(wanted) and not _holds(url, wanted):
+        check_study_name(wanted, "--study" if name is not None else "name")
     if checkpoint_dir is not None:
         check_folder(checkpoint_dir)
     trials, first = spec.budget.trials, len(spec.try_first)
@@ -188,11 +190,11 @@ def _leave_in_order(sweep: Sweep, view: View, *, stopped: bool) -> Progress | No
         SweepsError: the study was deleted.
     """
     try:
-        reclaim(sweep.storage, sweep.study, stopped=stopped)
+        reclaim(sweep.storage, sweep.study, sweep.study_uid, stopped=stopped)
         trials = sweep.study.get_trials(deepcopy=False)
         Checkpoints(sweep.checkpoint_dir, sweep.study, say=view.say).tidy(trials)
         progress = read_progress(sweep.storage, sweep.study)
-    except KeyError:
+    except (KeyError, StudyDeleted):
         refuse_deleted(sweep.study, sweep.study_uid)
         raise
     except (StorageError, *DATABASE_ERRORS) as error:

@@ -36,9 +36,12 @@ STUDY_NAME_RULE = (
 )
 
 
+_NAME = re.compile(r"[^\W_][\w.-]*")
+
+
 def is_study_name(name: str) -> bool:
     """Whether a new study can have the name."""
-    return bool(re.fullmatch(r"[^\W_][\w.-]*", name)) and len(quote(name)) <= 200
+    return bool(_NAME.fullmatch(name)) and len(quote(name)) <= 200
 
 
 def check_study_name(name: str, option: str) -> None:
@@ -148,7 +151,8 @@ class Spec(Section):
     @field_validator("name")
     @classmethod
     def _is_a_name(cls, name: str) -> str:
-        if not is_study_name(name):
+        # Without its length, which is that of the study's name: an older study may have a longer.
+        if not _NAME.fullmatch(name):
             raise ValueError(STUDY_NAME_RULE)
         return name
 

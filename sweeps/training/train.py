@@ -63,7 +63,8 @@ def train(
 
     The result depends on the configuration, the pictures, the machine and the number of CPU
     threads, and on a CPU on nothing else: not on how often it was interrupted and resumed, as long
-    as that was with the same settings. In those of ``MAY_DIFFER`` they may be others.
+    as that was with the same settings. A run that resumes with other settings of ``MAY_DIFFER``
+    has another result.
 
     Args:
         config: the run; its ``precision`` is resolved by :func:`resolve_precision`.

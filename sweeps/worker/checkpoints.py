@@ -17,7 +17,7 @@ import optuna
 from optuna.trial import FrozenTrial
 from sqlalchemy.engine import URL
 
-from storage import RETRY_OF, STUDY_UID
+from storage import CHECKPOINTS_ID, RETRY_OF
 from sweeps.errors import SweepsError
 from sweeps.spec.files import write_whole
 
@@ -67,7 +67,7 @@ class Checkpoints:
         say: Callable[[str], None],
     ) -> None:
         # Another study of the same name, made after this one was deleted, has a folder of its own.
-        name = f"{quote(study.study_name, safe=' ')}-{study.user_attrs[STUDY_UID]}"
+        name = f"{quote(study.study_name, safe=' ')}-{study.user_attrs[CHECKPOINTS_ID]}"
         self.folder = folder / name
         self.seconds = seconds
         self.say = say

@@ -86,7 +86,7 @@ def _run_trials(desk: Desk, objective: Objective, study_uid: str, deadline: floa
     looked = -_RECLAIM_SECONDS
     while not desk.should_stop() and (deadline is None or time.monotonic() < deadline):
         if time.monotonic() - looked >= _RECLAIM_SECONDS:
-            reclaim(desk.storage, desk.study)
+            reclaim(desk.storage, desk.study, study_uid)
             looked = time.monotonic()
         claim = claim_trial(desk.storage, desk.study._study_id, study_uid, desk.worker_id)
         if claim is None:

@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from storage import (
     CONFIGURATION,
+    STUDY_UID,
     EpochRecord,
     HardenedStorage,
     attach_artifact,
@@ -119,6 +120,9 @@ def rows_of(storage: HardenedStorage, study: optuna.Study) -> dict[str, list[Any
                     plain["trial_id"] = trials[plain["trial_id"]]
                 if "worker_id" in plain:
                     plain["worker_id"] = workers[plain["worker_id"]]
+                if plain.get("key") == STUDY_UID:
+                    # Of each copy its own.
+                    continue
                 if "key" in plain:
                     plain["key"] = re.sub(
                         r"(?<=^dashboard:)(artifacts:)?(\d+)(?=:)",

@@ -10,9 +10,11 @@ import optuna
 import pytest
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import RDBStorage
+from optuna.storages._rdb.models import TrialSystemAttributeModel
 from optuna.trial import TrialState
 
 from storage import (
+    CHECKPOINTS_ID,
     TARGET,
     ClaimLost,
     EpochRecord,
@@ -21,6 +23,7 @@ from storage import (
     attach_artifact,
     beat,
     claim_trial,
+    copy_studies,
     count_claims,
     create_study,
     end_trial,
@@ -28,6 +31,9 @@ from storage import (
     holding,
     list_workers,
     living_workers,
+    open_storage,
+    open_study,
+    parse_url,
     read_epochs,
     reclaim,
     register_worker,
@@ -36,7 +42,7 @@ from storage import (
     study_uid,
     unfinished_outcome,
 )
-from storage.schema import workers_table
+from storage.schema import schema_table, workers_table
 from storage.transactions import transaction
 from storage.workers import GRACE_SECONDS
 from tests.storage.claiming import at_work, begin, claim_one
@@ -443,3 +449,62 @@ def test_a_trial_and_its_retry_count_once_in_a_pruner(storage, study, pruner, ou
         trial = begin(storage, study, "tenth")
         trial.report(0.72, 1)
         assert not trial.should_prune()
+
+
+def test_an_end_that_is_told_again_is_the_same_end(storage, study):
+    study.set_user_attr("retries", 0)
+    with at_work(storage, study):
+        assert [end_trial(storage, study, 0, "lost") for _ in range(2)] == [True, True]
+    assert study.trials[0].user_attrs["outcome"] == "failed"
+    study.ask()
+    assert [end_trial(storage, study, 1, "completed", value=1.0) for _ in range(2)] == [True, True]
+
+
+def test_a_worker_of_a_deleted_copy_has_no_claim_to_the_next_copy(storage, study, url):
+    """Both are copies of one study, and on SQLite they have the same number."""
+    copy_studies(parse_url(url), parse_url(url), ["study"], as_name="first")
+    first = open_study(storage, "first")
+    uid = study_uid(storage, first)
+    assert uid != study_uid(storage, study)
+    assert first.user_attrs[CHECKPOINTS_ID] == study.user_attrs[CHECKPOINTS_ID]
+    worker = register_worker(storage, first._study_id, "w", "cpu")
+    storage.delete_study(first._study_id)
+    copy_studies(parse_url(url), parse_url(url), ["study"], as_name="second")
+    second = open_study(storage, "second")
+    for number in (first._study_id, second._study_id):
+        with pytest.raises(StudyDeleted):
+            claim_trial(storage, number, uid, worker.worker_id)
+
+
+def test_who_works_on_a_deleted_study_ends_no_trial_of_another(storage, study):
+    uid = study_uid(storage, study)
+    storage.delete_study(study._study_id)
+    other = create_study(storage, "other", "maximize", lambda study: None)
+    begin(storage, other)
+    with pytest.raises(StudyDeleted):
+        reclaim(storage, study, uid, stopped=True)
+    assert _states(other) == ["RUNNING"]
+
+
+@pytest.mark.parametrize("url", ["sqlite", "postgresql"], indirect=True)
+def test_what_an_older_version_left_of_trials_that_are_retried_is_forgotten(storage, study, url):
+    outcomes = ("interrupted", "completed")
+    for number, outcome in enumerate(outcomes):
+        with at_work(storage, study, f"w{number}") as trial:
+            end_trial(storage, study, trial.number, outcome, value=1.0)
+    with transaction(storage.engine) as connection:
+        for trial in study.trials:
+            row = {"trial_id": trial._trial_id, "key": "completed_rung_0", "value_json": "0.5"}
+            connection.execute(TrialSystemAttributeModel.__table__.insert().values(row))
+        connection.execute(schema_table.update().values(version=2))
+    open_storage(url).engine.dispose()
+    left = [trial.number for trial in _fresh(url) if "completed_rung_0" in trial.system_attrs]
+    assert [trial.user_attrs["outcome"] for trial in study.trials] == list(outcomes)
+    assert left == [1]
+
+
+def _fresh(url):
+    storage = open_storage(url)
+    trials = open_study(storage).trials
+    storage.engine.dispose()
+    return trials

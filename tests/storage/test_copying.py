@@ -8,6 +8,7 @@ import pytest
 from optuna_dashboard import get_note
 
 from storage import (
+    STUDY_UID,
     TARGET,
     DatabaseArtifactStore,
     StorageError,
@@ -93,7 +94,8 @@ def test_optuna_sees_the_same_study(source, sqlite_url, postgresql_url):
     assert study_names(storage) == ["another", NAME]
     assert _trials(copy) == _trials(study)
     assert copy.directions == study.directions
-    assert copy.user_attrs == study.user_attrs
+    assert copy.user_attrs | {STUDY_UID: ""} == study.user_attrs | {STUDY_UID: ""}
+    assert copy.user_attrs[STUDY_UID] != study.user_attrs[STUDY_UID]
     assert copy.metric_names == study.metric_names == ["val_accuracy"]
     assert copy.best_trial.number == study.best_trial.number
     assert get_note(copy) == get_note(study)

@@ -268,7 +268,7 @@ class TestStudyNames:
             assert "use letters, digits" in err
             assert list(tmp_path.iterdir()) == []
 
-    @pytest.mark.parametrize("name", ODD_NAMES, ids=ascii)
+    @pytest.mark.parametrize("name", [name for name in ODD_NAMES if len(name) < 50], ids=ascii)
     def test_a_spec_has_the_same_rule(self, small, name):
         with pytest.raises(SweepsError, match="name: use letters, digits"):
             parse_spec({**small, "name": name}, "mine.yaml")

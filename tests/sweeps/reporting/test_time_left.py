@@ -54,6 +54,15 @@ def test_nothing_is_said_before_an_epoch_was_measured(tmp_path):
     assert time_left(study.progress(), 90.0) == "about 1:30 left"
 
 
+def test_what_waits_beyond_the_budget_is_not_counted(tmp_path):
+    study = HandmadeStudy(tmp_path, target=3)
+    for number in range(5):
+        study.queue(f"baseline {number}")
+    worker = study.start_worker("w")
+    study.train(study.start(worker, 10), worker, 1, 10, 1.0)
+    assert seconds_to_go(study.progress()) == pytest.approx(9 + 2 * 10)
+
+
 def test_nobody_works_so_nothing_is_said(tmp_path):
     study = HandmadeStudy(tmp_path)
     worker = study.start_worker("w")

@@ -249,7 +249,9 @@ def test_a_study_of_the_former_version_is_gone_on_with(place, small, patterns):
     with sqlite3.connect(place.folder / "sweeps.db") as database:
         database.execute("UPDATE sweeps_schema SET version = 1")
         database.execute("DROP TABLE sweeps_artifacts")
-        database.execute("DELETE FROM study_user_attributes WHERE key IN ('sweep_id', 'retries')")
+        database.execute(
+            "DELETE FROM study_user_attributes WHERE key IN ('study_uid', 'sweep_id', 'retries')"
+        )
     done = place.run("worker", "--device", "cpu")
     assert done.returncode == 0, done.stderr
     study = place.study()
