@@ -3,14 +3,13 @@
 from interpodil.conv import InterpodilConv1d, InterpodilConv2d, InterpodilConv3d
 from interpodil.conversion import Conversion, convert, fold, spatial, stem, three_by_three
 from interpodil.decay import no_weight_decay
-from interpodil.expansion import expansion_tensor
+from interpodil.expansion import expansion_gain, expansion_tensor
 from interpodil.functional import (
     effective_kernel,
     interpodil_conv1d,
     interpodil_conv2d,
     interpodil_conv3d,
 )
-from interpodil.gain import expansion_gain
 from interpodil.init import dirac_, lsuv_
 from interpodil.lazy import LazyInterpodilConv1d, LazyInterpodilConv2d, LazyInterpodilConv3d
 from interpodil.spread import canonical_window, effective_size

@@ -9,20 +9,24 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import _disable_current_modes
 
 from interpodil.algorithms import Algorithm, check_algorithm
-from interpodil.constants import Constants, LearnTent
-from interpodil.convolution import (
+from interpodil.expansion import expand
+from interpodil.filters import Constants, Filters
+from interpodil.functional import compute
+from interpodil.settings import (
     Convolution,
     PaddingMode,
     check_groups,
     check_stride_and_padding,
 )
-from interpodil.expansion import expand
-from interpodil.filters import Filters
-from interpodil.functional import compute
-from interpodil.learned_tent import tent_from_raw
-from interpodil.per_axis import ints, number
-from interpodil.spread import Spread, make_spread
-from interpodil.tents import are_separable, check_tent, is_separable, make_tent
+from interpodil.spread import Spread, ints, make_spread, number
+from interpodil.tents import (
+    LearnTent,
+    are_separable,
+    check_tent,
+    is_separable,
+    make_tent,
+    tent_from_raw,
+)
 
 
 class _InterpodilConvNd(nn.Module):

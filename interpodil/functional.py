@@ -13,17 +13,17 @@ from interpodil.algorithms import (
     expanded,
     tent_first,
 )
-from interpodil.convolution import (
+from interpodil.expansion import expand
+from interpodil.filters import Filters
+from interpodil.settings import (
     Convolution,
     PaddingMode,
     check_groups,
     check_input,
     check_stride_and_padding,
     convolve,
+    pad_ahead,
 )
-from interpodil.expansion import expand
-from interpodil.filters import Filters
-from interpodil.padding import pad_ahead
 from interpodil.spread import make_spread
 from interpodil.tents import are_separable, make_tent
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from interpodil.convolution import convolve
+from interpodil.settings import convolve
 
 
 def tent_filter(

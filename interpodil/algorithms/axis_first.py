@@ -15,11 +15,10 @@ growth, at the price of :math:`k_0` filtered copies of the input.
 import torch
 from torch import Tensor
 
-from interpodil.convolution import Convolution, convolve
 from interpodil.expansion import expand
 from interpodil.filters import Filters
 from interpodil.layout import FEW_CHANNELS, laid_out_like, relayout, to_channels_last
-from interpodil.padding import pad_ahead
+from interpodil.settings import Convolution, convolve, pad_ahead
 
 
 def axis_first(

@@ -4,9 +4,9 @@ from typing import Literal, get_args
 
 from torch import Tensor
 
-from interpodil.convolution import Convolution
 from interpodil.filters import Filters
 from interpodil.layout import FEW_CHANNELS, is_channels_last
+from interpodil.settings import Convolution
 from interpodil.spread import Spread
 
 Algorithm = Literal["auto", "expanded", "tent_first", "separable_tent", "axis_first"]

@@ -20,10 +20,9 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 from interpodil.algorithms.filter_last import filter_last, filters_last
-from interpodil.convolution import Convolution, convolve
 from interpodil.filters import Filters
 from interpodil.layout import is_channels_last, to_channels_last
-from interpodil.padding import split_padding
+from interpodil.settings import Convolution, convolve, split_padding
 from interpodil.tent_filter import tent_filter
 
 # Up to as many output channels as input channels, this takes the time of autograd's own backward

@@ -2,11 +2,10 @@
 
 from torch import Tensor
 
-from interpodil.convolution import Convolution, convolve
 from interpodil.expansion import expand
 from interpodil.filters import Filters
 from interpodil.layout import laid_out_like
-from interpodil.padding import pad_ahead
+from interpodil.settings import Convolution, convolve, pad_ahead
 
 
 def expanded(

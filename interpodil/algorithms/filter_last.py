@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from interpodil.convolution import Convolution, convolve
 from interpodil.filters import Filters
 from interpodil.layout import laid_out_like, to_channels_last
+from interpodil.settings import Convolution, convolve
 from interpodil.tent_filter import tent_filter
 
 # Fewer channels to filter make up for the wider border from so many input channels for an output

@@ -25,10 +25,9 @@ from torch import Tensor
 
 from interpodil.algorithms.commuted import Commuted
 from interpodil.algorithms.filter_last import filter_last, filters_last
-from interpodil.convolution import Convolution, convolve
 from interpodil.filters import Filters
 from interpodil.layout import FEW_CHANNELS, laid_out_like, relayout, to_channels_last
-from interpodil.padding import pad_ahead, split_padding
+from interpodil.settings import Convolution, convolve, pad_ahead, split_padding
 from interpodil.tent_filter import tent_filter
 
 

@@ -19,7 +19,7 @@ from interpodil.conversion.replacement import names_of_modules, replace_modules
 from interpodil.conversion.report import NOT_CHOSEN, Change, Conversion, Skip, complaints
 from interpodil.conversion.tent_groups import add_groups, check_optimizer, groups_for_tents
 from interpodil.conversion.where import Predicate, Where, check_where, chooses, spatial
-from interpodil.gain import expansion_gain
+from interpodil.expansion import expansion_gain
 from interpodil.random_state import random_state_kept
 
 

@@ -11,7 +11,7 @@ from torch.nn.utils.parametrize import is_parametrized
 from interpodil.conversion.convertible import LAYERS, InterpodilConv
 from interpodil.conversion.replacement import hooks_of, names_of_modules, replace_modules
 from interpodil.conversion.where import ConvNd
-from interpodil.padding import padding_sides
+from interpodil.settings import padding_sides
 
 PLAIN: Mapping[int, Callable[..., ConvNd]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 
