@@ -1,8 +1,7 @@
 """The interpodilated convolution as modules."""
 
-import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, Self, get_args
+from typing import Any, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -10,27 +9,28 @@ from torch.utils._python_dispatch import _disable_current_modes
 
 from interpodil.algorithms import Algorithm, check_algorithm
 from interpodil.expansion import expand
-from interpodil.filters import Constants, Filters
+from interpodil.filters import Constants, Filters, check_learn_tent, initial_tent
+from interpodil.folding import check_foldable, with_kernel
 from interpodil.functional import compute
+from interpodil.modules import ConvNd
 from interpodil.settings import (
     Convolution,
     PaddingMode,
     check_groups,
     check_stride_and_padding,
+    padding_sides,
 )
-from interpodil.spread import Spread, ints, make_spread, number
+from interpodil.spread import ints, make_spread, number
 from interpodil.tents import (
     LearnTent,
     are_separable,
-    check_tent,
     is_separable,
-    make_tent,
     tent_from_raw,
 )
 
 
-class _InterpodilConvNd(nn.Module):
-    """What the modules of one, two and three dimensions share.
+class InterpodilConv(nn.Module):
+    """What the modules of one, two and three dimensions share; every interpodilated layer is one.
 
     It stands before `torch.nn.ConvNd` among a module's bases, whose weight it only transforms.
     """
@@ -46,6 +46,8 @@ class _InterpodilConvNd(nn.Module):
     groups: int
     padding_mode: PaddingMode
     in_channels: int
+    out_channels: int
+    bias: Tensor | None
 
     # Of the interpolation.
     fixed_tent: Tensor
@@ -84,10 +86,10 @@ class _InterpodilConvNd(nn.Module):
         check_groups(groups, in_channels, out_channels)
         if number(init_scale, "init_scale") <= 0:
             raise ValueError(f"init_scale must be finite and > 0, got {init_scale!r}")
-        learned = _check_learn_tent(learn_tent, spread)
+        learned = check_learn_tent(learn_tent, spread)
         # Numbers that are read now, even where tensors stand for tensors to come.
         with _disable_current_modes():
-            surface = _initial_tent(spread, edge, corner, tent, in_channels)
+            surface = initial_tent(spread, edge, corner, tent, in_channels)
             if isinstance(tent, Tensor):
                 separable = is_separable(surface, self.dims)
             else:
@@ -194,9 +196,7 @@ class _InterpodilConvNd(nn.Module):
 
         See :func:`interpodil.fold`.
         """
-        from interpodil.conversion import fold
-
-        return fold(self)
+        return plain_convolution(self)
 
     def reset_parameters(self) -> None:
         """Draw the parameters as the plain convolution does, then scale the weights.
@@ -335,34 +335,6 @@ class _InterpodilConvNd(nn.Module):
             self._hold(unlike, like.device, like.dtype)
 
 
-def _initial_tent(
-    spread: Spread, edge: float, corner: float, tent: str | Tensor | None, channels: int
-) -> Tensor:
-    for name, value in (("edge", edge), ("corner", corner)):
-        if isinstance(value, Tensor):
-            raise ValueError(f"{name} must be a number, got a tensor; a tent may be a tensor")
-    if isinstance(tent, Tensor) and tent.requires_grad:
-        raise ValueError("tent must not require a gradient, pass learn_tent to learn it")
-    surface = make_tent(spread.dilation, edge, corner, tent, channels)
-    surface = surface.detach().to(device="cpu", dtype=torch.float64)
-    check_tent(surface, spread.dims)
-    return surface
-
-
-def _check_learn_tent(learn: bool | LearnTent, spread: Spread) -> Literal[False] | LearnTent:
-    names = get_args(LearnTent)
-    if learn is False:
-        return False
-    if learn is not True and learn not in names:
-        raise ValueError(f"learn_tent must be a bool, {' or '.join(names)}, got {learn!r}")
-    if spread.plain or math.prod(spread.tent_shape) == 1:
-        raise ValueError(
-            f"learn_tent={learn!r} needs pixels between the taps or beyond them, got "
-            f"dilation={spread.dilation}, fade={spread.fade}, growth={spread.growth}"
-        )
-    return "layer" if learn is True else learn
-
-
 def _alike(tensor: Tensor, other: Tensor) -> bool:
     return tensor.device == other.device and tensor.dtype == other.dtype
 
@@ -372,7 +344,7 @@ def _brief(values: tuple[Any, ...]) -> str:
     return repr(values[0] if len(set(values)) == 1 else values)
 
 
-class InterpodilConv2d(_InterpodilConvNd, nn.Conv2d):
+class InterpodilConv2d(InterpodilConv, nn.Conv2d):
     r"""Applies a 2D convolution whose kernel is a small base kernel, spread out by interpolation.
 
     Tap :math:`j` of the base kernel sits at pixel :math:`d j` as in a dilated convolution, and
@@ -477,7 +449,7 @@ class InterpodilConv2d(_InterpodilConvNd, nn.Conv2d):
     dims = 2
 
 
-class InterpodilConv1d(_InterpodilConvNd, nn.Conv1d):
+class InterpodilConv1d(InterpodilConv, nn.Conv1d):
     r"""Applies a 1D convolution whose kernel is a small base kernel, spread out by interpolation.
 
     See :class:`InterpodilConv2d` for what the layer computes and for the arguments; ``corner``
@@ -503,7 +475,7 @@ class InterpodilConv1d(_InterpodilConvNd, nn.Conv1d):
     dims = 1
 
 
-class InterpodilConv3d(_InterpodilConvNd, nn.Conv3d):
+class InterpodilConv3d(InterpodilConv, nn.Conv3d):
     r"""Applies a 3D convolution whose kernel is a small base kernel, spread out by interpolation.
 
     See :class:`InterpodilConv2d` for what the layer computes and for the arguments. Half-way along
@@ -529,3 +501,26 @@ class InterpodilConv3d(_InterpodilConvNd, nn.Conv3d):
     """
 
     dims = 3
+
+
+# The layer that stands for each plain convolution.
+LAYERS: dict[type[nn.Module], type[InterpodilConv]] = {
+    nn.Conv1d: InterpodilConv1d,
+    nn.Conv2d: InterpodilConv2d,
+    nn.Conv3d: InterpodilConv3d,
+}
+
+
+def plain_convolution(layer: InterpodilConv, name: str = "the layer") -> nn.Module:
+    """Return a new plain convolution with the outputs of a layer; see :func:`interpodil.fold`.
+
+    Raises:
+        ValueError: if that would lose what was added to the layer, whose name is given.
+    """
+    check_foldable(layer, name, subclass=type(layer) not in LAYERS.values())
+    with torch.no_grad():
+        kernel = layer.effective_kernel().clone()
+    sides = None
+    if layer.padding != "same":
+        sides = padding_sides(layer.padding, layer.kernel_size, layer.effective_size)
+    return with_kernel(cast(ConvNd, layer), kernel, sides)

@@ -1,15 +1,16 @@
 """The filters an interpodilated convolution is computed from, and the constants behind them."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from interpodil.expansion import gain_of, place, placements
 from interpodil.spread import Spread, canonical_window
-from interpodil.tents import LearnTent, axis_line, raw_from_tent
+from interpodil.tents import LearnTent, axis_line, check_tent, make_tent, raw_from_tent
 
 
 @dataclass(frozen=True)
@@ -140,3 +141,41 @@ class Constants:
         """Return the initial values of a learned tent's parameter."""
         assert self._raw is not None
         return torch.tensor(self._raw, device=device, dtype=dtype)
+
+
+def initial_tent(
+    spread: Spread, edge: float, corner: float, tent: str | Tensor | None, channels: int
+) -> Tensor:
+    """Return the tent that a layer starts with, in double precision on the CPU.
+
+    Raises:
+        ValueError: if the arguments give none, or one whose centre is not 1.
+    """
+    for name, value in (("edge", edge), ("corner", corner)):
+        if isinstance(value, Tensor):
+            raise ValueError(f"{name} must be a number, got a tensor; a tent may be a tensor")
+    if isinstance(tent, Tensor) and tent.requires_grad:
+        raise ValueError("tent must not require a gradient, pass learn_tent to learn it")
+    surface = make_tent(spread.dilation, edge, corner, tent, channels)
+    surface = surface.detach().to(device="cpu", dtype=torch.float64)
+    check_tent(surface, spread.dims)
+    return surface
+
+
+def check_learn_tent(learn: bool | LearnTent, spread: Spread) -> Literal[False] | LearnTent:
+    """Return what is learned: no tent, one for the layer or one per channel.
+
+    Raises:
+        ValueError: if ``learn`` says neither, or there is no tent to learn.
+    """
+    names = get_args(LearnTent)
+    if learn is False:
+        return False
+    if learn is not True and learn not in names:
+        raise ValueError(f"learn_tent must be a bool, {' or '.join(names)}, got {learn!r}")
+    if spread.plain or math.prod(spread.tent_shape) == 1:
+        raise ValueError(
+            f"learn_tent={learn!r} needs pixels between the taps or beyond them, got "
+            f"dilation={spread.dilation}, fade={spread.fade}, growth={spread.growth}"
+        )
+    return "layer" if learn is True else learn
