@@ -7,17 +7,16 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import _disable_current_modes
 
-from interpodil.algorithms import Algorithm, check_algorithm
+from interpodil.algorithms import Algorithm, check_algorithm, compute
 from interpodil.expansion import expand
 from interpodil.filters import Constants, Filters, check_learn_tent, initial_tent
 from interpodil.folding import check_foldable, with_kernel
-from interpodil.functional import compute
 from interpodil.modules import ConvNd
 from interpodil.settings import (
-    Convolution,
     PaddingMode,
     check_groups,
     check_stride_and_padding,
+    make_settings,
     padding_sides,
 )
 from interpodil.spread import ints, make_spread, number
@@ -246,8 +245,8 @@ class InterpodilConv(nn.Module):
             stride, padding = check_stride_and_padding(
                 stride, padding, self.padding_mode, self.dims
             )
-        convolution = Convolution(stride, padding, self.groups, self.padding_mode, spread)
-        return compute(input, weight, bias, convolution, self._filters(weight), self._algorithm)
+        settings = make_settings(stride, padding, self.groups, self.padding_mode, spread)
+        return compute(input, weight, bias, settings, self._filters(weight), self._algorithm)
 
     def _check_algorithm(self, algorithm: Algorithm) -> None:
         separable, learned = self._constants.separable, bool(self.learn_tent)

@@ -1,5 +1,6 @@
 """The settings of a convolution, their checks, and the padding they come down to."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -18,7 +19,18 @@ _AXES = {1: "length", 2: "height, width", 3: "depth, height, width"}
 
 
 @dataclass(frozen=True)
-class Convolution:
+class TwoSteps:
+    """Strides, zero padding and dilation of a tent filter and of the convolution after it."""
+
+    filter_stride: tuple[int, ...]
+    filter_padding: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Settings:
     """What is convolved how, but for the numbers in the tensors.
 
     Attributes:
@@ -27,6 +39,13 @@ class Convolution:
         groups: blocks of channels that are convolved apart.
         padding_mode: what lies beyond the border.
         spread: the taps' spread.
+        fewest: pixels that an input needs at least, per axis.
+        sides: pixels padded (before, after) on each axis for the effective kernel.
+        ahead: what of them no convolution pads itself, as :func:`torch.nn.functional.pad` takes
+            it; empty if there is nothing.
+        zeros: zeros on both sides per axis, which convolutions pad without a copy of the input.
+        dense: whether the stride is 1 on every axis.
+        two_steps: the tent filter and the base convolution, where every tap has the same tent.
     """
 
     stride: tuple[int, ...]
@@ -34,11 +53,57 @@ class Convolution:
     groups: int
     padding_mode: PaddingMode
     spread: Spread
+    fewest: tuple[int, ...]
+    sides: Sides
+    ahead: tuple[int, ...]
+    zeros: tuple[int, ...]
+    dense: bool
+    two_steps: TwoSteps | None
 
-    @property
-    def sides(self) -> Sides:
-        """Pixels padded (before, after) on each axis for the effective kernel."""
-        return padding_sides(self.padding, self.spread.kernel_size, self.spread.effective_size)
+
+def make_settings(
+    stride: tuple[int, ...],
+    padding: str | tuple[int, ...],
+    groups: int,
+    padding_mode: PaddingMode,
+    spread: Spread,
+) -> Settings:
+    """Work out what follows from the settings of a convolution, which are known to be right."""
+    plain = (0,) * spread.dims if isinstance(padding, str) else padding
+    fewest = tuple(k - 2 * p for k, p in zip(spread.kernel_size, plain, strict=True))
+    if padding == "same":
+        fewest = plain
+    sides = padding_sides(padding, spread.kernel_size, spread.effective_size)
+    # A convolution pads as many zeros before as after.
+    zeros = tuple(min(side) if padding_mode == "zeros" else 0 for side in sides)
+    rest = [(b - z, a - z) for (b, a), z in zip(sides, zeros, strict=True)]
+    # F.pad takes the last axis first.
+    ahead = tuple(pixels for side in reversed(rest) for pixels in side)
+    return Settings(
+        stride,
+        padding,
+        groups,
+        padding_mode,
+        spread,
+        fewest,
+        sides,
+        ahead if any(ahead) else (),
+        zeros,
+        dense=all(s == 1 for s in stride),
+        two_steps=_two_steps(stride, zeros, spread) if spread.uniform else None,
+    )
+
+
+def _two_steps(stride: tuple[int, ...], padding: tuple[int, ...], spread: Spread) -> TwoSteps:
+    common = tuple(math.gcd(s, d) for s, d in zip(stride, spread.dilation, strict=True))
+    outer, inner = split_padding(padding, spread.dilation, common)
+    return TwoSteps(
+        common,
+        outer,
+        tuple(s // c for s, c in zip(stride, common, strict=True)),
+        inner,
+        tuple(d // c for d, c in zip(spread.dilation, common, strict=True)),
+    )
 
 
 def convolve(
@@ -97,31 +162,29 @@ def check_groups(groups: int, in_channels: int, out_channels: int) -> None:
         )
 
 
-def check_input(input: Tensor, weight: Tensor, convolution: Convolution) -> None:
+def check_input(input: Tensor, weight: Tensor, settings: Settings) -> None:
     """Raise a :class:`ValueError` if input and weight do not fit together."""
-    dims = convolution.spread.dims
-    axes = _AXES[dims]
+    dims = settings.spread.dims
     if input.dim() not in (dims + 1, dims + 2):
+        axes = _AXES[dims]
         raise ValueError(
             f"input must be (batch, channels, {axes}) or (channels, {axes}), "
             f"got {tuple(input.shape)}"
         )
-    channels = weight.shape[1] * convolution.groups
-    if input.shape[-1 - dims] != channels:
+    shape = input.shape
+    channels = weight.shape[1] * settings.groups
+    if shape[-1 - dims] != channels:
         raise ValueError(
-            f"input must have {channels} channels, got {input.shape[-1 - dims]} in "
-            f"{tuple(input.shape)}"
+            f"input must have {channels} channels, got {shape[-1 - dims]} in {tuple(shape)}"
         )
-    if convolution.padding == "same":
-        return
-    for axis, k in enumerate(convolution.spread.kernel_size):
-        padding = convolution.padding
-        plain = 0 if isinstance(padding, str) else padding[axis]
-        size = input.shape[axis - dims]
-        if size + 2 * plain < k:
+    for axis, fewest in enumerate(settings.fewest):
+        size = shape[axis - dims]
+        if size < fewest:
+            padding = settings.padding
             raise ValueError(
-                f"input must span the {k} taps of each axis, got {size} pixels "
-                f"and a padding of {plain} in {tuple(input.shape)}"
+                f"input must span the {settings.spread.kernel_size[axis]} taps of each axis, got "
+                f"{size} pixels and a padding of "
+                f"{0 if isinstance(padding, str) else padding[axis]} in {tuple(shape)}"
             )
 
 
@@ -151,23 +214,18 @@ def padding_sides(
     )
 
 
-def pad_ahead(input: Tensor, sides: Sides, padding_mode: str) -> tuple[Tensor, tuple[int, ...]]:
-    """Pad what a convolution cannot pad itself; return the input and what is left to pad.
-
-    Convolutions pad zeros without a copy of the input, but as many before as after.
+def pad_ahead(input: Tensor, settings: Settings) -> Tensor:
+    """Pad what a convolution cannot pad itself.
 
     Raises:
         ValueError: if the input has too few pixels to reflect or to wrap.
     """
-    if padding_mode == "zeros":
-        both = tuple(min(side) for side in sides)
-        extra = tuple((b - s, a - s) for (b, a), s in zip(sides, both, strict=True))
-        if any(pixels for side in extra for pixels in side):
-            input = F.pad(input, [pixels for side in reversed(extra) for pixels in side])
-        return input, both
-    _check_reach(input, padding_mode, sides)
-    amounts = [pixels for side in reversed(sides) for pixels in side]
-    return F.pad(input, amounts, mode=padding_mode), (0,) * len(sides)
+    if settings.padding_mode == "zeros":
+        return F.pad(input, settings.ahead) if settings.ahead else input
+    _check_reach(input, settings.padding_mode, settings.sides)
+    if not settings.ahead:
+        return input
+    return F.pad(input, settings.ahead, mode=settings.padding_mode)
 
 
 def split_padding(
