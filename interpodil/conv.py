@@ -14,6 +14,7 @@ from interpodil.folding import check_foldable, with_kernel
 from interpodil.modules import ConvNd
 from interpodil.settings import (
     PaddingMode,
+    Settings,
     check_groups,
     check_stride_and_padding,
     make_settings,
@@ -120,6 +121,7 @@ class InterpodilConv(nn.Module):
             dtype=dtype,
         )
         device, dtype = self.weight.device, self.weight.dtype
+        self._settle()
         raw = nn.Parameter(constants.raw_tent(device, dtype)) if learned else None
         self.register_parameter("raw_tent", raw)
         # The buffers as they were made, from which others in their place are told.
@@ -228,25 +230,38 @@ class InterpodilConv(nn.Module):
         return ", ".join(parts)
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        spread = self._spread
+        # From the attributes, which people set anew on convolutions they have.
+        settings = self._settings if self._asked() == self._settled else self._settle()
+        return compute(input, weight, bias, settings, self._filters(weight), self._algorithm)
+
+    def _asked(self) -> tuple[Any, ...]:
+        """What the settings are worked out from, as it is now."""
+        convolution = (self.stride, self.padding, self.padding_mode)
+        return (*convolution, self.kernel_size, self.dilation, self.groups)
+
+    def _settle(self) -> Settings:
+        """Return the settings for the attributes, and keep them for the next call where one can."""
+        spread, groups = self._spread, self._groups
         if self.kernel_size != spread.kernel_size or self.dilation != spread.dilation:
             raise ValueError(
                 f"kernel_size and dilation are settled when a layer is built, as "
                 f"{spread.kernel_size} and {spread.dilation}, got {self.kernel_size} and "
                 f"{self.dilation}"
             )
-        if self.groups != self._groups:
+        if self.groups != groups:
             raise ValueError(
-                f"groups is settled when a layer is built, as {self._groups}, got {self.groups!r}"
+                f"groups is settled when a layer is built, as {groups}, got {self.groups!r}"
             )
-        # From the attributes, which people set anew on convolutions they have.
-        stride, padding = self.stride, self.padding
+        stride, padding, mode = self.stride, self.padding, self.padding_mode
         if not isinstance(stride, tuple) or not isinstance(padding, tuple | str):
-            stride, padding = check_stride_and_padding(
-                stride, padding, self.padding_mode, self.dims
-            )
-        settings = make_settings(stride, padding, self.groups, self.padding_mode, spread)
-        return compute(input, weight, bias, settings, self._filters(weight), self._algorithm)
+            # Lists may be changed in place, which nothing would tell.
+            stride, padding = check_stride_and_padding(stride, padding, mode, self.dims)
+            return make_settings(stride, padding, groups, mode, spread)
+        settings = make_settings(stride, padding, groups, mode, spread)
+        # Compilers and export want a call to leave the module as it is.
+        if not torch.compiler.is_compiling():
+            self._settings, self._settled = settings, self._asked()
+        return settings
 
     def _check_algorithm(self, algorithm: Algorithm) -> None:
         separable, learned = self._constants.separable, bool(self.learn_tent)
@@ -255,37 +270,22 @@ class InterpodilConv(nn.Module):
     def _filters(self, weight: Tensor) -> Filters:
         """The filters for weights and a tent that may be others than the layer's own."""
         spread, separable, own = self._spread, self._constants.separable, self._own()
-        if self.raw_tent is not None:
+        if self.learn_tent:
             tent = self.tent
             exact = torch.promote_types(tent.dtype, torch.float32)
-            constants = self._constants_for(own, tent.device, exact)
+            constants = self._constants.for_call(own, self._held, tent.device, exact)
             return Filters(spread, tent, separable, axis_weights=tuple(constants.values()) or None)
         if "fixed_tent" not in own:
             # All that is known of a tent in the place of the layer's own is its samples.
             tent = self.tent.to(device=weight.device, dtype=weight.dtype)
             return Filters(spread, tent, separable=False)
-        constants = self._constants_for(own, weight.device, weight.dtype)
-        tent = constants["fixed_tent"].unflatten(-1, spread.tent_shape)
+        constants = self._constants.for_call(own, self._held, weight.device, weight.dtype)
+        tent = constants["fixed_tent"]
+        tent = tent.view(*tent.shape[:-1], *spread.tent_shape)
         placed = constants.get("expansion")
         if placed is not None:
-            placed = placed.unflatten(-1, spread.effective_size)
+            placed = placed.view(*placed.shape[:-1], *spread.effective_size)
         return Filters(spread, tent, separable, placed)
-
-    def _constants_for(
-        self, own: dict[str, Tensor], device: torch.device, dtype: torch.dtype
-    ) -> dict[str, Tensor]:
-        """The layer's own buffers where they are on the device and as exact as the dtype.
-
-        Else others, made for this call alone: what is made inside a transform must not outlive it.
-        """
-        fit = len(own) == len(self._held)
-        for value in own.values():
-            exact = value.dtype == dtype or torch.promote_types(value.dtype, dtype) == value.dtype
-            fit = fit and exact and value.device == device
-        if not fit:
-            return self._constants.make(self._held, device, dtype)
-        # A call of `to` takes longer than all else here, even where it has nothing to do.
-        return {n: v if v.dtype == dtype else v.to(dtype) for n, v in own.items()}
 
     def _own(self) -> dict[str, Tensor]:
         """The constants among the buffers, but for others in their place and trained ones."""

@@ -1,7 +1,7 @@
 """The filters an interpodilated convolution is computed from, and the constants behind them."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -136,6 +136,29 @@ class Constants:
             if "expansion" in names:
                 made["expansion"] = place(tent, self.spread).flatten(-dims)
         return {name: made[name].to(device=device, dtype=dtype) for name in names}
+
+    def for_call(
+        self,
+        own: dict[str, Tensor],
+        names: Collection[str],
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> dict[str, Tensor]:
+        """Return constants by name: a layer's own where they are there and as exact as the dtype.
+
+        Else others, made for this call alone: what is made inside a transform must not outlive it.
+        """
+        fit = len(own) == len(names)
+        alike = True
+        for value in own.values():
+            if value.dtype != dtype:
+                alike = False
+                fit = fit and torch.promote_types(value.dtype, dtype) == value.dtype
+            fit = fit and value.device == device
+        if not fit:
+            return self.make(names, device, dtype)
+        # A call of `to` takes longer than all else here, even where it has nothing to do.
+        return own if alike else {name: value.to(dtype) for name, value in own.items()}
 
     def raw_tent(self, device: torch.device, dtype: torch.dtype) -> Tensor:
         """Return the initial values of a learned tent's parameter."""

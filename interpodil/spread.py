@@ -57,6 +57,7 @@ class Spread:
     """Where the taps of a base kernel lie and how far they reach, axis by axis.
 
     Attributes:
+        dims: number of axes.
         kernel_size: taps.
         dilation: pixels between neighbouring taps.
         fade: pixels beyond the outermost taps over which the kernel falls to zero.
@@ -67,6 +68,7 @@ class Spread:
         uniform: whether every tap has the same tent: none is stretched, none is cropped.
     """
 
+    dims: int
     kernel_size: tuple[int, ...]
     dilation: tuple[int, ...]
     fade: tuple[float, ...]
@@ -75,11 +77,6 @@ class Spread:
     effective_size: tuple[int, ...]
     plain: bool
     uniform: bool
-
-    @property
-    def dims(self) -> int:
-        """Number of axes."""
-        return len(self.kernel_size)
 
 
 def make_spread(
@@ -107,6 +104,7 @@ def make_spread(
     whole = tuple(canonical_window(k, d) + 2 * (d - 1) for k, d in axes)
     unstretched = all(f == d - 1 for f, d in zip(per_axis_fades, dilations, strict=True))
     return Spread(
+        dims,
         kernel_sizes,
         dilations,
         per_axis_fades,

@@ -88,18 +88,7 @@ def compute(
     """
     check_input(input, weight, settings)
     if input.dim() == settings.spread.dims + 1:
-        return _compute_batch(input[None], weight, bias, settings, filters, algorithm)[0]
-    return _compute_batch(input, weight, bias, settings, filters, algorithm)
-
-
-def _compute_batch(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    settings: Settings,
-    filters: Filters,
-    algorithm: Algorithm,
-) -> Tensor:
+        return compute(input[None], weight, bias, settings, filters, algorithm)[0]
     if settings.spread.plain:
         return _convolved_once(input, weight, bias, settings)
     # A layer's algorithm may need a product, which a tent put in the place of its own is not.
