@@ -5,11 +5,10 @@ from typing import Any, Self, cast
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import _disable_current_modes
 
 from interpodil.algorithms import Algorithm, check_algorithm, compute
 from interpodil.expansion import expand
-from interpodil.filters import Constants, Filters, check_learn_tent, initial_tent
+from interpodil.filters import Filters, check_learn_tent, make_constants
 from interpodil.folding import check_foldable, with_kernel
 from interpodil.modules import ConvNd
 from interpodil.settings import (
@@ -18,15 +17,9 @@ from interpodil.settings import (
     check_groups,
     check_stride_and_padding,
     make_settings,
-    padding_sides,
 )
 from interpodil.spread import ints, make_spread, number
-from interpodil.tents import (
-    LearnTent,
-    are_separable,
-    is_separable,
-    tent_from_raw,
-)
+from interpodil.tents import LearnTent, tent_from_raw
 
 
 class InterpodilConv(nn.Module):
@@ -87,20 +80,11 @@ class InterpodilConv(nn.Module):
         if number(init_scale, "init_scale") <= 0:
             raise ValueError(f"init_scale must be finite and > 0, got {init_scale!r}")
         learned = check_learn_tent(learn_tent, spread)
-        # Numbers that are read now, even where tensors stand for tensors to come.
-        with _disable_current_modes():
-            surface = initial_tent(spread, edge, corner, tent, in_channels)
-            if isinstance(tent, Tensor):
-                separable = is_separable(surface, self.dims)
-            else:
-                separable = tent is not None or self.dims == 1 or are_separable(edge, corner)
-            constants = Constants(spread, surface, separable, learned, in_channels)
+        constants = make_constants(spread, edge, corner, tent, learned, in_channels)
         # The base class draws the initial weights, which takes these.
-        self._spread = spread
+        self._spread, self._groups = spread, groups
         self._constants = constants
-        self._groups = groups
-        self._edge = edge
-        self._corner = corner
+        self._edge, self._corner = edge, corner
         self._tent_name = tent if isinstance(tent, str) else None
         self._given_tent = isinstance(tent, Tensor)
         self._algorithm = algorithm
@@ -193,10 +177,7 @@ class InterpodilConv(nn.Module):
         return expand(self.weight, filters.expansion(self.weight), self.groups)
 
     def fold(self) -> nn.Module:
-        """Return a plain convolution with the effective kernel and equal outputs.
-
-        See :func:`interpodil.fold`.
-        """
+        """Return a plain convolution with equal outputs; see :func:`interpodil.fold`."""
         return plain_convolution(self)
 
     def reset_parameters(self) -> None:
@@ -236,8 +217,8 @@ class InterpodilConv(nn.Module):
 
     def _asked(self) -> tuple[Any, ...]:
         """What the settings are worked out from, as it is now."""
-        convolution = (self.stride, self.padding, self.padding_mode)
-        return (*convolution, self.kernel_size, self.dilation, self.groups)
+        arguments = (self.stride, self.padding, self.padding_mode)
+        return (*arguments, self.kernel_size, self.dilation, self.groups)
 
     def _settle(self) -> Settings:
         """Return the settings for the attributes, and keep them for the next call where one can."""
@@ -330,12 +311,9 @@ class InterpodilConv(nn.Module):
         # Loading with `assign=True` can bring parameters of another device or dtype.
         like = self._parameters.get("raw_tent" if self.learn_tent else "weight")
         if like is not None:
-            unlike = [name for name, value in self._own().items() if not _alike(value, like)]
+            own = self._own().items()
+            unlike = [n for n, v in own if (v.device, v.dtype) != (like.device, like.dtype)]
             self._hold(unlike, like.device, like.dtype)
-
-
-def _alike(tensor: Tensor, other: Tensor) -> bool:
-    return tensor.device == other.device and tensor.dtype == other.dtype
 
 
 def _brief(values: tuple[Any, ...]) -> str:
@@ -518,8 +496,4 @@ def plain_convolution(layer: InterpodilConv, name: str = "the layer") -> nn.Modu
     """
     check_foldable(layer, name, subclass=type(layer) not in LAYERS.values())
     with torch.no_grad():
-        kernel = layer.effective_kernel().clone()
-    sides = None
-    if layer.padding != "same":
-        sides = padding_sides(layer.padding, layer.kernel_size, layer.effective_size)
-    return with_kernel(cast(ConvNd, layer), kernel, sides)
+        return with_kernel(cast(ConvNd, layer), layer.effective_kernel().clone())

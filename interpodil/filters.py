@@ -7,10 +7,19 @@ from typing import Literal, get_args
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import _disable_current_modes
 
 from interpodil.expansion import gain_of, place, placements
 from interpodil.spread import Spread, canonical_window
-from interpodil.tents import LearnTent, axis_line, check_tent, make_tent, raw_from_tent
+from interpodil.tents import (
+    LearnTent,
+    are_separable,
+    axis_line,
+    check_tent,
+    is_separable,
+    make_tent,
+    raw_from_tent,
+)
 
 
 @dataclass(frozen=True)
@@ -166,25 +175,6 @@ class Constants:
         return torch.tensor(self._raw, device=device, dtype=dtype)
 
 
-def initial_tent(
-    spread: Spread, edge: float, corner: float, tent: str | Tensor | None, channels: int
-) -> Tensor:
-    """Return the tent that a layer starts with, in double precision on the CPU.
-
-    Raises:
-        ValueError: if the arguments give none, or one whose centre is not 1.
-    """
-    for name, value in (("edge", edge), ("corner", corner)):
-        if isinstance(value, Tensor):
-            raise ValueError(f"{name} must be a number, got a tensor; a tent may be a tensor")
-    if isinstance(tent, Tensor) and tent.requires_grad:
-        raise ValueError("tent must not require a gradient, pass learn_tent to learn it")
-    surface = make_tent(spread.dilation, edge, corner, tent, channels)
-    surface = surface.detach().to(device="cpu", dtype=torch.float64)
-    check_tent(surface, spread.dims)
-    return surface
-
-
 def check_learn_tent(learn: bool | LearnTent, spread: Spread) -> Literal[False] | LearnTent:
     """Return what is learned: no tent, one for the layer or one per channel.
 
@@ -202,3 +192,34 @@ def check_learn_tent(learn: bool | LearnTent, spread: Spread) -> Literal[False] 
             f"dilation={spread.dilation}, fade={spread.fade}, growth={spread.growth}"
         )
     return "layer" if learn is True else learn
+
+
+def make_constants(
+    spread: Spread,
+    edge: float,
+    corner: float,
+    tent: str | Tensor | None,
+    learned: Literal[False] | LearnTent,
+    channels: int,
+) -> Constants:
+    """Return the constants that a layer's arguments ask for.
+
+    Raises:
+        ValueError: if the arguments give no tent, one whose centre is not 1, or none that can be
+            learned.
+    """
+    for name, value in (("edge", edge), ("corner", corner)):
+        if isinstance(value, Tensor):
+            raise ValueError(f"{name} must be a number, got a tensor; a tent may be a tensor")
+    if isinstance(tent, Tensor) and tent.requires_grad:
+        raise ValueError("tent must not require a gradient, pass learn_tent to learn it")
+    # Numbers that are read now, even where tensors stand for tensors to come.
+    with _disable_current_modes():
+        surface = make_tent(spread.dilation, edge, corner, tent, channels)
+        surface = surface.detach().to(device="cpu", dtype=torch.float64)
+        check_tent(surface, spread.dims)
+        if isinstance(tent, Tensor):
+            separable = is_separable(surface, spread.dims)
+        else:
+            separable = tent is not None or spread.dims == 1 or are_separable(edge, corner)
+        return Constants(spread, surface, separable, learned, channels)

@@ -9,7 +9,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils.parametrize import is_parametrized
 
 from interpodil.modules import ConvNd, hooks_of
-from interpodil.settings import Sides
+from interpodil.settings import padding_sides
 
 PLAIN: Mapping[int, Callable[..., ConvNd]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 
@@ -39,16 +39,11 @@ def check_foldable(layer: nn.Module, name: str, *, subclass: bool) -> None:
         )
 
 
-def with_kernel(layer: ConvNd, kernel: Tensor, sides: Sides | None) -> ConvNd:
-    """Return a plain convolution of a kernel that is like a layer in all else.
-
-    Args:
-        layer: the layer.
-        kernel: the new kernel.
-        sides: pixels to pad (before, after) on each axis, ``None`` for ``"same"``.
-    """
+def with_kernel(layer: ConvNd, kernel: Tensor) -> ConvNd:
+    """Return a plain convolution of a layer's effective kernel that is like it in all else."""
     padding: str | tuple[int, ...] = "same"
-    if sides is not None:
+    if layer.padding != "same":
+        sides = padding_sides(layer.padding, layer.kernel_size, kernel.shape[2:])
         # F.pad takes the last axis first.
         kernel = F.pad(
             kernel, [n for before, after in reversed(sides) for n in (after - before, 0)]
