@@ -1,20 +1,20 @@
 """Interpodilated convolutions: dilated convolutions with the space between the taps filled in."""
 
 from interpodil.conv import InterpodilConv1d, InterpodilConv2d, InterpodilConv3d
-from interpodil.conversion import Conversion, convert, fold, spatial, stem, three_by_three
-from interpodil.decay import no_weight_decay
-from interpodil.expansion import expansion_tensor
+from interpodil.conversion import Conversion, convert, fold
+from interpodil.expansion import expansion_gain, expansion_tensor
 from interpodil.functional import (
     effective_kernel,
     interpodil_conv1d,
     interpodil_conv2d,
     interpodil_conv3d,
 )
-from interpodil.gain import expansion_gain
 from interpodil.init import dirac_, lsuv_
 from interpodil.lazy import LazyInterpodilConv1d, LazyInterpodilConv2d, LazyInterpodilConv3d
+from interpodil.optimizer import no_weight_decay
 from interpodil.spread import canonical_window, effective_size
 from interpodil.tents import profile_tent, tent
+from interpodil.where import spatial, stem, three_by_three
 
 __all__ = [
     "Conversion",

@@ -1,32 +1,29 @@
 """The interpodilated convolution as modules."""
 
-import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, Self, get_args
+from typing import Any, Self, cast
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import _disable_current_modes
 
-from interpodil.algorithms import Algorithm, check_algorithm
-from interpodil.constants import Constants, LearnTent
-from interpodil.convolution import (
-    Convolution,
+from interpodil.algorithms import Algorithm, check_algorithm, compute
+from interpodil.expansion import expand
+from interpodil.filters import Filters, check_learn_tent, make_constants
+from interpodil.folding import check_foldable, with_kernel
+from interpodil.modules import ConvNd
+from interpodil.settings import (
     PaddingMode,
+    Settings,
     check_groups,
     check_stride_and_padding,
+    make_settings,
 )
-from interpodil.expansion import expand
-from interpodil.filters import Filters
-from interpodil.functional import compute
-from interpodil.learned_tent import tent_from_raw
-from interpodil.per_axis import ints, number
-from interpodil.spread import Spread, make_spread
-from interpodil.tents import are_separable, check_tent, is_separable, make_tent
+from interpodil.spread import ints, make_spread, number
+from interpodil.tents import LearnTent, tent_from_raw
 
 
-class _InterpodilConvNd(nn.Module):
-    """What the modules of one, two and three dimensions share.
+class InterpodilConv(nn.Module):
+    """What the modules of one, two and three dimensions share; every interpodilated layer is one.
 
     It stands before `torch.nn.ConvNd` among a module's bases, whose weight it only transforms.
     """
@@ -42,6 +39,8 @@ class _InterpodilConvNd(nn.Module):
     groups: int
     padding_mode: PaddingMode
     in_channels: int
+    out_channels: int
+    bias: Tensor | None
 
     # Of the interpolation.
     fixed_tent: Tensor
@@ -80,21 +79,12 @@ class _InterpodilConvNd(nn.Module):
         check_groups(groups, in_channels, out_channels)
         if number(init_scale, "init_scale") <= 0:
             raise ValueError(f"init_scale must be finite and > 0, got {init_scale!r}")
-        learned = _check_learn_tent(learn_tent, spread)
-        # Numbers that are read now, even where tensors stand for tensors to come.
-        with _disable_current_modes():
-            surface = _initial_tent(spread, edge, corner, tent, in_channels)
-            if isinstance(tent, Tensor):
-                separable = is_separable(surface, self.dims)
-            else:
-                separable = tent is not None or self.dims == 1 or are_separable(edge, corner)
-            constants = Constants(spread, surface, separable, learned, in_channels)
+        learned = check_learn_tent(learn_tent, spread)
+        constants = make_constants(spread, edge, corner, tent, learned, in_channels)
         # The base class draws the initial weights, which takes these.
-        self._spread = spread
+        self._spread, self._groups = spread, groups
         self._constants = constants
-        self._groups = groups
-        self._edge = edge
-        self._corner = corner
+        self._edge, self._corner = edge, corner
         self._tent_name = tent if isinstance(tent, str) else None
         self._given_tent = isinstance(tent, Tensor)
         self._algorithm = algorithm
@@ -115,6 +105,7 @@ class _InterpodilConvNd(nn.Module):
             dtype=dtype,
         )
         device, dtype = self.weight.device, self.weight.dtype
+        self._settle()
         raw = nn.Parameter(constants.raw_tent(device, dtype)) if learned else None
         self.register_parameter("raw_tent", raw)
         # The buffers as they were made, from which others in their place are told.
@@ -186,13 +177,8 @@ class _InterpodilConvNd(nn.Module):
         return expand(self.weight, filters.expansion(self.weight), self.groups)
 
     def fold(self) -> nn.Module:
-        """Return a plain convolution with the effective kernel and equal outputs.
-
-        See :func:`interpodil.fold`.
-        """
-        from interpodil.conversion import fold
-
-        return fold(self)
+        """Return a plain convolution with equal outputs; see :func:`interpodil.fold`."""
+        return plain_convolution(self)
 
     def reset_parameters(self) -> None:
         """Draw the parameters as the plain convolution does, then scale the weights.
@@ -225,25 +211,38 @@ class _InterpodilConvNd(nn.Module):
         return ", ".join(parts)
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        spread = self._spread
+        # From the attributes, which people set anew on convolutions they have.
+        settings = self._settings if self._asked() == self._settled else self._settle()
+        return compute(input, weight, bias, settings, self._filters(weight), self._algorithm)
+
+    def _asked(self) -> tuple[Any, ...]:
+        """What the settings are worked out from, as it is now."""
+        arguments = (self.stride, self.padding, self.padding_mode)
+        return (*arguments, self.kernel_size, self.dilation, self.groups)
+
+    def _settle(self) -> Settings:
+        """Return the settings for the attributes, and keep them for the next call where one can."""
+        spread, groups = self._spread, self._groups
         if self.kernel_size != spread.kernel_size or self.dilation != spread.dilation:
             raise ValueError(
                 f"kernel_size and dilation are settled when a layer is built, as "
                 f"{spread.kernel_size} and {spread.dilation}, got {self.kernel_size} and "
                 f"{self.dilation}"
             )
-        if self.groups != self._groups:
+        if self.groups != groups:
             raise ValueError(
-                f"groups is settled when a layer is built, as {self._groups}, got {self.groups!r}"
+                f"groups is settled when a layer is built, as {groups}, got {self.groups!r}"
             )
-        # From the attributes, which people set anew on convolutions they have.
-        stride, padding = self.stride, self.padding
+        stride, padding, mode = self.stride, self.padding, self.padding_mode
         if not isinstance(stride, tuple) or not isinstance(padding, tuple | str):
-            stride, padding = check_stride_and_padding(
-                stride, padding, self.padding_mode, self.dims
-            )
-        convolution = Convolution(stride, padding, self.groups, self.padding_mode, spread)
-        return compute(input, weight, bias, convolution, self._filters(weight), self._algorithm)
+            # Lists may be changed in place, which nothing would tell.
+            stride, padding = check_stride_and_padding(stride, padding, mode, self.dims)
+            return make_settings(stride, padding, groups, mode, spread)
+        settings = make_settings(stride, padding, groups, mode, spread)
+        # Compilers and export want a call to leave the module as it is.
+        if not torch.compiler.is_compiling():
+            self._settings, self._settled = settings, self._asked()
+        return settings
 
     def _check_algorithm(self, algorithm: Algorithm) -> None:
         separable, learned = self._constants.separable, bool(self.learn_tent)
@@ -252,37 +251,22 @@ class _InterpodilConvNd(nn.Module):
     def _filters(self, weight: Tensor) -> Filters:
         """The filters for weights and a tent that may be others than the layer's own."""
         spread, separable, own = self._spread, self._constants.separable, self._own()
-        if self.raw_tent is not None:
+        if self.learn_tent:
             tent = self.tent
             exact = torch.promote_types(tent.dtype, torch.float32)
-            constants = self._constants_for(own, tent.device, exact)
+            constants = self._constants.for_call(own, self._held, tent.device, exact)
             return Filters(spread, tent, separable, axis_weights=tuple(constants.values()) or None)
         if "fixed_tent" not in own:
             # All that is known of a tent in the place of the layer's own is its samples.
             tent = self.tent.to(device=weight.device, dtype=weight.dtype)
             return Filters(spread, tent, separable=False)
-        constants = self._constants_for(own, weight.device, weight.dtype)
-        tent = constants["fixed_tent"].unflatten(-1, spread.tent_shape)
+        constants = self._constants.for_call(own, self._held, weight.device, weight.dtype)
+        tent = constants["fixed_tent"]
+        tent = tent.view(*tent.shape[:-1], *spread.tent_shape)
         placed = constants.get("expansion")
         if placed is not None:
-            placed = placed.unflatten(-1, spread.effective_size)
+            placed = placed.view(*placed.shape[:-1], *spread.effective_size)
         return Filters(spread, tent, separable, placed)
-
-    def _constants_for(
-        self, own: dict[str, Tensor], device: torch.device, dtype: torch.dtype
-    ) -> dict[str, Tensor]:
-        """The layer's own buffers where they are on the device and as exact as the dtype.
-
-        Else others, made for this call alone: what is made inside a transform must not outlive it.
-        """
-        fit = len(own) == len(self._held)
-        for value in own.values():
-            exact = value.dtype == dtype or torch.promote_types(value.dtype, dtype) == value.dtype
-            fit = fit and exact and value.device == device
-        if not fit:
-            return self._constants.make(self._held, device, dtype)
-        # A call of `to` takes longer than all else here, even where it has nothing to do.
-        return {n: v if v.dtype == dtype else v.to(dtype) for n, v in own.items()}
 
     def _own(self) -> dict[str, Tensor]:
         """The constants among the buffers, but for others in their place and trained ones."""
@@ -327,40 +311,9 @@ class _InterpodilConvNd(nn.Module):
         # Loading with `assign=True` can bring parameters of another device or dtype.
         like = self._parameters.get("raw_tent" if self.learn_tent else "weight")
         if like is not None:
-            unlike = [name for name, value in self._own().items() if not _alike(value, like)]
+            own = self._own().items()
+            unlike = [n for n, v in own if (v.device, v.dtype) != (like.device, like.dtype)]
             self._hold(unlike, like.device, like.dtype)
-
-
-def _initial_tent(
-    spread: Spread, edge: float, corner: float, tent: str | Tensor | None, channels: int
-) -> Tensor:
-    for name, value in (("edge", edge), ("corner", corner)):
-        if isinstance(value, Tensor):
-            raise ValueError(f"{name} must be a number, got a tensor; a tent may be a tensor")
-    if isinstance(tent, Tensor) and tent.requires_grad:
-        raise ValueError("tent must not require a gradient, pass learn_tent to learn it")
-    surface = make_tent(spread.dilation, edge, corner, tent, channels)
-    surface = surface.detach().to(device="cpu", dtype=torch.float64)
-    check_tent(surface, spread.dims)
-    return surface
-
-
-def _check_learn_tent(learn: bool | LearnTent, spread: Spread) -> Literal[False] | LearnTent:
-    names = get_args(LearnTent)
-    if learn is False:
-        return False
-    if learn is not True and learn not in names:
-        raise ValueError(f"learn_tent must be a bool, {' or '.join(names)}, got {learn!r}")
-    if spread.plain or math.prod(spread.tent_shape) == 1:
-        raise ValueError(
-            f"learn_tent={learn!r} needs pixels between the taps or beyond them, got "
-            f"dilation={spread.dilation}, fade={spread.fade}, growth={spread.growth}"
-        )
-    return "layer" if learn is True else learn
-
-
-def _alike(tensor: Tensor, other: Tensor) -> bool:
-    return tensor.device == other.device and tensor.dtype == other.dtype
 
 
 def _brief(values: tuple[Any, ...]) -> str:
@@ -368,7 +321,7 @@ def _brief(values: tuple[Any, ...]) -> str:
     return repr(values[0] if len(set(values)) == 1 else values)
 
 
-class InterpodilConv2d(_InterpodilConvNd, nn.Conv2d):
+class InterpodilConv2d(InterpodilConv, nn.Conv2d):
     r"""Applies a 2D convolution whose kernel is a small base kernel, spread out by interpolation.
 
     Tap :math:`j` of the base kernel sits at pixel :math:`d j` as in a dilated convolution, and
@@ -473,7 +426,7 @@ class InterpodilConv2d(_InterpodilConvNd, nn.Conv2d):
     dims = 2
 
 
-class InterpodilConv1d(_InterpodilConvNd, nn.Conv1d):
+class InterpodilConv1d(InterpodilConv, nn.Conv1d):
     r"""Applies a 1D convolution whose kernel is a small base kernel, spread out by interpolation.
 
     See :class:`InterpodilConv2d` for what the layer computes and for the arguments; ``corner``
@@ -499,7 +452,7 @@ class InterpodilConv1d(_InterpodilConvNd, nn.Conv1d):
     dims = 1
 
 
-class InterpodilConv3d(_InterpodilConvNd, nn.Conv3d):
+class InterpodilConv3d(InterpodilConv, nn.Conv3d):
     r"""Applies a 3D convolution whose kernel is a small base kernel, spread out by interpolation.
 
     See :class:`InterpodilConv2d` for what the layer computes and for the arguments. Half-way along
@@ -525,3 +478,22 @@ class InterpodilConv3d(_InterpodilConvNd, nn.Conv3d):
     """
 
     dims = 3
+
+
+# The layer that stands for each plain convolution.
+LAYERS: dict[type[nn.Module], type[InterpodilConv]] = {
+    nn.Conv1d: InterpodilConv1d,
+    nn.Conv2d: InterpodilConv2d,
+    nn.Conv3d: InterpodilConv3d,
+}
+
+
+def plain_convolution(layer: InterpodilConv, name: str = "the layer") -> nn.Module:
+    """Return a new plain convolution with the outputs of a layer; see :func:`interpodil.fold`.
+
+    Raises:
+        ValueError: if that would lose what was added to the layer, whose name is given.
+    """
+    check_foldable(layer, name, subclass=type(layer) not in LAYERS.values())
+    with torch.no_grad():
+        return with_kernel(cast(ConvNd, layer), layer.effective_kernel().clone())

@@ -4,26 +4,10 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from interpodil.algorithms import (
-    SEPARABLE,
-    Algorithm,
-    axis_first,
-    check_algorithm,
-    choose,
-    expanded,
-    tent_first,
-)
-from interpodil.convolution import (
-    Convolution,
-    PaddingMode,
-    check_groups,
-    check_input,
-    check_stride_and_padding,
-    convolve,
-)
+from interpodil.algorithms import Algorithm, check_algorithm, compute
 from interpodil.expansion import expand
 from interpodil.filters import Filters
-from interpodil.padding import pad_ahead
+from interpodil.settings import PaddingMode, check_groups, check_stride_and_padding, make_settings
 from interpodil.spread import make_spread
 from interpodil.tents import are_separable, make_tent
 
@@ -270,40 +254,6 @@ def effective_kernel(
     return expand(weight, filters.expansion(weight), groups)
 
 
-def compute(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    convolution: Convolution,
-    filters: Filters,
-    algorithm: Algorithm,
-) -> Tensor:
-    """Convolve by an algorithm that is known to apply.
-
-    Raises:
-        ValueError: if input and weight do not fit together.
-    """
-    check_input(input, weight, convolution)
-    spread = convolution.spread
-    single = input.dim() == spread.dims + 1
-    batch = input[None] if single else input
-    if spread.plain:
-        padded, padding = pad_ahead(batch, convolution.sides, convolution.padding_mode)
-        output = convolve(padded, weight, bias, convolution.stride, padding, 1, convolution.groups)
-        return output[0] if single else output
-    # A layer's algorithm may need a product, which a tent put in the place of its own is not.
-    if algorithm == "auto" or (algorithm in SEPARABLE and not filters.separable):
-        algorithm = choose(convolution, filters, batch)
-    if algorithm == "expanded":
-        output = expanded(batch, weight, bias, convolution, filters)
-    elif algorithm == "axis_first":
-        output = axis_first(batch, weight, bias, convolution, filters)
-    else:
-        separate = algorithm == "separable_tent"
-        output = tent_first(batch, weight, bias, convolution, filters, separate=separate)
-    return output[0] if single else output
-
-
 def _from_arguments(
     input: Tensor,
     weight: Tensor,
@@ -334,8 +284,8 @@ def _from_arguments(
         separable = dims == 1 or tent is not None or are_separable(edge, corner)
     check_algorithm(algorithm, spread, separable=separable, learned=False)
     filters = Filters(spread, surface, separable)
-    convolution = Convolution(strides, paddings, groups, padding_mode, spread)
-    return compute(input, weight, bias, convolution, filters, algorithm)
+    settings = make_settings(strides, paddings, groups, padding_mode, spread)
+    return compute(input, weight, bias, settings, filters, algorithm)
 
 
 def _check_axes(weight: Tensor, dims: int) -> None:

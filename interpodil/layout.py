@@ -1,5 +1,7 @@
 """Memory formats: which one a convolution answers in, and which one depthwise filters like."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -41,3 +43,29 @@ def relayout(input: Tensor, weight: Tensor) -> bool:
         and not is_channels_last(input)
         and not is_channels_last(weight)
     )
+
+
+def relayed(
+    input: Tensor,
+    relay: bool,
+    first: Callable[[Tensor], Tensor],
+    second: Callable[[Tensor], Tensor],
+    *,
+    back_between: bool = False,
+) -> Tensor:
+    """Compute two steps one after the other, both in one layout.
+
+    Args:
+        input: the first step's input, whose layout the second's gets too.
+        relay: whether to lay the channels innermost for the steps, and what comes out back.
+        first: the first step.
+        second: the second step.
+        back_between: whether to lay back what the first step answers instead of the output.
+    """
+    if relay:
+        input = to_channels_last(input)
+    between = laid_out_like(first(input), input)
+    if relay and back_between:
+        return second(between.contiguous())
+    output = second(between)
+    return output.contiguous() if relay else output

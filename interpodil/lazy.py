@@ -9,8 +9,8 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import UninitializedParameter
 
 from interpodil.conv import InterpodilConv1d, InterpodilConv2d, InterpodilConv3d
-from interpodil.convolution import PaddingMode
-from interpodil.per_axis import ints
+from interpodil.settings import PaddingMode
+from interpodil.spread import ints
 
 
 class _LazyInterpodilConvNd(nn.Module):

@@ -15,45 +15,45 @@ growth, at the price of :math:`k_0` filtered copies of the input.
 import torch
 from torch import Tensor
 
-from interpodil.convolution import Convolution, convolve
 from interpodil.expansion import expand
 from interpodil.filters import Filters
-from interpodil.layout import FEW_CHANNELS, laid_out_like, relayout, to_channels_last
-from interpodil.padding import pad_ahead
+from interpodil.layout import FEW_CHANNELS, laid_out_like, relayed, relayout
+from interpodil.settings import Settings, convolve, pad_ahead
 
 
 def axis_first(
     input: Tensor,
     weight: Tensor,
     bias: Tensor | None,
-    convolution: Convolution,
+    settings: Settings,
     filters: Filters,
 ) -> Tensor:
     """Filter a batch along its first spatial axis, then convolve along the others."""
     first, others = filters.first_axis(weight)
-    padded, padding = pad_ahead(input, convolution.sides, convolution.padding_mode)
-    relay = relayout(padded, weight)
-    if relay:
-        padded = to_channels_last(padded)
-    flat = (1,) * (convolution.spread.dims - 1)
+    padded = pad_ahead(input, settings)
+    channels = padded.shape[1]
+    flat = (1,) * (settings.spread.dims - 1)
     still = (0,) * len(flat)
-    bank, groups = _bank(first, padded.shape[1], len(flat))
-    stride = (convolution.stride[0], *flat)
-    filtered = convolve(padded, bank, None, stride, (padding[0], *still), groups=groups)
-    filtered = laid_out_like(filtered, padded)
-    if relay and padded.shape[1] < FEW_CHANNELS:
-        filtered, relay = filtered.contiguous(), False
-    rows = weight.flatten(1, 2)[:, :, None]
-    kernel = laid_out_like(expand(rows, others[:, None]), weight)
-    output = convolve(
+    (stride, *strides), (pads, *paddings) = settings.stride, settings.zeros
+    bank, groups = _bank(first, channels, len(flat))
+
+    def filtered(input: Tensor) -> Tensor:
+        return convolve(input, bank, None, (stride, *flat), (pads, *still), groups=groups)
+
+    def convolved(filtered: Tensor) -> Tensor:
+        rows = weight.flatten(1, 2)[:, :, None]
+        kernel = laid_out_like(expand(rows, others[:, None]), weight)
+        return convolve(
+            filtered, kernel, bias, (1, *strides), (0, *paddings), groups=settings.groups
+        )
+
+    return relayed(
+        padded,
+        relayout(padded, weight),
         filtered,
-        kernel,
-        bias,
-        (1, *convolution.stride[1:]),
-        (0, *padding[1:]),
-        groups=convolution.groups,
+        convolved,
+        back_between=channels < FEW_CHANNELS,
     )
-    return output.contiguous() if relay else output
 
 
 def _bank(first: Tensor, channels: int, others: int) -> tuple[Tensor, int]:

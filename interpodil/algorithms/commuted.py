@@ -19,12 +19,10 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
-from interpodil.algorithms.filter_last import filter_last, filters_last
-from interpodil.convolution import Convolution, convolve
+from interpodil.algorithms.tent_filter import filter_first, filter_last, tent_filter
 from interpodil.filters import Filters
 from interpodil.layout import is_channels_last, to_channels_last
-from interpodil.padding import split_padding
-from interpodil.tent_filter import tent_filter
+from interpodil.settings import Settings, convolve, split_padding
 
 # Up to as many output channels as input channels, this takes the time of autograd's own backward
 # pass and less memory; beyond, more of both (docs/layer.md).
@@ -37,23 +35,19 @@ class Commuted(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def applies(
-        input: Tensor,
-        weight: Tensor,
-        convolution: Convolution,
-        filters: Filters,
-        padding: tuple[int, ...],
-    ) -> bool:
+    def applies(input: Tensor, weight: Tensor, settings: Settings, filters: Filters) -> bool:
         """Whether the layer's backward pass can and should be computed so."""
-        sizes = convolution.spread.effective_size
         return (
-            torch.is_grad_enabled()
-            and input.requires_grad
+            input.requires_grad
+            and settings.dense
+            and torch.is_grad_enabled()
             and not input.is_complex()
             and not filters.tent.requires_grad
             and not filters.per_channel
-            and all(s == 1 for s in convolution.stride)
-            and all(p < size for p, size in zip(padding, sizes, strict=True))
+            and all(
+                p < size
+                for p, size in zip(settings.zeros, settings.spread.effective_size, strict=True)
+            )
             and weight.shape[0] <= MOST_OUTPUT_CHANNELS * input.shape[1]
             and not torch.compiler.is_compiling()
             and not torch.jit.is_tracing()  # type: ignore[attr-defined]
@@ -64,22 +58,19 @@ class Commuted(torch.autograd.Function):
         input: Tensor,
         weight: Tensor,
         bias: Tensor | None,
-        convolution: Convolution,
-        filters: Filters,
+        settings: Settings,
         tents: list[Tensor],
-        padding: tuple[int, ...],
         relay: bool,
+        last: bool,
     ) -> Tensor:
-        """Convolve a batch that is padded but for ``padding`` zeros on both sides per axis."""
+        """Convolve a batch that is padded but for the zeros of ``settings``."""
         device_type = input.device.type
         if torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type):
             # What autocast would do for each convolution, also for those of the backward pass.
             dtype = torch.get_autocast_dtype(device_type)
             input, weight = _autocast(input, dtype), _autocast(weight, dtype)
             bias = None if bias is None else _autocast(bias, dtype)
-        last = filters_last(input, weight, convolution, filters)
-        steps = _Steps(convolution.spread.dilation, convolution.groups, padding, relay, last)
-        return Commuted.apply(input, weight, bias, steps, *tents)
+        return Commuted.apply(input, weight, bias, _Steps(settings, relay, last), *tents)
 
     @staticmethod
     def forward(
@@ -117,7 +108,8 @@ class Commuted(torch.autograd.Function):
         steps: _Steps = ctx.steps
         factors: tuple[Tensor, ...] = ctx.saved_tensors
         of_input, of_weight, of_bias, _, *of_tents = tangents
-        derivative = None if of_bias is None else of_bias.reshape(-1, *(1 for _ in steps.dilation))
+        ones = (1,) * steps.settings.spread.dims
+        derivative = None if of_bias is None else of_bias.reshape(-1, *ones)
         # The product rule: the output is linear in each of its factors.
         for i, tangent in enumerate((of_input, of_weight, *of_tents)):
             if tangent is not None:
@@ -129,19 +121,10 @@ class Commuted(torch.autograd.Function):
 
 
 class _Steps:
-    """The forward computation and its adjoint, for given arguments of the convolution."""
+    """The forward computation and its adjoint, for given settings."""
 
-    def __init__(
-        self,
-        dilation: tuple[int, ...],
-        groups: int,
-        padding: tuple[int, ...],
-        relay: bool,
-        last: bool,
-    ) -> None:
-        self.dilation = dilation
-        self.groups = groups
-        self.padding = padding
+    def __init__(self, settings: Settings, relay: bool, last: bool) -> None:
+        self.settings = settings
         self.relay = relay
         self.last = last
 
@@ -152,16 +135,8 @@ class _Steps:
         bias: Tensor | None,
         tents: Sequence[Tensor],
     ) -> Tensor:
-        if self.last:
-            return filter_last(
-                input, weight, bias, tents, self.dilation, self.groups, self.padding, self.relay
-            )
-        outer, inner = split_padding(self.padding, self.dilation)
-        if self.relay:
-            input = to_channels_last(input)
-        filtered = tent_filter(input, tents, (1,) * len(outer), outer)
-        output = convolve(filtered, weight, bias, 1, inner, self.dilation, self.groups)
-        return output.contiguous() if self.relay else output
+        convolve = filter_last if self.last else filter_first
+        return convolve(input, weight, bias, tents, self.settings, self.relay)
 
     def adjoint(
         self,
@@ -172,19 +147,18 @@ class _Steps:
         wanted: tuple[bool, bool],
     ) -> tuple[Tensor | None, Tensor | None]:
         """Gradients with respect to input and weight, those that are wanted."""
-        reach = [
-            d * (k - 1) + 2 * (d - 1) for k, d in zip(weight.shape[2:], self.dilation, strict=True)
-        ]
-        padding = tuple(r - p for r, p in zip(reach, self.padding, strict=True))
-        outer, inner = split_padding(padding, self.dilation)
+        dilation, groups = self.settings.spread.dilation, self.settings.groups
+        reach = [d * (k - 1) + 2 * (d - 1) for k, d in zip(weight.shape[2:], dilation, strict=True)]
+        padding = tuple(r - p for r, p in zip(reach, self.settings.zeros, strict=True))
+        outer, inner = split_padding(padding, dilation)
         if self.relay or is_channels_last(input):
             grad_output = to_channels_last(grad_output)
         flipped = [tent.flip(*range(tent.dim())) for tent in tents]
         filtered = tent_filter(grad_output, flipped, (1,) * len(outer), outer)
-        adjoint = _adjoint(weight, self.groups)
+        adjoint = _adjoint(weight, groups)
         grad_input = grad_weight = None
         if wanted[0]:
-            grad_input = convolve(filtered, adjoint, None, 1, inner, self.dilation, self.groups)
+            grad_input = convolve(filtered, adjoint, None, 1, inner, dilation, groups)
             if self.relay:
                 grad_input = grad_input.contiguous()
         if wanted[1]:
@@ -198,13 +172,13 @@ class _Steps:
                 None,
                 ones,
                 inner,
-                self.dilation,
+                dilation,
                 False,
                 [0] * len(outer),
-                self.groups,
+                groups,
                 [False, True, False],
             )
-            grad_weight = _adjoint(grad_adjoint, self.groups)
+            grad_weight = _adjoint(grad_adjoint, groups)
         return grad_input, grad_weight
 
 

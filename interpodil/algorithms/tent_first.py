@@ -19,53 +19,30 @@ At stride 1 the two steps may change places. The filter then has the output's ch
 instead of the input's, and the convolution a border of :math:`d - 1` pixels more.
 """
 
-import math
-
 from torch import Tensor
 
 from interpodil.algorithms.commuted import Commuted
-from interpodil.algorithms.filter_last import filter_last, filters_last
-from interpodil.convolution import Convolution, convolve
+from interpodil.algorithms.tent_filter import filter_first, filter_last, filters_last
 from interpodil.filters import Filters
-from interpodil.layout import FEW_CHANNELS, laid_out_like, relayout, to_channels_last
-from interpodil.padding import pad_ahead, split_padding
-from interpodil.tent_filter import tent_filter
+from interpodil.layout import relayout
+from interpodil.settings import Settings, pad_ahead
 
 
 def tent_first(
     input: Tensor,
     weight: Tensor,
     bias: Tensor | None,
-    convolution: Convolution,
+    settings: Settings,
     filters: Filters,
     *,
     separate: bool = False,
 ) -> Tensor:
     """Filter a batch with the tent, at once or axis by axis, then convolve with the base kernel."""
-    spread = convolution.spread
-    padded, padding = pad_ahead(input, convolution.sides, convolution.padding_mode)
+    padded = pad_ahead(input, settings)
     tents = filters.lines() if separate else [filters.tent]
     relay = relayout(padded, weight)
-    if Commuted.applies(padded, weight, convolution, filters, padding):
-        return Commuted.run(padded, weight, bias, convolution, filters, tents, padding, relay)
-    if filters_last(padded, weight, convolution, filters):
-        return filter_last(
-            padded, weight, bias, tents, spread.dilation, convolution.groups, padding, relay
-        )
-    steps = tuple(math.gcd(s, d) for s, d in zip(convolution.stride, spread.dilation, strict=True))
-    outer, inner = split_padding(padding, spread.dilation, steps)
-    if relay:
-        padded = to_channels_last(padded)
-    filtered = laid_out_like(tent_filter(padded, tents, steps, outer), padded)
-    if relay and padded.shape[1] < FEW_CHANNELS:
-        filtered, relay = filtered.contiguous(), False
-    output = convolve(
-        filtered,
-        weight,
-        bias,
-        tuple(s // g for s, g in zip(convolution.stride, steps, strict=True)),
-        inner,
-        tuple(d // g for d, g in zip(spread.dilation, steps, strict=True)),
-        convolution.groups,
-    )
-    return output.contiguous() if relay else output
+    last = filters_last(padded, weight, settings, filters)
+    if Commuted.applies(padded, weight, settings, filters):
+        return Commuted.run(padded, weight, bias, settings, tents, relay, last)
+    convolve = filter_last if last else filter_first
+    return convolve(padded, weight, bias, tents, settings, relay)

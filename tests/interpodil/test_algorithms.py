@@ -1,6 +1,7 @@
 """Which algorithm may be named when."""
 
 import contextlib
+import copy
 
 import pytest
 import torch
@@ -124,6 +125,44 @@ def test_stride_and_padding_may_be_set_anew():
     layer.stride, layer.padding = (1, 1), 0
 
     torch.testing.assert_close(layer(x), twin(x))
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [{"stride": (2, 2)}, {"padding": (0, 2)}, {"padding": "same"}, {"padding_mode": "reflect"}],
+    ids=str,
+)
+def test_what_is_set_between_calls_counts(attributes):
+    layer, x = InterpodilConv2d(2, 3, padding=1), torch.randn(1, 2, 9, 9)
+    twin = InterpodilConv2d(2, 3, **{"padding": 1, **attributes})
+    twin.load_state_dict(layer.state_dict())
+    before = {name: getattr(layer, name) for name in attributes}
+    first = layer(x)
+    for name, value in attributes.items():
+        setattr(layer, name, value)
+    torch.testing.assert_close(layer(x), twin(x), rtol=0, atol=0)
+    torch.testing.assert_close(copy.deepcopy(layer)(x), twin(x), rtol=0, atol=0)
+    for name, value in before.items():
+        setattr(layer, name, value)
+    torch.testing.assert_close(layer(x), first, rtol=0, atol=0)
+
+
+def test_a_stride_that_is_changed_in_place_counts():
+    layer, x = InterpodilConv2d(2, 3, padding=1), torch.randn(1, 2, 9, 9)
+    layer.stride = [1, 1]
+    assert layer(x).shape[2:] == (9, 9)
+    layer.stride[0] = 3
+    assert layer(x).shape[2:] == (3, 9)
+
+
+def test_settings_are_worked_out_once(monkeypatch):
+    layers = [InterpodilConv2d(2, 3, stride=2, padding=1), InterpodilConv2d(2, 3, dilation=1)]
+    layers[0].stride = (1, 1)
+    x = torch.randn(1, 2, 9, 9)
+    expected = [layer(x) for layer in layers]
+    monkeypatch.setattr("interpodil.conv.make_settings", lambda *_: pytest.fail("once more"))
+    for layer, output in zip(layers, expected, strict=True):
+        torch.testing.assert_close(layer(x), output, rtol=0, atol=0)
 
 
 def test_the_taps_are_settled_when_a_layer_is_built():

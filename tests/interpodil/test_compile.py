@@ -55,6 +55,18 @@ def test_module(layer):
         assert_trains_alike(compiled, layer, torch.randn(batch, 2, size, size))
 
 
+def test_module_whose_stride_was_set_anew():
+    layer, x = InterpodilConv2d(2, 3, padding=1), torch.randn(2, 2, 9, 9)
+    layer.stride = (2, 2)
+    compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    exported = [torch.export.export(layer, (x,), strict=strict) for strict in (False, True)]
+    outputs = [compiled(x), *(program.module()(x) for program in exported)]
+    for output in outputs:
+        torch.testing.assert_close(output, layer(x))
+    layer.stride = (1, 1)
+    torch.testing.assert_close(compiled(x), layer(x))
+
+
 def test_module_without_gradients_and_with_sizes_found_to_change():
     layer = InterpodilConv2d(2, 3, padding=1)
     compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")

@@ -1,8 +1,12 @@
-"""Finding and replacing modules inside a model."""
+"""Modules inside a model: found, replaced, asked for their hooks; and draws that leave no trace."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+
+ConvNd = nn.Conv1d | nn.Conv2d | nn.Conv3d
 
 _FORWARD_HOOKS = (
     "_forward_hooks",
@@ -49,3 +53,17 @@ def hooks_of(module: nn.Module, *, of_state_dict: bool = False) -> list[str]:
         for registry in registries
         for hook in getattr(module, registry).values()
     ]
+
+
+@contextmanager
+def random_state_kept(tensors: Iterable[Tensor]) -> Iterator[None]:
+    """Restore torch's generators afterwards: the CPU's, and those of the tensors' devices."""
+    devices: dict[str, set[int]] = {}
+    for tensor in tensors:
+        if tensor.device.type not in ("cpu", "meta"):
+            devices.setdefault(tensor.device.type, set()).add(tensor.device.index or 0)
+    with ExitStack() as stack:
+        stack.enter_context(torch.random.fork_rng(devices=[]))
+        for device_type, indices in devices.items():
+            stack.enter_context(torch.random.fork_rng(sorted(indices), device_type=device_type))
+        yield

@@ -1,7 +1,9 @@
-"""Swapping the plain convolutions of a model for interpodilated ones."""
+"""Plain convolutions of a model swapped for interpodilated ones, and folded back."""
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 import torch
@@ -9,18 +11,121 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 from torch.optim import Optimizer
 
-from interpodil.conversion.convertible import (
-    LAYERS,
-    InterpodilConv,
+from interpodil.conv import LAYERS, InterpodilConv, plain_convolution
+from interpodil.expansion import expansion_gain
+from interpodil.modules import (
+    names_of_modules,
+    random_state_kept,
+    replace_modules,
+)
+from interpodil.optimizer import add_groups, check_optimizer, groups_for_tents
+from interpodil.where import (
+    Predicate,
+    Where,
+    check_where,
+    chooses,
     is_forward_convolution,
     obstacle,
+    spatial,
 )
-from interpodil.conversion.replacement import names_of_modules, replace_modules
-from interpodil.conversion.report import NOT_CHOSEN, Change, Conversion, Skip, complaints
-from interpodil.conversion.tent_groups import add_groups, check_optimizer, groups_for_tents
-from interpodil.conversion.where import Predicate, Where, check_where, chooses, spatial
-from interpodil.gain import expansion_gain
-from interpodil.random_state import random_state_kept
+
+NOT_CHOSEN = "not chosen"
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """A layer that was swapped: its first name in the model, what was there and what is."""
+
+    name: str
+    before: nn.Module
+    after: InterpodilConv
+
+
+@dataclass(frozen=True)
+class Skip:
+    """A convolution that stayed: its first name in the model, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Conversion:
+    """What :func:`interpodil.convert` did; as a string, a report of a few lines.
+
+    Attributes:
+        model: the model; a new layer if the model itself was a plain convolution.
+        changed: the layers that were swapped.
+        skipped: the convolutions that were not.
+        without_optimizer: names of layers whose learned tents the optimiser was not given, as it
+            does not hold their weights.
+    """
+
+    model: nn.Module
+    changed: tuple[Change, ...]
+    skipped: tuple[Skip, ...]
+    without_optimizer: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def __str__(self) -> str:
+        total = len(self.changed) + len(self.skipped)
+        sizes = [
+            (f"from {_size(c.after.kernel_size)} to {_size(c.after.effective_size)}", c.name)
+            for c in self.changed
+        ]
+        reasons = [(f"left, {skip.reason}", skip.name) for skip in self.skipped]
+        tents = [("learned tents not in the optimizer", name) for name in self.without_optimizer]
+        lines = [
+            f"{len(self.changed)} of {total} convolutions interpodilated",
+            *_by_title([*sizes, *reasons, *tents]),
+        ]
+        return "\n  ".join(lines)
+
+
+def complaints(
+    conversion: Conversion, where: tuple[str, ...] | Predicate, names: Sequence[str]
+) -> list[str]:
+    """Return what of a conversion was probably not meant, each in one line.
+
+    Args:
+        conversion: what was done.
+        where: the patterns or the predicate by which convolutions were chosen.
+        names: all names of the model's convolutions.
+    """
+    patterns = () if callable(where) else where
+    useless = [p for p in patterns if not any(fnmatchcase(name, p) for name in names)]
+    found = []
+    if not names:
+        found.append("nothing was converted: the model has no convolution")
+    elif useless:
+        title = "where is of no use in part" if conversion.changed else "nothing was converted"
+        found.append(f"{title}: no name such as {_some(names)} matches {' or '.join(useless)}")
+    elif not conversion.changed:
+        reasons = _by_title((skip.reason, skip.name) for skip in conversion.skipped)
+        found.append(f"nothing was converted: {'; '.join(reasons)}")
+    if conversion.without_optimizer:
+        layers = _some(conversion.without_optimizer)
+        found.append(f"the optimizer holds no weight of {layers}, so their tents are not learned")
+    return found
+
+
+def _by_title(titled: Iterable[tuple[str, str]]) -> list[str]:
+    groups: dict[str, list[str]] = {}
+    for title, name in titled:
+        groups.setdefault(title, []).append(name)
+    return [f"{title}: {_some(names)}" for title, names in groups.items()]
+
+
+def _size(size: Sequence[int]) -> str:
+    return "x".join(map(str, size))
+
+
+def _some(names: Sequence[str], most: int = 4) -> str:
+    rest = len(names) - most
+    shown = ", ".join(name or "the model itself" for name in names[:most])
+    return f"{shown} and {rest} more" if rest > 0 else shown
 
 
 def convert(
@@ -207,3 +312,44 @@ def _variance_factors(
                 f"weight is that of a chosen convolution"
             )
     return factors
+
+
+def fold(module: nn.Module) -> nn.Module:
+    r"""Turn interpodilated layers into plain convolutions with equal outputs, for inference.
+
+    The effective kernel becomes the weight of a :class:`torch.nn.Conv1d`, ``Conv2d`` or ``Conv3d``
+    of dilation 1, with the stride, groups, padding mode, bias, dtype, device, memory format,
+    training flag and ``requires_grad`` of the layer. Its padding is the layer's, plus what the
+    effective kernel needs; ``"same"`` stays ``"same"``. A plain convolution pads both ends alike,
+    so where the layer pads one more pixel after than before (an even number of taps, an even
+    dilation) the kernel gets zeros in front of that axis.
+
+    The tents that were learned, and parametrizations of the weights, are computed once and are
+    fixed from then on. The parameters are new ones: an optimiser of the old ones knows nothing
+    of them, and trained on, all weights of the large kernel change. The keys of the state dict are
+    those of plain convolutions.
+
+    Args:
+        module: an interpodilated layer, or a model with any number of them.
+
+    Returns:
+        For a layer a new plain convolution; the layer itself is left alone. For a model the model,
+        changed in place: each layer is folded once, wherever it stands. A model without such
+        layers is returned as it is.
+
+    Raises:
+        ValueError: if a layer has forward or backward hooks or a forward of its own, or is of a
+            subclass, which would be lost; or if it is lazy. Nothing is changed then.
+
+    Example::
+
+        >>> plain = fold(InterpodilConv2d(3, 16, 3, stride=2, padding=1))
+        >>> plain
+        Conv2d(3, 16, kernel_size=(7, 7), stride=(2, 2), padding=(3, 3))
+    """
+    plain: dict[nn.Module, nn.Module] = {
+        layer: plain_convolution(layer, names[0] or "the layer")
+        for layer, names in names_of_modules(module).items()
+        if isinstance(layer, InterpodilConv)
+    }
+    return replace_modules(module, plain)

@@ -1,0 +1,78 @@
+"""What folding a layer into a plain convolution takes, of whatever layer."""
+
+from collections.abc import Callable, Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.modules.lazy import LazyModuleMixin
+from torch.nn.utils.parametrize import is_parametrized
+
+from interpodil.modules import ConvNd, hooks_of
+from interpodil.settings import padding_sides
+
+PLAIN: Mapping[int, Callable[..., ConvNd]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+
+
+def check_foldable(layer: nn.Module, name: str, *, subclass: bool) -> None:
+    """Refuse a layer that does more than its class, which folding would lose.
+
+    Args:
+        layer: the layer.
+        name: what errors call it.
+        subclass: whether its class is one that others derived from the package's.
+
+    Raises:
+        ValueError: if it has hooks, a forward of its own or a subclass, or is lazy.
+    """
+    if isinstance(layer, LazyModuleMixin):
+        raise ValueError(f"folding needs weights, got {name}, which is lazy")
+    if subclass and not is_parametrized(layer):
+        raise ValueError(
+            f"folding would lose what a subclass does, got {name}, {type(layer).__name__}"
+        )
+    if "forward" in vars(layer):
+        raise ValueError(f"folding would lose the forward that {name} was given")
+    if hooks := hooks_of(layer):
+        raise ValueError(
+            f"folding would lose the hooks of {name}, remove them first, got {', '.join(hooks)}"
+        )
+
+
+def with_kernel(layer: ConvNd, kernel: Tensor) -> ConvNd:
+    """Return a plain convolution of a layer's effective kernel that is like it in all else."""
+    padding: str | tuple[int, ...] = "same"
+    if layer.padding != "same":
+        sides = padding_sides(layer.padding, layer.kernel_size, kernel.shape[2:])
+        # F.pad takes the last axis first.
+        kernel = F.pad(
+            kernel, [n for before, after in reversed(sides) for n in (after - before, 0)]
+        )
+        padding = tuple(after for _, after in sides)
+    # On the meta device nothing is allocated, and no random numbers are drawn.
+    plain = PLAIN[kernel.dim() - 2](
+        layer.in_channels,
+        layer.out_channels,
+        tuple(kernel.shape[2:]),
+        layer.stride,
+        padding,
+        groups=layer.groups,
+        bias=layer.bias is not None,
+        padding_mode=layer.padding_mode,
+        device="meta",
+    )
+    kernel = kernel.contiguous(memory_format=_memory_format(layer.weight))
+    plain.weight = nn.Parameter(kernel, requires_grad=layer.weight.requires_grad)
+    if layer.bias is not None:
+        bias = layer.bias.detach().clone()
+        plain.bias = nn.Parameter(bias, requires_grad=layer.bias.requires_grad)
+    plain.train(layer.training)
+    return plain
+
+
+def _memory_format(weight: Tensor) -> torch.memory_format:
+    """The format of weights, channels last only where that differs from the default."""
+    last = {4: torch.channels_last, 5: torch.channels_last_3d}.get(weight.dim())
+    if last is None or weight.stride() != torch.empty_like(weight, memory_format=last).stride():
+        return torch.contiguous_format
+    return last
