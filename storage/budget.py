@@ -121,19 +121,17 @@ def reclaim(
         The numbers of the trials that were ended.
 
     Raises:
-        StudyDeleted: the study is gone, or another one has its number.
+        StudyDeleted: another study has its number.
+        KeyError: the study is gone, and no other has its number.
     """
     study_id: int = study._study_id
     uid = study_uid or study.user_attrs.get(STUDY_UID, "")
-    if study_uid is not None:
-        with reading(storage.engine) as connection:
-            refuse_other_study(connection, study_id, study_uid)
     # Read first: a trial has its claim from its first moment, so one that has none later never had.
     running = {
         trial._trial_id: trial
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     }
-    claims, workers, moment = _claims_and_workers(storage, study_id)
+    claims, workers, moment = _claims_and_workers(storage, study_id, study_uid)
     alive = {worker.worker_id for worker in workers if _is_alive(storage, worker, moment)}
     for worker in workers:
         if worker.ended is None and worker.worker_id not in alive:
@@ -163,12 +161,14 @@ def reclaim(
 
 @patient
 def _claims_and_workers(
-    storage: HardenedStorage, study_id: int
+    storage: HardenedStorage, study_id: int, study_uid: str | None
 ) -> tuple[list[sqlalchemy.Row], list[WorkerRecord], float]:
     query = select(claims_table).where(claims_table.c.study_id == study_id)
     # In this order: a worker registers before it claims, and claims before it asks, so what is
     # read later knows of all that was read before.
     with reading(storage.engine) as connection:
+        if study_uid is not None:
+            refuse_other_study(connection, study_id, study_uid)
         claims = list(connection.execute(query).all())
         moment = now(connection)
     return claims, list_workers(storage, study_id), moment

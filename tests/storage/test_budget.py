@@ -481,7 +481,7 @@ def test_who_works_on_a_deleted_study_ends_no_trial_of_another(storage, study):
     storage.delete_study(study._study_id)
     other = create_study(storage, "other", "maximize", lambda study: None)
     begin(storage, other)
-    with pytest.raises(StudyDeleted):
+    with pytest.raises((StudyDeleted, KeyError)):
         reclaim(storage, study, uid, stopped=True)
     assert _states(other) == ["RUNNING"]
 
