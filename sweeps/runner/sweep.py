@@ -92,7 +92,8 @@ def prepare_sweep(
     _check_runs(spec, dataset)
     storage = open_storage(url, create=True)
     study = open_or_create_study(storage, spec, name or study_name(spec), dataset)
-    reclaimed = reclaim(storage, study)
+    uid = study_uid(storage, study)
+    reclaimed = reclaim(storage, study, uid)
     if reclaimed:
         say(f"Queued again what an earlier run left unfinished: trials {_listed(reclaimed)}")
     return Sweep(
@@ -101,7 +102,7 @@ def prepare_sweep(
         storage,
         absolute_url(url).render_as_string(hide_password=False),
         study,
-        study_uid(storage, study),
+        uid,
         data_dir,
         checkpoint_dir or default_folder(url),
         checkpoint_seconds,

@@ -15,7 +15,6 @@ from storage import (
     batch,
     count_claims,
     create_study,
-    study_uid,
 )
 from sweeps.data import Dataset, split_rows
 from sweeps.errors import SweepsError
@@ -68,7 +67,6 @@ def open_or_create_study(
     study = create_study(storage, name, spec.direction, lambda study: _set_up(study, spec, dataset))
     _refuse_other_spec(study, spec)
     _refuse_other_pictures(study, dataset)
-    study_uid(storage, study)
 
     def set_budget() -> None:
         target = spec.budget.trials

@@ -228,6 +228,8 @@ def test_hopeless_trials_are_pruned_and_yardsticks_never(place, small):
 
 class TestTerminal:
     def test_a_live_table_shows_workers_and_the_best(self, place, small):
+        # So that the table, drawn twice a second, is drawn between the first epoch and the last.
+        small["training"]["epochs"] = 20
         spec = place.write_spec(small)
         master, slave = pty.openpty()
         place.environment |= {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "30"}
