@@ -35,7 +35,7 @@ class Source(Section):
 
     Attributes:
         storage: the kind of database, ``sqlite``.
-        configuration: its name, if it is one that the spec tried first.
+        configuration: its name, where the trial is a baseline.
         value: of the metric, after the last epoch.
         params: the searched settings as Optuna saw them.
         finished: when.

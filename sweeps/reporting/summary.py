@@ -27,7 +27,7 @@ def learnt(progress: Progress, value: float) -> bool:
 
 
 def print_summary(console: Console, progress: Progress, where: str) -> None:
-    """Print the best trial, and how it compares with the configurations tried first.
+    """Print the best trial, and how it compares with the baselines.
 
     Args:
         console: where to.
@@ -49,10 +49,10 @@ def print_summary(console: Console, progress: Progress, where: str) -> None:
     for name, value in {**best.user_attrs.get(OVERRIDES, {}), **best.params}.items():
         settings.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
     print_table(console, settings)
-    yardsticks = [trial for trial in _latest_yardsticks(progress) if trial.number != best.number]
-    if yardsticks:
-        _print_comparison(console, progress, best, yardsticks)
-    for note in _notes(progress, best, yardsticks):
+    baselines = [trial for trial in _latest_baselines(progress) if trial.number != best.number]
+    if baselines:
+        _print_comparison(console, progress, best, baselines)
+    for note in _notes(progress, best, baselines):
         console.print(Text(note, style="dim"), soft_wrap=not console.is_terminal)
 
 
@@ -60,15 +60,15 @@ def _print_comparison(
     console: Console,
     progress: Progress,
     best: FrozenTrial,
-    yardsticks: list[FrozenTrial],
+    baselines: list[FrozenTrial],
 ) -> None:
-    _line(console, "\nAgainst the configurations that were tried first:")
+    _line(console, "\nAgainst the baselines:")
     table = make_table()
     table.add_column("configuration")
     table.add_column("trial", justify="right")
     table.add_column(progress.metric, justify="right")
     table.add_column("best is", justify="right")
-    for trial in yardsticks:
+    for trial in baselines:
         name = trial.user_attrs[CONFIGURATION]
         if trial.state is not TrialState.COMPLETE:
             outcome = outcome_of(trial) if trial.state.is_finished() else trial.state.name.lower()
@@ -85,7 +85,7 @@ def _print_comparison(
     print_table(console, table)
 
 
-def _notes(progress: Progress, best: FrozenTrial, yardsticks: list[FrozenTrial]) -> list[str]:
+def _notes(progress: Progress, best: FrozenTrial, baselines: list[FrozenTrial]) -> list[str]:
     """What has to be known to read the figures rightly."""
     notes = []
     if progress.metric == "val_accuracy" and progress.val_pictures:
@@ -93,14 +93,14 @@ def _notes(progress: Progress, best: FrozenTrial, yardsticks: list[FrozenTrial])
             f"±: one standard error, of {progress.val_pictures:,} validation pictures. "
             "Within the noise: less than two standard errors of the difference."
         )
-    if not all(learnt(progress, t.values[0]) for t in yardsticks if t.values):
+    if not all(learnt(progress, t.values[0]) for t in baselines if t.values):
         notes.append(
             "What did not learn is no better than guessing: most often its learning rate is too "
             "high for it. That says nothing of what it could reach."
         )
     if CONFIGURATION in best.user_attrs:
         notes.insert(0, _search_found_nothing_better(progress, best))
-    elif yardsticks:
+    elif baselines:
         notes.append(
             f"The best is the best of {progress.outcomes['completed']}, chosen on these pictures; "
             "those above were set beforehand and not tuned."
@@ -146,7 +146,7 @@ def _verdict(progress: Progress, best: float, other: float) -> str:
     return words
 
 
-def _latest_yardsticks(progress: Progress) -> list[FrozenTrial]:
+def _latest_baselines(progress: Progress) -> list[FrozenTrial]:
     """The last trial of each configuration: one that was interrupted has a successor."""
     latest: dict[str, FrozenTrial] = {}
     for trial in progress.trials:

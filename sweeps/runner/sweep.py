@@ -85,9 +85,9 @@ def prepare_sweep(
         check_study_name(wanted, "--study" if name is not None else "name")
     if checkpoint_dir is not None:
         check_folder(checkpoint_dir)
-    trials, first = spec.budget.trials, len(spec.try_first)
+    trials, first = spec.budget.trials, len(spec.baselines)
     if trials is not None and trials < first:
-        say(f"The budget has room for {trials} of the {first} configurations to try first")
+        say(f"The budget has room for {trials} of the {first} baselines")
     spec, dataset = _open_pictures(spec, data_dir, say)
     _check_runs(spec, dataset)
     storage = open_storage(url, create=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import quote
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
 
 from sweeps.errors import SweepsError
 from sweeps.spec.config import (
@@ -59,10 +59,10 @@ def check_study_name(name: str, option: str) -> None:
         raise SweepsError(f"{option} {shown!r}: {STUDY_NAME_RULE}")
 
 
-class Configuration(Section):
-    """A configuration to try before the sampler has its say: a yardstick for the rest.
+class Baseline(Section):
+    """A configuration that runs before anything is sampled and that the best is compared with.
 
-    Settings that are searched and not set here take the spec's fixed value.
+    Searched settings that ``set`` leaves out take the spec's fixed value.
     """
 
     name: str = Field(min_length=1)
@@ -130,7 +130,8 @@ class Spec(Section):
         metric: what decides; taken on the validation pictures after the last epoch.
         layer, model, training, data, seed: the fixed values of a run's settings.
         search: the settings that are searched, by dotted name.
-        try_first: the configurations that every other is compared with; they are not pruned.
+        baselines: the configurations that the best is compared with; they run first and are never
+            pruned. ``try_first`` is read as another name for it.
     """
 
     name: str
@@ -144,7 +145,9 @@ class Spec(Section):
     data: DataConfig = DataConfig()
     seed: int = Field(0, ge=0, lt=2**32)
     search: dict[str, Parameter] = Field(min_length=1)
-    try_first: list[Configuration] = Field(default_factory=list)
+    baselines: list[Baseline] = Field(
+        default_factory=list, validation_alias=AliasChoices("baselines", "try_first")
+    )
     sampler: SamplerSpec = SamplerSpec()
     pruner: PrunerSpec = PrunerSpec()
 
@@ -173,13 +176,13 @@ class Spec(Section):
         search_order(search)
         return search
 
-    @field_validator("try_first")
+    @field_validator("baselines")
     @classmethod
-    def _have_names_of_their_own(cls, try_first: list[Configuration]) -> list[Configuration]:
-        names = [configuration.name for configuration in try_first]
+    def _have_names_of_their_own(cls, baselines: list[Baseline]) -> list[Baseline]:
+        names = [baseline.name for baseline in baselines]
         if len(set(names)) < len(names):
-            raise ValueError(f"two configurations have the same name: {names}")
-        return try_first
+            raise ValueError(f"two baselines have the same name: {names}")
+        return baselines
 
     @property
     def direction(self) -> Literal["maximize", "minimize"]:
@@ -195,12 +198,10 @@ class Spec(Section):
             seed=self.seed,
         )
 
-    def configuration_values(self, configuration: Configuration) -> dict[str, Any]:
-        """The values that one of ``try_first`` sets, by dotted name, searched settings included."""
+    def baseline_values(self, baseline: Baseline) -> dict[str, Any]:
+        """The values that a baseline sets, by dotted name, searched settings included."""
         base = self.base_config()
-        return pick_values(
-            self.search, base.value, lambda name, _: base.value(name), configuration.set
-        )
+        return pick_values(self.search, base.value, lambda name, _: base.value(name), baseline.set)
 
 
 def preset_names() -> list[str]:
@@ -255,7 +256,7 @@ def probe_values(spec: Spec) -> Iterator[tuple[str, dict[str, Any]]]:
     """Values that, if runs with them are valid, make valid what a spec can search or try.
 
     Each parameter's own, the others at their fixed values; then all parameters' extremes together,
-    or very many of them; then the configurations to try first.
+    or very many of them; then the baselines.
 
     Yields:
         What the values belong to, and the values by dotted name.
@@ -274,8 +275,8 @@ def probe_values(spec: Spec) -> Iterator[tuple[str, dict[str, Any]]]:
     extremes = [list(dict.fromkeys((p[0], p[-1]))) for p in probes.values()]
     for combination in itertools.islice(itertools.product(*extremes), _MAX_COMBINATIONS):
         yield "search", values(dict(zip(probes, combination, strict=True)))
-    for configuration in spec.try_first:
-        yield f"try_first.{configuration.name}", spec.configuration_values(configuration)
+    for baseline in spec.baselines:
+        yield f"baselines.{baseline.name}", spec.baseline_values(baseline)
 
 
 def _check_name(name: str) -> None:

@@ -47,7 +47,7 @@ def trial_note(
     config: RunConfig, facts: "ModelFacts", configuration: str | None, worker: str
 ) -> str:
     """What a trial trains."""
-    title = f"**{configuration}** (tried first, never pruned)" if configuration else "Sampled"
+    title = f"**{configuration}** (baseline, never pruned)" if configuration else "Sampled"
     tree: dict[str, Any] = config.model_dump(mode="json", exclude_none=True)
     lines = [
         f"{title}, by {worker}.",

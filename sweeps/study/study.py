@@ -1,4 +1,4 @@
-"""A study for a spec: made once, with the data's fingerprint and the trials to try first."""
+"""A study for a spec: made once, with the data's fingerprint and its baselines queued."""
 
 import json
 import warnings
@@ -18,7 +18,7 @@ from storage import (
 )
 from sweeps.data import Dataset, split_rows
 from sweeps.errors import SweepsError
-from sweeps.spec.spec import Configuration, Spec
+from sweeps.spec.spec import Baseline, Spec
 from sweeps.spec.validation import validate
 from sweeps.study.attributes import (
     CLASSES,
@@ -96,22 +96,20 @@ def _set_up(study: optuna.Study, spec: Spec, dataset: Dataset) -> None:
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         study.set_metric_names([spec.metric])
     write_note(study, study_note(spec, dataset))
-    for configuration in spec.try_first:
-        params, overrides = split_values(spec, configuration)
-        study.enqueue_trial(
-            params, user_attrs={CONFIGURATION: configuration.name, OVERRIDES: overrides}
-        )
+    for baseline in spec.baselines:
+        params, overrides = split_values(spec, baseline)
+        study.enqueue_trial(params, user_attrs={CONFIGURATION: baseline.name, OVERRIDES: overrides})
 
 
-def split_values(spec: Spec, configuration: Configuration) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What of a configuration are parameters of its trial, and what is fixed for it.
+def split_values(spec: Spec, baseline: Baseline) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Split a baseline's values into its trial's parameters and what is fixed for it.
 
     Parameters teach the sampler. A setting that is not searched under this configuration, or not
     to that value, is none. And where one setting of the layer lies outside of the search space the
     layer is another one, whose remaining settings say nothing about those that are searched.
     """
     base = spec.base_config()
-    values = spec.configuration_values(configuration)
+    values = spec.baseline_values(baseline)
 
     def value_of(name: str) -> Any:
         return values[name] if name in values else base.value(name)

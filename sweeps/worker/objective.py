@@ -127,7 +127,7 @@ class TrainingObjective:
             if result.diverged:
                 return "diverged", f"the loss was not finite in epoch {result.epoch}", None
             # Asked in every epoch, since the others are measured against what was asked of. But
-            # the yardsticks run to their end, for a comparison needs them whole; and an epoch that
+            # a baseline runs to its end: a comparison needs it whole; and an epoch that
             # was survived once is not judged anew by what others have reached since.
             hopeless = trial.should_prune()
             heeded = configuration is None and not result.told_again

@@ -31,7 +31,7 @@ from tests.chaos.objective import (
     is_hopelessly_large,
     is_too_large,
 )
-from tests.chaos.run import YARDSTICKS
+from tests.chaos.run import BASELINES
 from tests.chaos.settings import ChaosSettings
 from tests.sweeps.waiting import is_gone, wait_for
 
@@ -161,7 +161,7 @@ def check_retries(settings: ChaosSettings, trials: list[FrozenTrial]) -> None:
             assert losses == settings.retries
     results = [trial for trial in trials if not unfinished_outcome(trial)]
     queued = Counter(trial.user_attrs.get(CONFIGURATION) for trial in results)
-    assert {queued[f"yardstick {index}"] for index in range(YARDSTICKS)} == {1}
+    assert {queued[f"baseline {index}"] for index in range(BASELINES)} == {1}
 
 
 def check_checkpoints(settings: ChaosSettings, trials: list[FrozenTrial]) -> None:

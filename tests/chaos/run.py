@@ -31,7 +31,7 @@ from tests.chaos.parent import fork_parent
 from tests.chaos.settings import ChaosSettings, hurry
 from tests.chaos.warming import warm_up
 
-YARDSTICKS = 10
+BASELINES = 10
 
 _ATTEMPTS = 20
 
@@ -111,10 +111,10 @@ def make_study(storage: HardenedStorage, settings: ChaosSettings) -> optuna.Stud
 
     def set_up(study: optuna.Study) -> None:
         study.set_user_attr(RETRIES, settings.retries)
-        for index in range(YARDSTICKS):
+        for index in range(BASELINES):
             study.enqueue_trial(
-                {"x": index / YARDSTICKS, "y": index + 1, "z": "a"},
-                user_attrs={CONFIGURATION: f"yardstick {index}"},
+                {"x": index / BASELINES, "y": index + 1, "z": "a"},
+                user_attrs={CONFIGURATION: f"baseline {index}"},
             )
 
     study = create_study(storage, "chaos", "maximize", set_up)

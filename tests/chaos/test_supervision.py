@@ -35,7 +35,7 @@ def test_a_killed_run_takes_its_workers_with_it_and_is_gone_on_with(settings):
 
 
 def test_a_run_ends_when_its_study_is_done_though_a_worker_never_wakes(settings):
-    settings = replace(settings, target=20, workers=3, sleeper="yardstick 1")
+    settings = replace(settings, target=20, workers=3, sleeper="baseline 1")
     run_to_end(settings, seconds=120)
     journal = read_journal(settings.journal)
     assert sum(line["event"] == "sleep" for line in journal) == 1

@@ -140,7 +140,7 @@ def test_a_claim_gives_one_trial_however_often_it_is_asked_with(storage, study, 
 
 @pytest.mark.parametrize("after", ["claim", "ask", "value"])
 def test_what_a_killed_worker_held_is_given_back_and_queued_again(url, storage, study, after):
-    study.enqueue_trial({"x": 0.25}, user_attrs={"configuration": "yardstick"})
+    study.enqueue_trial({"x": 0.25}, user_attrs={"configuration": "baseline"})
     assert run_and_wait(die_in_the_middle, url, after) == -signal.SIGKILL
     assert count_claims(storage, study._study_id) == 1
 
@@ -156,7 +156,7 @@ def test_what_a_killed_worker_held_is_given_back_and_queued_again(url, storage, 
     assert study.trials[0].user_attrs["outcome"] == "lost"
     retry = study.ask()
     assert retry.suggest_float("x", 0, 1) == 0.25
-    assert retry.user_attrs["configuration"] == "yardstick"
+    assert retry.user_attrs["configuration"] == "baseline"
     assert reclaim(storage, study) == []
     assert len(study.trials) == 2
 

@@ -31,7 +31,7 @@ SMALL = {
         "layer.edge": {"float": [0.0, 1.0]},
         "layer.init_scale": {"float": [0.25, 4.0], "log": True},
     },
-    "try_first": [
+    "baselines": [
         {"name": "plain 3x3", "set": {"layer.dilation": 1, "layer.growth": 3}},
         {"name": "linear 5x5", "set": {"layer.growth": 5}},
     ],

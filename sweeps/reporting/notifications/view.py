@@ -42,7 +42,7 @@ class NotifyingView(EventView):
 
 
 def _trying_first(progress: Progress) -> bool:
-    """Whether a configuration that is tried first has not had its end."""
+    """Whether a baseline has not ended yet."""
     return any(
         CONFIGURATION in trial.user_attrs and not trial.state.is_finished()
         for trial in progress.trials

@@ -293,7 +293,7 @@ class TestStudyNames:
     def test_a_study_that_has_such_a_name_already_is_resumed(
         self, cli, tmp_path, small, patterns, data_dir
     ):
-        small["budget"], small["try_first"] = {"trials": 1}, []
+        small["budget"], small["baselines"] = {"trials": 1}, []
         (tmp_path / "mine.yaml").write_text(yaml.safe_dump(small))
         storage = open_storage(str(tmp_path / "sweeps.db"), create=True)
         study = open_or_create_study(storage, parse_spec(small, "mine.yaml"), "a b", patterns)

@@ -156,7 +156,7 @@ def test_a_killed_run_on_ray_leaves_nothing_and_loses_nothing(place, small, mark
 @pytest.mark.slow
 def test_a_preempted_job_goes_on_with_its_trial(place, small, marked):
     small["training"]["epochs"] = 40
-    small["try_first"] = []
+    small["baselines"] = []
     spec = place.write_spec(small)
     run = place.start("run", spec, "--workers", "1", "--trials", "1", *ENGINES["slurm"])
     (worker,) = working(place, 1)

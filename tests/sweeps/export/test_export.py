@@ -71,7 +71,7 @@ class TestText:
     def test_what_goes_to_stdout_is_utf_8_whatever_the_terminal_takes(
         self, finish_study, place, small, tmp_path
     ):
-        small["try_first"][0]["name"] = "größer ≥ 5"
+        small["baselines"][0]["name"] = "größer ≥ 5"
         finish_study("first")
         place.environment["PYTHONIOENCODING"] = "latin-1"
         with (tmp_path / "best.yaml").open("wb") as file:

@@ -70,7 +70,7 @@ def test_the_receptive_field_is_what_gradients_reach():
     assert int(seen) == model_facts(model).receptive_field
 
 
-def test_a_plain_yardstick_is_a_plain_convolution():
+def test_a_plain_baseline_is_a_plain_convolution():
     config = _config(layer__dilation=1, layer__growth=3)
     layer = build_model(config, size=32, num_classes=10).conv1
     pictures = torch.randn(1, 3, 32, 32)

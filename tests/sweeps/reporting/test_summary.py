@@ -82,7 +82,7 @@ def test_what_did_not_learn_is_no_match(storage):
 
 def test_a_best_that_was_searched_is_said_to_be_chosen(storage):
     study = _study(storage)
-    for value, name in ((0.5, "yardstick"), (0.7, None), (0.6, None)):
+    for value, name in ((0.5, "baseline"), (0.7, None), (0.6, None)):
         _add(study, value, name)
     text = _print(storage, study)
     assert "The best is the best of 3, chosen on these pictures" in text
@@ -92,7 +92,7 @@ def test_a_best_that_was_searched_is_said_to_be_chosen(storage):
 
 def test_a_search_that_found_less_says_so(storage):
     study = _study(storage)
-    for value, name in ((0.7, "yardstick"), (0.6, None), (0.5, None)):
+    for value, name in ((0.7, "baseline"), (0.6, None), (0.5, None)):
         _add(study, value, name)
     text = _print(storage, study)
     assert "Its own best is trial 1 with 0.6000 ±0.0155: 0.1000 worse." in text
@@ -100,7 +100,7 @@ def test_a_search_that_found_less_says_so(storage):
 
 def test_a_search_that_has_not_begun_is_not_said_to_have_found_nothing(storage):
     study = _study(storage)
-    _add(study, 0.5, "yardstick")
+    _add(study, 0.5, "baseline")
     assert "The search has not begun" in _print(storage, study)
     _add(study, None, state=TrialState.PRUNED)
     assert "has found nothing better yet: none of its trials is complete" in _print(storage, study)
@@ -115,15 +115,15 @@ def test_equals_are_equal(storage):
 
 def test_a_loss_is_better_when_lower_and_has_no_binomial_error(storage):
     study = _study(storage, "val_loss", "minimize")
-    _add(study, 1.5, "yardstick")
+    _add(study, 1.5, "baseline")
     _add(study, 1.25)
     text = _print(storage, study)
     assert "Best: trial 1, val_loss 1.2500" in text
-    assert "yardstick 0 1.5000 0.2500 better" in text
+    assert "baseline 0 1.5000 0.2500 better" in text
     assert "±" not in text
 
 
-def test_a_yardstick_that_wins_shows_what_was_fixed_for_it(storage):
+def test_a_baseline_that_wins_shows_what_was_fixed_for_it(storage):
     study = _study(storage)
     _add(study, 0.7, "plain 3x3", overrides={"layer.dilation": 1, "layer.growth": 3})
     text = _print(storage, study)

@@ -75,7 +75,7 @@ def test_ctrl_c_keeps_the_study_able_to_go_on(place, small):
 
 def test_a_closed_terminal_is_a_sigterm_and_the_next_run_goes_on_where_it_stopped(place, small):
     small["training"]["epochs"] = 30
-    small["try_first"] = small["try_first"][:1]
+    small["baselines"] = small["baselines"][:1]
     spec = place.write_spec(small)
     run = place.start("run", spec, "--workers", "1", "--trials", "1")
     pids = _running(place, 1)
@@ -140,7 +140,7 @@ def test_a_time_limit_ends_the_run_and_not_the_study(place, small):
 
 
 def test_trials_that_cannot_work_end_the_sweep_with_their_reason(place, small):
-    small["try_first"] = []
+    small["baselines"] = []
     spec = place.write_spec(small)
     broken = (
         "import sweeps.worker.objective\nsweeps.worker.objective.train = lambda *a, **k: 1 / 0\n"

@@ -35,7 +35,7 @@ def finished(tmp_path_factory, data_dir):
 
 
 class TestFinished:
-    def test_it_has_exactly_its_trials_with_the_yardsticks_first(self, finished):
+    def test_it_has_exactly_its_trials_with_the_baselines_first(self, finished):
         place, _ = finished
         study = place.study()
         assert study.study_name == "small-patterns"
@@ -203,7 +203,7 @@ class TestFinished:
         assert "12 of 12 trials" in more.stdout
 
 
-def test_hopeless_trials_are_pruned_and_yardsticks_never(place, small):
+def test_hopeless_trials_are_pruned_and_baselines_never(place, small):
     """Each trial's accuracy is worse than all before it."""
     small["pruner"] = {"name": "asha", "min_epochs": 1, "reduction_factor": 2}
     spec = place.write_spec(small)
@@ -249,11 +249,11 @@ class TestTerminal:
             assert word in text
 
 
-def test_a_budget_without_room_for_the_yardsticks_is_told_of(place, small):
+def test_a_budget_without_room_for_the_baselines_is_told_of(place, small):
     spec = place.write_spec(small)
     done = place.run("run", spec, "--workers", "1", "--trials", "1")
     assert done.returncode == 0, done.stderr
-    assert "The budget has room for 1 of the 2 configurations to try first" in done.stderr
+    assert "The budget has room for 1 of the 2 baselines" in done.stderr
 
 
 class TestFallback:

@@ -119,10 +119,10 @@ class TestConfigurations:
     """What of a configuration to try first are its trial's parameters."""
 
     def _split(self, small, **settings):
-        small["try_first"] = [{"name": "it", "set": settings.pop("set")}]
+        small["baselines"] = [{"name": "it", "set": settings.pop("set")}]
         small.update(settings)
         spec = parse_spec(small, "x")
-        return split_values(spec, spec.try_first[0])
+        return split_values(spec, spec.baselines[0])
 
     def test_within_the_space_all_are(self, small):
         params, overrides = self._split(small, set={"layer.growth": 7, "layer.fade": 2.0})
@@ -147,9 +147,9 @@ class TestConfigurations:
         assert (overrides["layer.growth"], overrides["layer.fade"]) == (9, 3.0)
 
     def test_its_trial_runs_just_that(self, small):
-        small["try_first"] = [{"name": "it", "set": {"layer.growth": 9, "layer.fade": 3.0}}]
+        small["baselines"] = [{"name": "it", "set": {"layer.growth": 9, "layer.fade": 3.0}}]
         spec = parse_spec(small, "x")
-        params, overrides = split_values(spec, spec.try_first[0])
+        params, overrides = split_values(spec, spec.baselines[0])
         study = optuna.create_study()
         study.enqueue_trial(params, user_attrs={"overrides": overrides})
         layer = trial_config(spec, study.ask()).layer

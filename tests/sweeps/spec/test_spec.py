@@ -6,6 +6,7 @@ from sweeps.errors import SweepsError
 from sweeps.spec.config import RunConfig, setting_names
 from sweeps.spec.spec import load_spec, parse_spec, preset_names
 from sweeps.spec.validation import dump_yaml, load_yaml
+from sweeps.study.study import spec_tree
 
 
 class TestPresets:
@@ -24,16 +25,20 @@ class TestPresets:
         assert spec.search["layer.init_scale"].log
 
     @pytest.mark.parametrize("name", ["quick", "cifar10", "imagenette"])
-    def test_they_try_the_yardsticks_first(self, name):
+    def test_they_try_the_baselines_first(self, name):
         spec = load_spec(name)
         layers = [
-            spec.base_config().with_values(spec.configuration_values(c)).layer
-            for c in spec.try_first
+            spec.base_config().with_values(spec.baseline_values(c)).layer for c in spec.baselines
         ]
         assert any(layer.growth == 3 and layer.dilation == 1 for layer in layers)
         assert any(layer.growth == 5 and layer.edge == layer.corner == 0 for layer in layers)
         assert any(layer.growth == 5 and layer.edge == 0.5 for layer in layers)
         assert any(layer.growth == 7 and layer.init_scale == 1.5 for layer in layers)
+
+    def test_the_baselines_former_name_is_read(self):
+        tree = spec_tree(load_spec("quick"))
+        tree["try_first"] = tree.pop("baselines")
+        assert parse_spec(tree, "quick") == load_spec("quick")
 
     def test_quick_is_small_and_falls_back(self):
         spec = load_spec("quick")
@@ -121,7 +126,7 @@ def _set(path, value):
         (_set(["search", "layer.fade", "when"], {"layer.growth": []}), "an empty list"),
         (_set(["search", "seed"], {"int": [0, 9]}), "search.seed: trials could not be compared"),
         (
-            _set(["try_first", 0, "set"], {"training.epochs": 9}),
+            _set(["baselines", 0, "set"], {"training.epochs": 9}),
             "set.training.epochs: trials could not be compared",
         ),
         (_set(["layer"], {"kernel_size": 4}), "layer.kernel_size: use an odd number"),
@@ -137,9 +142,9 @@ def _set(path, value):
         (_set(["sampler", "name"], "tpee"), "sampler.name: input should be 'tpe' or 'random'"),
         (_set(["pruner", "name"], "hyper"), "pruner.name: input should be 'asha'"),
         (_set(["name"], "a/b"), "name: use letters"),
-        (_set(["try_first", 0, "set"], {"layer.edgy": 1}), "set.layer.edgy: no such key"),
-        (_set(["try_first", 0, "set"], {"layer.growth": 4}), "plain 3x3: layer: growth 4"),
-        (_set(["try_first", 0, "name"], "linear 5x5"), "have the same name"),
+        (_set(["baselines", 0, "set"], {"layer.edgy": 1}), "set.layer.edgy: no such key"),
+        (_set(["baselines", 0, "set"], {"layer.growth": 4}), "plain 3x3: layer: growth 4"),
+        (_set(["baselines", 0, "name"], "linear 5x5"), "have the same name"),
         (_without_end, "budget: give trials, minutes, or both"),
     ],
 )

@@ -274,7 +274,7 @@ class TestPrecision:
 def study(tmp_path, patterns, small):
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     storage = open_storage(str(tmp_path / "sweeps.db"), create=True)
-    small["try_first"] = []
+    small["baselines"] = []
     small["training"]["precision"] = "float32"
     return open_or_create_study(storage, parse_spec(small, "small"), "study", patterns)
 
