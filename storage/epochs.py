@@ -29,12 +29,12 @@ class EpochRecord:
 
     Attributes:
         epoch: counted from 1.
-        train_loss: mean over the epoch's training pictures; ``None`` where it was not finite.
-        val_loss: mean over the validation pictures; ``None`` where it was not finite.
-        val_accuracy: share of the validation pictures that were classified correctly, 0 to 1.
+        train_loss: mean over the epoch's training images; ``None`` where it was not finite.
+        val_loss: mean over the validation images; ``None`` where it was not finite.
+        val_accuracy: share of the validation images that were classified correctly, 0 to 1.
         learning_rate: at the end of the epoch.
         seconds: training and validation together.
-        images_per_second: training pictures per second of training.
+        images_per_second: training images per second of training.
     """
 
     epoch: int

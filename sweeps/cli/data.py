@@ -46,7 +46,7 @@ def list_command(data_dir: Path) -> None:
     "--size",
     type=click.IntRange(min=1),
     metavar="PIXELS",
-    help="Height and width to store pictures at; needed where they differ in size.",
+    help="Height and width to store images at; needed where they differ in size.",
 )
 @option("--replace", is_flag=True, help="Replace a dataset of that name.")
 @data_dir_option
@@ -64,7 +64,7 @@ def import_command(name: str, path: Path, size: int | None, replace: bool, data_
     info = result.info
     done = "is there already" if result.already_there else "imported"
     click.echo(
-        f"{name} {done}: {info.train_count:,} train and {info.test_count:,} test pictures of "
+        f"{name} {done}: {info.train_count:,} train and {info.test_count:,} test images of "
         f"{info.sizes[0]} x {info.sizes[0]} pixels, {len(info.classes)} classes, "
         f"{info.fingerprint}"
     )

@@ -1,4 +1,4 @@
-"""Batches of normalised pictures, cropped and flipped as whole tensors."""
+"""Batches of normalised images, cropped and flipped as whole tensors."""
 
 import math
 import warnings
@@ -13,25 +13,25 @@ _UPLOAD_ROWS = 4096
 
 
 class Batches:
-    """Iterates over pictures in batches, as `(images, labels)` on a device.
+    """Iterates over images in batches, as `(images, labels)` on a device.
 
     `images` is float32 [B, 3, S, S], normalised per channel; `labels` int64 [B]. What an epoch
     yields depends on the arguments, the seed and the epoch's number alone: not on torch's global
     generator, the device, or what was iterated before. Iterating again gives the same epoch until
     `set_epoch`.
 
-    On a device other than the CPU the chosen pictures are moved there once, as uint8; on the CPU
+    On a device other than the CPU the chosen images are moved there once, as uint8; on the CPU
     each batch is read from `images`, which may be mapped from disk.
 
     Args:
         images: uint8 [N, S, S, 3].
         labels: int [N].
         indices: int [M], the rows to iterate over.
-        batch_size: pictures in a batch; the last one may have fewer.
+        batch_size: images in a batch; the last one may have fewer.
         mean: per channel, in 0..1.
         std: likewise, positive.
-        crop: shift each picture by up to so many pixels each way, the border reflected; below S.
-        flip: mirror half of the pictures, at random.
+        crop: shift each image by up to so many pixels each way, the border reflected; below S.
+        flip: mirror half of the images, at random.
         shuffle: another order in each epoch; False keeps that of `indices`.
         seed: non-negative, of everything random.
         device: where the batches are wanted.
@@ -90,8 +90,8 @@ class Batches:
         return rounded(len(self._rows) / self.batch_size)
 
     @property
-    def pictures(self) -> int:
-        """Pictures in an epoch, without those that `drop_last` leaves out."""
+    def image_count(self) -> int:
+        """Images in an epoch, without those that `drop_last` leaves out."""
         total = len(self._rows)
         return len(self) * self.batch_size if self._drop_last else total
 
@@ -108,7 +108,7 @@ class Batches:
         flips = (torch.rand(total, generator=generator) < 0.5).to(self.device)
         rows = (self._rows if order is None else self._rows[order]).to(self.device)
         labels = self._labels if order is None else self._labels[order.to(self.device)]
-        for start in range(self._first_batch * self.batch_size, self.pictures, self.batch_size):
+        for start in range(self._first_batch * self.batch_size, self.image_count, self.batch_size):
             part = slice(start, start + self.batch_size)
             if self._crop or self._flip:
                 pixels = self._augmented(rows[part], shifts[:, part], flips[part])
@@ -119,10 +119,10 @@ class Batches:
     def _augmented(
         self, rows: torch.Tensor, shifts: torch.Tensor, flips: torch.Tensor
     ) -> torch.Tensor:
-        """Gathers pictures shifted and mirrored, all pixels at once.
+        """Gathers images shifted and mirrored, all pixels at once.
 
         Args:
-            rows: [B], into the pictures.
+            rows: [B], into the images.
             shifts: [2, B], in pixels, down and to the right.
             flips: bool [B].
 

@@ -13,6 +13,7 @@ from sweeps.export.exported import Exported, ExportedData, Source
 from sweeps.spec.config import RunConfig
 from sweeps.spec.validation import load_yaml
 from sweeps.study import attributes
+from sweeps.study.attributes import TRAIN_IMAGES, VALIDATION_IMAGES, image_count
 from sweeps.study.progress import best_first
 
 
@@ -51,8 +52,8 @@ def export_trial(study: optuna.Study, trial: FrozenTrial, storage_kind: str) -> 
         data=ExportedData(
             **data,
             fingerprint=study.user_attrs[attributes.FINGERPRINT],
-            train_pictures=study.user_attrs[attributes.TRAIN_PICTURES],
-            validation_pictures=study.user_attrs[attributes.VALIDATION_PICTURES],
+            train_images=image_count(study.user_attrs, TRAIN_IMAGES),
+            validation_images=image_count(study.user_attrs, VALIDATION_IMAGES),
             classes=study.user_attrs[attributes.CLASSES],
         ),
         seed=config.seed,

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from sweeps.export.environment import Environment
 from sweeps.spec.config import (
@@ -17,16 +17,21 @@ from sweeps.spec.validation import dump_yaml
 
 
 class ExportedData(DataConfig):
-    """The pictures, and how to tell them from others.
+    """The images, and how to tell them from others.
 
     Attributes:
         fingerprint: as :class:`sweeps.data.Dataset` has it; ``None`` to train on any.
-        train_pictures, validation_pictures, classes: how many there were.
+        train_images, validation_images, classes: how many there were.
     """
 
     fingerprint: str | None = None
-    train_pictures: int | None = None
-    validation_pictures: int | None = None
+    # Files of older versions have the second names.
+    train_images: int | None = Field(
+        None, validation_alias=AliasChoices("train_images", "train_pictures")
+    )
+    validation_images: int | None = Field(
+        None, validation_alias=AliasChoices("validation_images", "validation_pictures")
+    )
     classes: int | None = None
 
 

@@ -45,7 +45,7 @@ def retrain(
         The metric after the last epoch.
 
     Raises:
-        SweepsError: the pictures are missing or others than the recorded; the run diverged.
+        SweepsError: the images are missing or others than the recorded; the run diverged.
     """
     if save is not None:
         check_writable(save)

@@ -11,7 +11,7 @@ from sweeps.spec.config import LayerConfig, RunConfig
 def build_layer(
     config: LayerConfig, in_channels: int, out_channels: int, *, bias: bool
 ) -> InterpodilConv2d:
-    """The layer under test, keeping the picture's size at stride 1."""
+    """The layer under test, keeping the image's size at stride 1."""
     return InterpodilConv2d(
         in_channels,
         out_channels,
@@ -33,7 +33,7 @@ def build_model(config: RunConfig, *, size: int, num_classes: int) -> nn.Module:
 
     Args:
         config: the run.
-        size: height and width of the pictures in pixels.
+        size: height and width of the images in pixels.
         num_classes: number of outputs.
 
     Raises:

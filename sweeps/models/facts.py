@@ -13,7 +13,7 @@ class ModelFacts:
 
     Attributes:
         kernel_size: height and width of the layer's effective kernel, in pixels, as ``7x7``.
-        receptive_field: how many pixels of the picture, along one axis, a unit of the last
+        receptive_field: how many pixels of the image, along one axis, a unit of the last
             convolution or pooling sees.
         parameters: number of trained values.
     """
@@ -37,7 +37,7 @@ def model_facts(model: nn.Module) -> ModelFacts:
 def receptive_field(model: nn.Module) -> int:
     """Pixels along one axis seen by a unit after the last convolution or pooling.
 
-    Each adds (kernel - 1) times the distance of its inputs in the picture, and multiplies that
+    Each adds (kernel - 1) times the distance of its inputs in the image, and multiplies that
     distance by its stride. Modules count in the order in which they were registered; shortcuts
     (``downsample``) see less than the path beside them and do not count.
     """

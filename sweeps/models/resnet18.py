@@ -1,4 +1,4 @@
-"""ResNet-18 with the layer as its stem, for large pictures."""
+"""ResNet-18 with the layer as its stem, for large images."""
 
 from torch import nn
 

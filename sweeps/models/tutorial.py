@@ -13,7 +13,7 @@ class Tutorial(nn.Module):
     Args:
         first: the layer under test, 3 to 35 channels.
         first_stride: its stride.
-        size: height and width of the pictures in pixels.
+        size: height and width of the images in pixels.
         num_classes: number of outputs.
 
     Shape:
@@ -21,7 +21,7 @@ class Tutorial(nn.Module):
         - Output: (N, num_classes)
 
     Raises:
-        ValueError: the stride leaves no pixel of pictures of this size.
+        ValueError: the stride leaves no pixel of images of this size.
     """
 
     def __init__(self, first: nn.Conv2d, first_stride: int, size: int, num_classes: int) -> None:

@@ -11,19 +11,19 @@ from sweeps.reporting.tables import make_table, print_table
 from sweeps.study.progress import Progress, best_first, count_words, outcome_of
 
 
-def standard_error(accuracy: float, pictures: int) -> float:
-    """Of an accuracy measured on so many pictures: sqrt(p (1 - p) / n), the binomial's."""
-    return math.sqrt(accuracy * (1 - accuracy) / pictures)
+def standard_error(accuracy: float, images: int) -> float:
+    """Of an accuracy measured on so many images: sqrt(p (1 - p) / n), the binomial's."""
+    return math.sqrt(accuracy * (1 - accuracy) / images)
 
 
 def learnt(progress: Progress, value: float) -> bool:
     """Whether a value of the metric is better than guessing, by more than chance allows."""
-    if not progress.classes or not progress.val_pictures:
+    if not progress.classes or not progress.val_images:
         return True
     if progress.metric == "val_loss":
         return value < math.log(progress.classes)
     guessed = 1 / progress.classes
-    return value > guessed + 2 * standard_error(guessed, progress.val_pictures)
+    return value > guessed + 2 * standard_error(guessed, progress.val_images)
 
 
 def print_summary(console: Console, progress: Progress, where: str) -> None:
@@ -88,9 +88,9 @@ def _print_comparison(
 def _notes(progress: Progress, best: FrozenTrial, baselines: list[FrozenTrial]) -> list[str]:
     """What has to be known to read the figures rightly."""
     notes = []
-    if progress.metric == "val_accuracy" and progress.val_pictures:
+    if progress.metric == "val_accuracy" and progress.val_images:
         notes.append(
-            f"±: one standard error, of {progress.val_pictures:,} validation pictures. "
+            f"±: one standard error, of {progress.val_images:,} validation images. "
             "Within the noise: less than two standard errors of the difference."
         )
     if not all(learnt(progress, t.values[0]) for t in baselines if t.values):
@@ -102,7 +102,7 @@ def _notes(progress: Progress, best: FrozenTrial, baselines: list[FrozenTrial]) 
         notes.insert(0, _search_found_nothing_better(progress, best))
     elif baselines:
         notes.append(
-            f"The best is the best of {progress.outcomes['completed']}, chosen on these pictures; "
+            f"The best is the best of {progress.outcomes['completed']}, chosen on these images; "
             "those above were set beforehand and not tuned."
         )
     notes.append("One seed each: another seed moves every value.")
@@ -126,9 +126,9 @@ def _search_found_nothing_better(progress: Progress, best: FrozenTrial) -> str:
 
 def _value(progress: Progress, trial: FrozenTrial) -> str:
     value = trial.values[0]
-    if progress.metric != "val_accuracy" or not progress.val_pictures:
+    if progress.metric != "val_accuracy" or not progress.val_images:
         return f"{value:.4f}"
-    return f"{value:.4f} ±{standard_error(value, progress.val_pictures):.4f}"
+    return f"{value:.4f} ±{standard_error(value, progress.val_images):.4f}"
 
 
 def _verdict(progress: Progress, best: float, other: float) -> str:
@@ -138,9 +138,9 @@ def _verdict(progress: Progress, best: float, other: float) -> str:
     if difference == 0:
         return "equal"
     words = f"{abs(difference):.4f} {'better' if difference > 0 else 'worse'}"
-    pictures = progress.val_pictures
-    if progress.metric == "val_accuracy" and pictures:
-        noise = math.hypot(standard_error(best, pictures), standard_error(other, pictures))
+    images = progress.val_images
+    if progress.metric == "val_accuracy" and images:
+        noise = math.hypot(standard_error(best, images), standard_error(other, images))
         if abs(difference) < 2 * noise:
             words += ", within the noise"
     return words

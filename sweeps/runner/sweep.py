@@ -1,4 +1,4 @@
-"""A sweep from its spec to its end: pictures, study, workers, and a watch over them."""
+"""A sweep from its spec to its end: images, study, workers, and a watch over them."""
 
 import time
 from collections.abc import Callable
@@ -64,7 +64,7 @@ def prepare_sweep(
     checkpoint_seconds: float = DEFAULT_SECONDS,
     say: Callable[[str], None],
 ) -> Sweep:
-    """Check everything, get the pictures, and make the study or find it.
+    """Check everything, get the images, and make the study or find it.
 
     Args:
         spec: the sweep.
@@ -88,7 +88,7 @@ def prepare_sweep(
     trials, first = spec.budget.trials, len(spec.baselines)
     if trials is not None and trials < first:
         say(f"The budget has room for {trials} of the {first} baselines")
-    spec, dataset = _open_pictures(spec, data_dir, say)
+    spec, dataset = _open_images(spec, data_dir, say)
     _check_runs(spec, dataset)
     storage = open_storage(url, create=True)
     study = open_or_create_study(storage, spec, name or study_name(spec), dataset)
@@ -223,7 +223,7 @@ def _left(deadline: float | None) -> float | None:
     return None if deadline is None else max(deadline - time.monotonic(), 0.0)
 
 
-def _open_pictures(spec: Spec, data_dir: Path, say: Callable[[str], None]) -> tuple[Spec, Dataset]:
+def _open_images(spec: Spec, data_dir: Path, say: Callable[[str], None]) -> tuple[Spec, Dataset]:
     """The spec's dataset, or its fallback where that is neither on disk nor to be downloaded."""
     name, size = spec.data.name, spec.data.size
     try:
@@ -241,7 +241,7 @@ def _open_pictures(spec: Spec, data_dir: Path, say: Callable[[str], None]) -> tu
 
 
 def _check_runs(spec: Spec, dataset: Dataset) -> None:
-    """Look at the runs at the borders of the search, so that no trial fails for its pictures."""
+    """Look at the runs at the borders of the search, so that no trial fails for its images."""
     base = spec.base_config()
     train_rows, _ = split_rows(base, dataset)
     for where, values in probe_values(spec):

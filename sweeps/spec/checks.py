@@ -4,26 +4,24 @@ from sweeps.errors import SweepsError
 from sweeps.spec.config import RunConfig
 
 
-def check_run(config: RunConfig, size: int, train_pictures: int) -> None:
+def check_run(config: RunConfig, size: int, train_images: int) -> None:
     """See whether a configuration goes with its images, without touching them.
 
     Args:
         config: the run.
         size: height and width of the images in pixels.
-        train_pictures: how many there are to train on.
+        train_images: how many there are to train on.
 
     Raises:
         SweepsError: it does not.
     """
     settings = config.training
     if settings.crop >= size:
+        raise SweepsError(f"training.crop {settings.crop} is too large for images of {size} pixels")
+    if settings.batch_size > train_images:
         raise SweepsError(
-            f"training.crop {settings.crop} is too large for pictures of {size} pixels"
-        )
-    if settings.batch_size > train_pictures:
-        raise SweepsError(
-            f"training.batch_size {settings.batch_size} is more than the {train_pictures} "
-            "training pictures; make it smaller"
+            f"training.batch_size {settings.batch_size} is more than the {train_images} "
+            "training images; make it smaller"
         )
     if config.model.name == "tutorial":
         pixels_left(config.layer.stride, size)

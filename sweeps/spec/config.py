@@ -32,7 +32,7 @@ class LayerConfig(Section):
     @classmethod
     def _is_odd(cls, kernel_size: int) -> int:
         if kernel_size % 2 == 0:
-            raise ValueError("use an odd number: an even kernel cannot keep a picture's size")
+            raise ValueError("use an odd number: an even kernel cannot keep an image's size")
         return kernel_size
 
     @model_validator(mode="after")
@@ -94,14 +94,14 @@ class TrainingConfig(Section):
 
 
 class DataConfig(Section):
-    """The pictures.
+    """The images.
 
     Attributes:
         size: height and width in pixels; ``None`` for the dataset's own.
-        validation: the share of the training pictures held out for validation.
+        validation: the share of the training images held out for validation.
         split_seed: of the choice of those; apart from the run's seed, so that runs with several
-            seeds are measured on the same pictures.
-        train_limit, validation_limit: use at most so many pictures, classes kept in balance.
+            seeds are measured on the same images.
+        train_limit, validation_limit: use at most so many images, classes kept in balance.
     """
 
     name: str = "cifar10"
@@ -116,7 +116,7 @@ class RunConfig(Section):
     """One training run, whole.
 
     Attributes:
-        seed: of the initial weights, the order of the pictures and their augmentation.
+        seed: of the initial weights, the order of the images and their augmentation.
     """
 
     layer: LayerConfig = LayerConfig()

@@ -127,7 +127,7 @@ class Spec(Section):
 
     Attributes:
         fallback: the dataset to use where ``data.name`` is neither on disk nor to be downloaded.
-        metric: what decides; taken on the validation pictures after the last epoch.
+        metric: what decides; taken on the validation images after the last epoch.
         layer, model, training, data, seed: the fixed values of a run's settings.
         search: the settings that are searched, by dotted name.
         baselines: the configurations that the best is compared with; they run first and are never

@@ -1,12 +1,15 @@
 """The user attributes that studies and trials carry beside those that `storage` sets."""
 
+from collections.abc import Mapping
+from typing import Any
+
 # Of a study.
 SPEC = "spec"
 METRIC = "metric"
 FINGERPRINT = "data_fingerprint"
 DATA_SIZE = "data_size"
-TRAIN_PICTURES = "train_pictures"
-VALIDATION_PICTURES = "validation_pictures"
+TRAIN_IMAGES = "train_images"
+VALIDATION_IMAGES = "validation_images"
 CLASSES = "classes"
 
 # Of a trial.
@@ -17,3 +20,11 @@ KERNEL_SIZE = "kernel_size"
 RECEPTIVE_FIELD = "receptive_field"
 PARAMETERS = "parameters"
 IMAGES_PER_SECOND = "images_per_second"
+
+_FORMER_NAMES = {TRAIN_IMAGES: "train_pictures", VALIDATION_IMAGES: "validation_pictures"}
+
+
+def image_count(attributes: Mapping[str, Any], name: str) -> int | None:
+    """A study's `TRAIN_IMAGES` or `VALIDATION_IMAGES`, which older studies have by other names."""
+    count: int | None = attributes.get(name, attributes.get(_FORMER_NAMES[name]))
+    return count

@@ -28,9 +28,9 @@ def study_note(spec: Spec, dataset: Dataset) -> str:
     lines = [
         f"# {spec.name}",
         spec.description,
-        f"- **Pictures**: {dataset.name}, {dataset.size} x {dataset.size} pixels, "
+        f"- **Images**: {dataset.name}, {dataset.size} x {dataset.size} pixels, "
         f"{len(dataset.classes)} classes, `{dataset.fingerprint}`",
-        f"- **Value**: {spec.metric} on held-out training pictures after the last epoch "
+        f"- **Value**: {spec.metric} on held-out training images after the last epoch "
         f"({spec.direction})",
         "- **Pruned** also counts trials that diverged; their attribute `outcome` tells them apart",
         "",

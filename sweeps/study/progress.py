@@ -18,7 +18,7 @@ from storage import (
     mean_epoch_seconds,
     unfinished_outcome,
 )
-from sweeps.study.attributes import CLASSES, METRIC, VALIDATION_PICTURES
+from sweeps.study.attributes import CLASSES, METRIC, VALIDATION_IMAGES, image_count
 
 #: So many trials tell how long an epoch takes: enough for a mean, few enough to read at each look.
 _TIMED_TRIALS = 32
@@ -37,8 +37,8 @@ class Progress:
         target: how many trials the study shall have; ``None`` for no limit.
         best: the complete trial with the best value.
         workers: the workers alive.
-        val_pictures: how many the metric is measured on.
-        classes: how many the pictures have.
+        val_images: how many the metric is measured on.
+        classes: how many the images have.
         epoch_seconds: the mean of the newest trials' epochs; ``None`` before any was measured.
     """
 
@@ -52,7 +52,7 @@ class Progress:
     target: int | None
     best: FrozenTrial | None
     workers: list[WorkerRecord]
-    val_pictures: int | None
+    val_images: int | None
     classes: int | None
     trials: list[FrozenTrial]
     epoch_seconds: float | None
@@ -80,7 +80,7 @@ def read_progress(storage: HardenedStorage, study: optuna.Study) -> Progress:
         target=attributes.get(TARGET),
         best=best,
         workers=living_workers(storage, study._study_id),
-        val_pictures=attributes.get(VALIDATION_PICTURES),
+        val_images=image_count(attributes, VALIDATION_IMAGES),
         classes=attributes.get(CLASSES),
         trials=trials,
         epoch_seconds=mean_epoch_seconds(storage, newest),

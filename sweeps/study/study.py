@@ -26,8 +26,8 @@ from sweeps.study.attributes import (
     FINGERPRINT,
     METRIC,
     SPEC,
-    TRAIN_PICTURES,
-    VALIDATION_PICTURES,
+    TRAIN_IMAGES,
+    VALIDATION_IMAGES,
 )
 from sweeps.study.notes import study_note, write_note
 
@@ -61,12 +61,12 @@ def open_or_create_study(
     """The study of that name, made if there is none, with the spec's budget as its target.
 
     Raises:
-        SweepsError: there is one, made with other settings or other pictures.
+        SweepsError: there is one, made with other settings or other images.
     """
 
     study = create_study(storage, name, spec.direction, lambda study: _set_up(study, spec, dataset))
     _refuse_other_spec(study, spec)
-    _refuse_other_pictures(study, dataset)
+    _refuse_other_images(study, dataset)
 
     def set_budget() -> None:
         target = spec.budget.trials
@@ -87,8 +87,8 @@ def _set_up(study: optuna.Study, spec: Spec, dataset: Dataset) -> None:
     study.set_user_attr(FINGERPRINT, dataset.fingerprint)
     study.set_user_attr(DATA_SIZE, dataset.size)
     train_rows, val_rows = split_rows(spec.base_config(), dataset)
-    study.set_user_attr(TRAIN_PICTURES, len(train_rows))
-    study.set_user_attr(VALIDATION_PICTURES, len(val_rows))
+    study.set_user_attr(TRAIN_IMAGES, len(train_rows))
+    study.set_user_attr(VALIDATION_IMAGES, len(val_rows))
     study.set_user_attr(CLASSES, len(dataset.classes))
     study.set_user_attr(METRIC, spec.metric)
     study.set_user_attr(TARGET, spec.budget.trials)
@@ -149,11 +149,11 @@ def _differences(old: Any, new: Any, path: str = "") -> list[str]:
     return [] if old == new else [path]
 
 
-def _refuse_other_pictures(study: optuna.Study, dataset: Dataset) -> None:
+def _refuse_other_images(study: optuna.Study, dataset: Dataset) -> None:
     made_with = (study.user_attrs.get(FINGERPRINT), study.user_attrs.get(DATA_SIZE))
     if made_with != (dataset.fingerprint, dataset.size):
         raise SweepsError(
-            f"{study.study_name}: this study was made with other pictures ({made_with[0]}, "
+            f"{study.study_name}: this study was made with other images ({made_with[0]}, "
             f"{made_with[1]} pixels) than the {dataset.name} at hand ({dataset.fingerprint}, "
-            f"{dataset.size} pixels); start another with --study NAME, or bring the pictures back"
+            f"{dataset.size} pixels); start another with --study NAME, or bring the images back"
         )

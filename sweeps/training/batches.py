@@ -1,4 +1,4 @@
-"""A run's pictures, in batches."""
+"""A run's images, in batches."""
 
 import math
 
@@ -18,7 +18,7 @@ def make_batches(
     """The training and the validation batches of a run.
 
     Raises:
-        SweepsError: the configuration does not go with the dataset's pictures.
+        SweepsError: the configuration does not go with the dataset's images.
     """
     settings = config.training
     train_rows, val_rows = split_rows(config, dataset)

@@ -13,7 +13,7 @@ def new_model(config: RunConfig, dataset: Dataset) -> nn.Module:
     """A model for a dataset, initialised from the configuration's seed.
 
     Raises:
-        SweepsError: the configuration does not go with the dataset's pictures.
+        SweepsError: the configuration does not go with the dataset's images.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)

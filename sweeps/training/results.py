@@ -9,13 +9,13 @@ class EpochResult:
 
     Attributes:
         epoch: counted from 1.
-        train_loss: mean cross-entropy over the epoch's training pictures, NaN when diverged.
-        val_loss: mean cross-entropy over the validation pictures, NaN when diverged.
-        val_accuracy: share of the validation pictures that were classified correctly, 0 to 1; NaN
+        train_loss: mean cross-entropy over the epoch's training images, NaN when diverged.
+        val_loss: mean cross-entropy over the validation images, NaN when diverged.
+        val_accuracy: share of the validation images that were classified correctly, 0 to 1; NaN
             when diverged.
         learning_rate: of the epoch's last step.
         seconds: training and validation together.
-        images_per_second: training pictures per second of training.
+        images_per_second: training images per second of training.
         diverged: a loss was not finite; no epoch follows.
         told_again: the epoch is one before the checkpoint that the run goes on from.
     """

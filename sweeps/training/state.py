@@ -19,7 +19,7 @@ class TrainingState:
         epoch: the one under way, counted from 1.
         batch: how many of its batches are done.
         loss: the sum of its losses so far, float64 [].
-        seen: its pictures so far.
+        seen: its images so far.
         learning_rate: of the last step.
         seconds: spent on it so far, before this process took it up.
         history: the epochs before it.

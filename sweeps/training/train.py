@@ -61,14 +61,14 @@ def train(
 ) -> Iterator[EpochResult]:
     """Train as a configuration says, on the training part of a dataset.
 
-    The result depends on the configuration, the pictures, the machine and the number of CPU
+    The result depends on the configuration, the images, the machine and the number of CPU
     threads, and on a CPU on nothing else: not on how often it was interrupted and resumed, as long
     as that was with the same settings. A run that resumes with other settings of ``MAY_DIFFER``
     has another result.
 
     Args:
         config: the run; its ``precision`` is resolved by :func:`resolve_precision`.
-        dataset: the pictures of ``config.data``.
+        dataset: the images of ``config.data``.
         device: where to train.
         model: trained in place of a fresh one.
         should_stop: asked before every batch.
@@ -125,7 +125,7 @@ def train(
             val_accuracy=math.nan if diverged else val_accuracy,
             learning_rate=state.learning_rate,
             seconds=state.seconds + time.perf_counter() - start,
-            images_per_second=training.pictures / (state.seconds + trained - start),
+            images_per_second=training.image_count / (state.seconds + trained - start),
             diverged=diverged,
         )
         state.next_epoch(result)

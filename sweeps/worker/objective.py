@@ -40,7 +40,7 @@ class TrainingObjective:
 
     Args:
         spec: the sweep.
-        dataset: its pictures.
+        dataset: its images.
         device: where to train.
         environment: what is noted of it.
         checkpoints: where trials under way are kept.

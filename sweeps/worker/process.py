@@ -1,4 +1,4 @@
-"""Working on a study: its pictures, its settings, and the worker's loop."""
+"""Working on a study: its images, its settings, and the worker's loop."""
 
 from collections.abc import Callable
 from pathlib import Path

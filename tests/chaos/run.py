@@ -1,4 +1,4 @@
-"""A run's process, as ``sweeps run`` has it, without pictures: ``python -m tests.chaos.run``."""
+"""A run's process, as ``sweeps run`` has it, without images: ``python -m tests.chaos.run``."""
 
 import signal
 import sys

@@ -173,7 +173,7 @@ class TestData:
         self._archive(tmp_path)
         status, out, _ = cli("data", "import", "mine", "mine.tar")
         assert status == 0
-        assert "mine imported: 24 train and 8 test pictures of 8 x 8 pixels, 2 classes" in out
+        assert "mine imported: 24 train and 8 test images of 8 x 8 pixels, 2 classes" in out
         status, out, _ = cli("data", "import", "mine", "mine.tar")
         assert "mine is there already" in out
         status, out, _ = cli("data", "list")

@@ -1,4 +1,4 @@
-"""Batches against a slow reference that works picture by picture."""
+"""Batches against a slow reference that works image by image."""
 
 import numpy as np
 import pytest
@@ -60,7 +60,7 @@ def test_crop_and_flip_equal_pad_cut_and_mirror(crop, flip):
         np.testing.assert_array_equal(labels, LABELS)
     assert {s[0] for s in seen} >= {0, crop, 2 * crop} or crop == 8
     assert any(s[0] != s[1] for s in seen) == (crop > 0)
-    # Shifted by the whole width a picture is its own mirror image.
+    # Shifted by the whole width an image is its own mirror image.
     assert {s[2] for s in seen} == ({False, True} if flip else {False}) or crop == 8
 
 
@@ -97,9 +97,9 @@ def test_an_epoch_does_not_depend_on_the_batch_size():
 
 
 def test_lengths():
-    assert (len(batches()), batches().pictures) == (7, 50)
+    assert (len(batches()), batches().image_count) == (7, 50)
     short = batches(drop_last=True)
-    assert (len(short), short.pictures, len(list(short))) == (6, 48, 6)
+    assert (len(short), short.image_count, len(list(short))) == (6, 48, 6)
     assert [len(labels) for _, labels in batches()] == [8] * 6 + [2]
 
 
@@ -121,7 +121,7 @@ def test_a_mapped_file_is_read_without_warnings(tmp_path, recwarn):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_device_gives_the_same_pictures():
+def test_a_device_gives_the_same_images():
     options = {"shuffle": True, "crop": 2, "flip": True}
     images, labels = whole(batches(np.arange(5, 40), device="cuda", **options))
     expected = whole(batches(np.arange(5, 40), **options))

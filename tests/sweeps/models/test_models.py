@@ -61,18 +61,18 @@ def test_the_receptive_field_is_what_gradients_reach():
     model = build_model(config, size=64, num_classes=10)
     for parameter in model.parameters():
         torch.nn.init.constant_(parameter, 0.01)
-    pictures = torch.ones(1, 3, 64, 64, requires_grad=True)
+    images = torch.ones(1, 3, 64, 64, requires_grad=True)
     # Averages in place of maxima, so that every pixel that is seen has a gradient.
-    inner = torch.nn.functional.avg_pool2d(model.conv1(pictures), 2)
+    inner = torch.nn.functional.avg_pool2d(model.conv1(images), 2)
     inner = torch.nn.functional.avg_pool2d(model.conv2(inner), 2)
     inner[0, 0, 4, 4].backward()
-    seen = (pictures.grad.abs().sum((0, 1)) > 0).any(0).sum()
+    seen = (images.grad.abs().sum((0, 1)) > 0).any(0).sum()
     assert int(seen) == model_facts(model).receptive_field
 
 
 def test_a_plain_baseline_is_a_plain_convolution():
     config = _config(layer__dilation=1, layer__growth=3)
     layer = build_model(config, size=32, num_classes=10).conv1
-    pictures = torch.randn(1, 3, 32, 32)
-    expected = torch.nn.functional.conv2d(pictures, layer.weight, layer.bias, padding=1)
-    torch.testing.assert_close(layer(pictures), expected)
+    images = torch.randn(1, 3, 32, 32)
+    expected = torch.nn.functional.conv2d(images, layer.weight, layer.bias, padding=1)
+    torch.testing.assert_close(layer(images), expected)

@@ -25,7 +25,7 @@ def _study(storage, metric="val_accuracy", direction="maximize", target=9):
     def set_up(study):
         study.set_user_attr("metric", metric)
         study.set_user_attr("target_trials", target)
-        study.set_user_attr("validation_pictures", 1000)
+        study.set_user_attr("validation_images", 1000)
         study.set_user_attr("classes", 10)
 
     return create_study(storage, "study", direction, set_up)
@@ -56,7 +56,7 @@ def test_the_standard_error_is_the_binomials():
 
 def test_differences_are_held_against_the_noise(storage):
     study = _study(storage)
-    # One standard error of 0.5 on 1,000 pictures is 0.0158, of a difference 0.0224.
+    # One standard error of 0.5 on 1,000 images is 0.0158, of a difference 0.0224.
     for value, name in ((0.5, "far"), (0.58, "near"), (0.6, "same"), (0.6, None)):
         _add(study, value, name)
     study.enqueue_trial({}, user_attrs={"configuration": "waiting"})
@@ -85,7 +85,7 @@ def test_a_best_that_was_searched_is_said_to_be_chosen(storage):
     for value, name in ((0.5, "baseline"), (0.7, None), (0.6, None)):
         _add(study, value, name)
     text = _print(storage, study)
-    assert "The best is the best of 3, chosen on these pictures" in text
+    assert "The best is the best of 3, chosen on these images" in text
     assert "not tuned" in text
     assert "nothing better" not in text
 

@@ -126,7 +126,7 @@ class TestRuns:
         broken = (
             "import os, sys\n"
             "if 'worker' in sys.argv:\n"
-            "    print('the pictures are lost', file=sys.stderr, flush=True)\n"
+            "    print('the images are lost', file=sys.stderr, flush=True)\n"
             "    os._exit(1)\n"
         )
         (place.folder / "sitecustomize.py").write_text(broken)

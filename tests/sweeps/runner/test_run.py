@@ -122,7 +122,7 @@ class TestFinished:
         assert "--study NAME" in refused.stderr
         assert len(refused.stderr.splitlines()) == 1
 
-    def test_other_pictures_are_refused(self, finished, tmp_path):
+    def test_other_images_are_refused(self, finished, tmp_path):
         place, _ = finished
         copy = tmp_path / "other.db"
         source = sqlite3.connect(place.folder / "sweeps.db")
@@ -131,7 +131,7 @@ class TestFinished:
         study.set_user_attr("data_fingerprint", "sha256:0000000000000000")
         refused = place.run("run", "spec.yaml", "--storage", str(copy), "--trials", "20")
         assert refused.returncode == 1
-        assert "made with other pictures (sha256:0000000000000000" in refused.stderr
+        assert "made with other images (sha256:0000000000000000" in refused.stderr
 
     def test_the_best_trains_again_to_the_same_number(self, finished):
         place, _ = finished

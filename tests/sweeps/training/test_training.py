@@ -95,7 +95,7 @@ def test_short_schedules_are_sound(steps, warmup):
         assert rates[steps - 1] < 1
 
 
-def test_several_seeds_are_measured_on_the_same_pictures(patterns):
+def test_several_seeds_are_measured_on_the_same_images(patterns):
     rows = [split_rows(_config(seed=seed), patterns)[1].tolist() for seed in (0, 1)]
     assert rows[0] == rows[1]
     other = split_rows(_config(data__split_seed=1), patterns)[1].tolist()
@@ -142,12 +142,12 @@ def test_precision_is_resolved_by_device():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"training__crop": 16}, "training.crop 16 is too large for pictures of 16 pixels"),
+        ({"training__crop": 16}, "training.crop 16 is too large for images of 16 pixels"),
         ({"training__batch_size": 601}, "training.batch_size 601 is more than the 600"),
         ({"layer__stride": 6}, "stride 6 leaves nothing"),
     ],
 )
-def test_what_does_not_fit_the_pictures_is_refused(patterns, values, message):
+def test_what_does_not_fit_the_images_is_refused(patterns, values, message):
     with pytest.raises(SweepsError, match=message):
         next(train(_config(**values), patterns, CPU))
 
