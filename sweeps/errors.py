@@ -1,16 +1,16 @@
-"""The exceptions that the command line turns into a line and an exit status, and how trials end."""
+"""The exceptions that end a command with one line, or a trial early."""
 
 import logging
 import sys
 from signal import SIGHUP, SIGTERM
 from typing import Any
 
-#: How long a process that was asked to stop waits for a database that is away.
+#: How long a process that was asked to stop waits for an unavailable database.
 STOP_PATIENCE_SECONDS = 3.0
 
 
 class SweepsError(Exception):
-    """A person's mistake or an accident, told in one line; the CLI shows it and exits with 1."""
+    """A person's mistake or an outside failure; the CLI shows its one line and exits with 1."""
 
 
 class DatasetUnavailable(SweepsError):
@@ -18,14 +18,15 @@ class DatasetUnavailable(SweepsError):
 
 
 class Interrupted(Exception):
-    """A trial was asked to stop and did; it can be gone on with."""
+    """A trial stopped because it was asked to; it can be resumed."""
 
 
 class OutOfMemory(Exception):
-    """A trial needs more memory than there is.
+    """A trial needs more memory than its device has.
 
     Attributes:
-        overrides: settings, by dotted name, with which it needs less; empty where it had them.
+        overrides: settings, by dotted name, with which a retry needs less; empty where the trial
+            had them already.
     """
 
     def __init__(self, reason: str, overrides: dict[str, Any]) -> None:
@@ -34,14 +35,14 @@ class OutOfMemory(Exception):
 
 
 class Stopped(SystemExit):
-    """A signal asked for the end; the CLI exits with 128 plus its number.
+    """A signal asked the process to stop; the CLI exits with 128 plus the signal's number.
 
-    A terminal that was closed (SIGHUP) counts as a SIGTERM.
-    It may be raised in the middle of anything, so it is of the kind that libraries let through.
+    A closed terminal (SIGHUP) counts as SIGTERM. Signals arrive at any point of the program, so
+    this is a ``SystemExit``, which libraries do not catch.
 
     Attributes:
         signal: the signal's number.
-        remedy: what a person can do about it; empty for nothing.
+        remedy: what a person can do next; empty for nothing.
     """
 
     def __init__(self, signal: int, remedy: str = "") -> None:
@@ -52,34 +53,34 @@ class Stopped(SystemExit):
 
 
 def in_words(error: BaseException) -> str | None:
-    """A person's mistake or an accident in words; ``None`` for a programming error."""
-    told: BaseException | None = error if isinstance(error, SweepsError) else None
-    if told is None and "storage" in sys.modules:
+    """Return an error's one line for people; ``None`` for a programming error."""
+    shown: BaseException | None = error if isinstance(error, SweepsError) else None
+    if shown is None and "storage" in sys.modules:
         from storage import StorageError, explain
 
-        told = error if isinstance(error, StorageError) else explain(error, "the storage")
-    return None if told is None else str(told)
+        shown = error if isinstance(error, StorageError) else explain(error, "the storage")
+    return None if shown is None else str(shown)
 
 
 class Survived:
-    """Logs errors that a background thread survives, a line each; the same again once it was over.
+    """Logs the errors that a background thread survives: each once, until it has passed.
 
     Args:
-        module: that survives them, whose logger tells.
-        what: failed.
+        module: whose logger is used.
+        what: the thing that failed, the line's first words.
     """
 
     def __init__(self, module: str, what: str) -> None:
         self._logger = logging.getLogger(module)
         self._what = what
-        self._told = ""
+        self._logged = ""
 
     def note(self, error: Exception | None) -> None:
-        """Take notice of an error, or that there was none this time."""
+        """Log an error unless it was logged last time; ``None``: it has passed."""
         words = ""
         if error is not None:
             first_line = next(iter(str(error).splitlines()), "")
             words = in_words(error) or f"{type(error).__name__}: {first_line}"
-        if words and words != self._told:
+        if words and words != self._logged:
             self._logger.warning("%s: %s (tried again)", self._what, words)
-        self._told = words
+        self._logged = words

@@ -15,37 +15,37 @@ from sweeps.cli.options import option, storage_option
     metavar="ADDRESS",
     default="127.0.0.1",
     show_default=True,
-    help="Where to listen; from other addresses than this machine's own a token is asked for.",
+    help="Where to listen. For any address but this machine's own, visitors need a token.",
 )
 @option(
     "--port",
     type=click.IntRange(0, 65535),
     default=8080,
     show_default=True,
-    help="0 takes a free one.",
+    help="Port to listen on; 0 takes a free one.",
 )
 @option("--writable", is_flag=True, help="Let the page edit notes, end trials and delete studies.")
 @option(
     "--token",
     metavar="TOKEN",
-    help="What visitors have to know. Other users can read a command line: better the environment "
-    "variable SWEEPS_TOKEN, or --token-file.",
+    help="The token that visitors need. Other users can read a command line: the environment "
+    "variable SWEEPS_TOKEN or --token-file is safer.",
 )
 @option(
     "--token-file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The file that holds the token.",
+    help="A file that holds the token.",
 )
 @option(
     "--allowed-host",
     metavar="NAME",
     multiple=True,
-    help="A further name under which the dashboard is visited; can be given several times.",
+    help="Another host name under which the dashboard is visited; repeatable.",
 )
 @option(
     "--behind-tls",
     is_flag=True,
-    help="A proxy that speaks TLS passes the requests on, from https:// addresses.",
+    help="A TLS proxy forwards the requests: visitors use https:// addresses.",
 )
 def command(
     storage: str,
@@ -59,16 +59,16 @@ def command(
 ) -> None:
     """Browse the studies in optuna-dashboard.
 
-    It only reads, unless --writable says otherwise. It listens on this machine alone, unless --host
-    names another address; then visitors need a token, which is made up and shown when none is
-    given. What it exposes to whom is said at the start.
+    The page only reads, unless --writable is given. It listens on this machine alone, unless --host
+    names another address; then visitors need a token, and one is generated and shown if none is
+    given. The first lines say who can reach what.
     """
     from storage import open_storage
     from sweeps.dashboard import Settings, checked_token, read_token, serve
 
     if token is not None and token_file is not None:
         raise click.UsageError(
-            "the token is given twice: by --token (SWEEPS_TOKEN) and by --token-file "
+            "the token is given twice, by --token (SWEEPS_TOKEN) and by --token-file "
             "(SWEEPS_TOKEN_FILE)"
         )
     if token is not None:
@@ -77,4 +77,4 @@ def command(
         token = read_token(token_file)
     quieten_optuna()
     settings = Settings(host, port, token, writable, allowed_host, behind_tls)
-    serve(open_storage(storage), settings, say=lambda text: click.echo(text, err=True))
+    serve(open_storage(storage), settings)

@@ -19,14 +19,14 @@ from sweeps.cli.options import option, storage_option, study_argument
     metavar="FILE",
     help="Write to FILE; with --top, to FILE-1, FILE-2, ...  [default: stdout]",
 )
-@option("--top", type=click.IntRange(min=1), metavar="N", help="The N best, not the best alone.")
-@option("--force", is_flag=True, help="Replace FILE even if it is no exported configuration.")
+@option("--top", type=click.IntRange(min=1), metavar="N", help="Write the N best.")
+@option("--force", is_flag=True, help="Replace FILE even if it is not an exported configuration.")
 def command(
     study: str | None, storage: str, output: Path | None, top: int | None, force: bool
 ) -> None:
     """Write a study's best configuration as YAML.
 
-    STUDY is the newest where it is left out.
+    STUDY defaults to the newest.
     """
     from storage import open_storage, open_study, parse_url
     from sweeps.export.best import best_trials, export_trial, read_source
@@ -39,7 +39,7 @@ def command(
     trials = best_trials(found, top or 1)
     texts = [export_trial(found, trial, kind).to_yaml() for trial in trials]
     if output is None:
-        # As bytes: a file that the shell makes of it is read as UTF-8, whatever the terminal's is.
+        # As bytes: a file that the shell makes of it has to be UTF-8, whatever the terminal uses.
         click.echo("---\n".join(_with_head("FILE.yaml", t) for t in texts).encode(), nl=False)
         return
     for number, (trial, text) in enumerate(zip(trials, texts, strict=True), start=1):

@@ -1,4 +1,4 @@
-"""The command group, and the one place where errors become a line and an exit status."""
+"""The command group. Here errors become a line and an exit status."""
 
 import importlib
 import signal
@@ -13,7 +13,7 @@ _COMMANDS = ("run", "worker", "status", "export", "train", "data", "dashboard", 
 
 
 class _LazyGroup(click.Group):
-    """Imports a command when it is called: ``sweeps --help`` need not wait for torch."""
+    """Imports a command only when it is called, so that ``sweeps --help`` is quick."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -53,16 +53,16 @@ def main() -> None:
         click.echo(f"sweeps: stopped{remedy}", err=True)
         status = 128 + stopped.signal
     except Exception as error:
-        status = _tell(error)
+        status = _show(error)
     sys.exit(status if isinstance(status, int) else 0)
 
 
-def _tell(error: Exception) -> int:
-    """Show a person's mistake or an accident in one line; a programming error keeps its trace."""
-    told = in_words(error)
-    if told is None:
+def _show(error: Exception) -> int:
+    """Show an error's line and return the exit status; a programming error gets its traceback."""
+    words = in_words(error)
+    if words is None:
         raise error
-    for line in told.splitlines():
+    for line in words.splitlines():
         click.echo(f"sweeps: {line}", err=True)
     return 1
 

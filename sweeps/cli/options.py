@@ -1,4 +1,4 @@
-"""Options that several commands share; each has an environment variable of the same name."""
+"""Options that several commands share. Each has an environment variable of the same name."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -40,7 +40,7 @@ data_dir_option = option(
 checkpoint_dir_option = option(
     "--checkpoint-dir",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where unfinished trials are kept, for others to go on with.  [default: beside a SQLite "
+    help="Where trials are checkpointed, to be resumed by any worker.  [default: beside a SQLite "
     "file, else checkpoints]",
 )
 
@@ -49,7 +49,7 @@ checkpoint_seconds_option = option(
     type=click.FloatRange(min=0),
     default=_CHECKPOINT_SECONDS,
     show_default=True,
-    help="How often a trial is put there; 0 for after every batch.",
+    help="Seconds between two checkpoints of a trial; 0 for after every batch.",
 )
 
 study_argument = click.argument("study", required=False, envvar="SWEEPS_STUDY")

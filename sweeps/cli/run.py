@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     metavar="MINUTES",
     help="Start no trial after so long, in place of the spec's budget.minutes.",
 )
+@option("--dry-run", is_flag=True, help="Show what the sweep would do and how long; start nothing.")
 @data_dir_option
 @checkpoint_dir_option
 @checkpoint_seconds_option
@@ -53,15 +54,16 @@ def command(
     engine: EngineChoice,
     trials: int | None,
     timeout: float | None,
+    dry_run: bool,
     data_dir: Path,
     checkpoint_dir: Path | None,
     checkpoint_seconds: float,
     reports: "Reports",
 ) -> None:
-    """Run a sweep, or go on with it.
+    """Run a sweep, or resume it.
 
     SPEC is the name of a preset (quick, cifar10, imagenette) or a YAML file. A study that exists
-    is gone on with, up to its number of trials.
+    is resumed, up to its number of trials.
     """
     from storage import open_study, parse_url, show_url
     from sweeps.engines import find_slots
@@ -80,6 +82,14 @@ def command(
     slots = find_slots(
         engine.name, devices, workers, workers_per_gpu, storage_url=storage, **engine.settings
     )
+
+    if dry_run:
+        from sweeps.cli.dry_run import print_dry_run
+        from sweeps.runner.dry_run import dry_run as look
+
+        found = look(loaded, slots, storage_url=storage, name=study, data_dir=data_dir.absolute())
+        print_dry_run(results_console(), loaded, slots, found)
+        return
 
     console = Console(stderr=True)
 
@@ -101,7 +111,7 @@ def command(
     where = show_url(parse_url(storage))
     if progress.is_done:
         have = "1 trial" if progress.finished == 1 else f"{progress.finished} trials"
-        say(f"{name} has {have}, all it shall have; more: --trials N")
+        say(f"{name} has all of its {have}; for more: --trials N")
         reports.nothing_to_do(progress)
     else:
         data = sweep.dataset

@@ -21,20 +21,25 @@ if TYPE_CHECKING:
 @click.command("status")
 @study_argument
 @storage_option
-@option("--watch", is_flag=True, help="Go on showing it until the study is done.")
+@option("--watch", is_flag=True, help="Keep showing it until the study is done.")
 @option(
     "--interval",
     type=click.FloatRange(min=0.1),
     metavar="SECONDS",
     default=2.0,
     show_default=True,
-    help="Between two looks, with --watch.",
+    help="Between two updates, with --watch.",
 )
-@option("--json", "as_json", is_flag=True, help="As a JSON object; with --watch one a change.")
+@option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print a JSON object; with --watch, one for each change.",
+)
 def command(study: str | None, storage: str, watch: bool, interval: float, as_json: bool) -> None:
     """Show where a study stands: trials, workers, and the best so far.
 
-    STUDY is the newest where it is left out.
+    STUDY defaults to the newest.
     """
     from storage import check_storage, open_storage, open_study, parse_url, show_url
     from sweeps.study.progress import read_progress
@@ -70,7 +75,7 @@ def _watch(study: str | None, storage: str, where: str, interval: float, as_json
     except KeyboardInterrupt:
         raise click.exceptions.Exit(128 + signal.SIGINT) from None
     except BrokenPipeError:
-        # Who read it has gone. Python would complain when it closes what is left of stdout.
+        # The reader of the pipe is gone. Without this, Python complains when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise click.exceptions.Exit(1) from None
     if isinstance(watcher, TableWatcher):
@@ -91,7 +96,7 @@ def _print(console: "Console", progress: "Progress", where: str) -> None:
     if not progress.workers:
         click.echo("Workers: none alive")
         if progress.running:
-            click.echo("What is running was left by dead workers: the next run queues it again")
+            click.echo("The running trials are orphaned; the next run queues them again")
         return
     table = make_table(title="Workers", title_justify="left")
     for column in ("worker", "host", "device"):

@@ -12,7 +12,7 @@ from sweeps.cli.options import option, storage_option
 def command() -> None:
     """Check a storage, back it up, and copy studies between storages.
 
-    All of them can be done while workers run. URL is the one of --storage where it is left out.
+    All of this works while workers run. URL defaults to --storage.
     """
 
 
@@ -29,13 +29,12 @@ def command() -> None:
 @option(
     "--repair",
     is_flag=True,
-    help="Queue again what dead workers left, count the budget again, forget what hangs loose.",
+    help="Queue orphaned trials again, recount the budget, delete rows that belong to nothing.",
 )
 def check_command(url: str | None, storage: str, studies: tuple[str, ...], repair: bool) -> None:
-    """See whether a storage is sound and what it holds fits together.
+    """Check that a storage is sound and its contents are consistent.
 
-    Exits with 1 where something is wrong, and says what can be done. Nothing is changed without
-    --repair.
+    Exits with 1 where something is wrong, and names the remedy. Changes nothing without --repair.
     """
     from storage import check_contents, open_storage, parse_url, repair_contents
 
@@ -82,11 +81,11 @@ def backup_command(places: tuple[str, ...], storage: str, force: bool) -> None:
 @click.argument("source")
 @click.argument("target")
 @option("--study", "studies", metavar="NAME", multiple=True, help="This study alone; repeatable.")
-@option("--as", "as_name", metavar="NAME", help="What the one study is called in TARGET.")
+@option("--as", "as_name", metavar="NAME", help="The study's name in TARGET.")
 def copy_command(source: str, target: str, studies: tuple[str, ...], as_name: str | None) -> None:
-    """Copy studies, with all that belongs to them, from the storage SOURCE to the storage TARGET.
+    """Copy studies, with everything that belongs to them, from storage SOURCE to storage TARGET.
 
-    All or none of them are copied, as they are at one moment. TARGET is made where there is none.
+    Copies all or none of them, as of one moment. Creates TARGET if it does not exist.
     """
     from storage import copy_studies, parse_url, show_url
     from sweeps.spec.spec import check_study_name
@@ -102,12 +101,12 @@ def copy_command(source: str, target: str, studies: tuple[str, ...], as_name: st
         click.echo(f"{study.name}: {study.trials} trials -> {show_url(to)}")
         if study.workers:
             click.echo(
-                f"{study.name}: is being worked on ({study.workers} workers); copied as it is now",
+                f"{study.name}: {study.workers} workers are running it; copied as it is now",
                 err=True,
             )
         if study.running:
             click.echo(
-                f"{study.name}: {study.running} trials run; nobody runs them in the copy, whose "
-                "first run queues them again",
+                f"{study.name}: {study.running} trials are running; in the copy nobody runs them: "
+                "its first run queues them again",
                 err=True,
             )

@@ -9,7 +9,7 @@ from sweeps.cli.options import data_dir_option, option
 
 @click.command("train")
 @click.argument("config", type=click.Path(dir_okay=False, path_type=Path))
-@option("--seed", type=click.IntRange(min=0), help="In place of the file's.")
+@option("--seed", type=click.IntRange(min=0), help="The seed, in place of the file's.")
 @option(
     "--device",
     metavar="DEVICE",
@@ -39,13 +39,13 @@ def command(
 ) -> None:
     """Train an exported configuration again.
 
-    On the same machine's CPU, with the same seed, the result is the recorded one to the digit.
+    With the same seed on the same machine's CPU, the result equals the recorded one exactly.
     """
     from sweeps.errors import SweepsError
     from sweeps.export.retrain import read_exported, retrain
 
     if save is not None and save.exists() and not force:
-        raise SweepsError(f"{save}: is there; name another, or replace it with --force")
+        raise SweepsError(f"{save}: exists; name another file, or replace it with --force")
     retrain(
         read_exported(config),
         seed=seed,

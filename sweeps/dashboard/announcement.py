@@ -1,4 +1,4 @@
-"""What is said at the start: where the dashboard is, what it shows, and who can reach it."""
+"""The first lines: where the dashboard is, what it shows, and who can reach it."""
 
 import getpass
 import socket
@@ -17,7 +17,7 @@ def announcement(
         address: what it listens on.
         port: what it listens on.
         location: the storage, without a password.
-        made_up: the token, when nobody chose it.
+        made_up: the token, if it was generated.
     """
     local, everywhere = is_loopback(address), is_wildcard(address)
     base = f"http://{_in_url(socket.gethostname() if everywhere else settings.host)}:{port}/"
@@ -33,15 +33,15 @@ def announcement(
         reached = "any address of this one" if everywhere else address
         audience = f"every machine that reaches {reached}"
         how = (
-            ": who can listen on the network reads the token and the pages. Rather leave out "
-            f"--host and use an SSH tunnel ({tunnel}), or a TLS proxy (--behind-tls)."
+            ": anyone listening on the network can read the token and the pages. Safer: no "
+            f"--host and an SSH tunnel ({tunnel}), or a TLS proxy (--behind-tls)."
         )
     lines = [f"Dashboard on {base} ({location}); Ctrl-C ends it"]
     if made_up is not None:
         public = f"https://{next(iter(settings.allowed_hosts), 'NAME')}/"
         lines.append(f"  Log in with {public if settings.behind_tls else base}?token={made_up}")
     if settings.writable:
-        lines.append("  Writable: whoever gets in can edit notes, end trials and delete studies.")
+        lines.append("  Writable: every visitor can edit notes, end trials and delete studies.")
     else:
         lines.append("  It only reads; --writable lets it change and delete.")
     has_token = settings.token is not None or made_up is not None

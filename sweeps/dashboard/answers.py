@@ -1,4 +1,4 @@
-"""The headers that every answer carries, and the answers that are not optuna-dashboard's."""
+"""Refusals, and the headers that every answer carries."""
 
 import json
 from collections.abc import Iterable
@@ -9,14 +9,14 @@ from bottle import HTTPResponse, Request
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-# An answer without a policy of its own is not meant to be shown: should a browser do so all the
-# same (a file that a trial left, an error), nothing in it is run, loaded or sent.
+# For answers without a policy of their own, which are not pages: if a browser shows one all the
+# same, nothing in it runs, loads or sends.
 _CLOSED = "default-src 'none'; sandbox; frame-ancestors 'none'"
 
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
-    # Not "no-referrer": browsers then leave the origin out of the login form, too. Only the answer
-    # to an address with a token says so.
+    # Not "no-referrer": browsers would leave the origin out of the login form too. Only the answer
+    # to an address with a token has that.
     "Referrer-Policy": "same-origin",
     "X-Frame-Options": "DENY",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -29,7 +29,7 @@ _HARMLESS_TEXT = ("text/plain", "text/csv", "application/json", "application/jso
 
 
 def refusal(request: Request, status: int, message: str, **headers: str) -> HTTPResponse:
-    """A refusal, in the form in which the dashboard's page can show the reason."""
+    """A refusal, in a form whose reason the dashboard's page can show."""
     if request.path.startswith("/api/"):
         body, kind = json.dumps({"reason": message}), "application/json"
     else:
@@ -40,7 +40,7 @@ def refusal(request: Request, status: int, message: str, **headers: str) -> HTTP
 def send(
     answer: HTTPResponse, environ: "WSGIEnvironment", start_response: "StartResponse"
 ) -> Iterable[bytes]:
-    """Send an answer, without its body where only the headers are asked for."""
+    """Send an answer, to HEAD requests without its body."""
     body: bytes = (answer.body or "").encode()
     answer.content_length = len(body)
     start_response(answer.status_line, answer.headerlist)
@@ -48,7 +48,7 @@ def send(
 
 
 def with_headers(app: "WSGIApplication") -> "WSGIApplication":
-    """The application with answers that browsers keep to themselves."""
+    """Add security headers to every answer of an application."""
 
     def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         path = environ["PATH_INFO"]
@@ -69,7 +69,7 @@ def _completed(path: str, given: list[tuple[str, str]]) -> list[tuple[str, str]]
         headers = [_as_artifact(pair) for pair in headers]
         headers.append(("Content-Disposition", "attachment"))
     present = {name.lower() for name, _ in headers}
-    # The page's script is asked for again only when it has changed.
+    # Static files may be cached, but are checked for changes.
     fresh = "private, no-cache" if path.startswith("/static/") else "no-store"
     for name, value in {**_ALWAYS, "Cache-Control": fresh}.items():
         if name.lower() not in present:
@@ -96,7 +96,7 @@ def _as_artifact(header: tuple[str, str]) -> tuple[str, str]:
 
 
 def _unframed(header: tuple[str, str]) -> tuple[str, str]:
-    """A page's own policy, and that no other page may hold it in a frame or redirect its links."""
+    """A page's own policy, and that no other page may frame it or redirect its links."""
     name, value = header
     if name.lower() != "content-security-policy" or "frame-ancestors" in value:
         return header

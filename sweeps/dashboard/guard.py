@@ -1,4 +1,4 @@
-"""What reaches optuna-dashboard, which has no login, no read-only mode and trusts every site."""
+"""What is let through to optuna-dashboard, which has no login and trusts every site."""
 
 import re
 from collections.abc import Iterable
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 _READING = ("GET", "HEAD")
 _CHANGING = ("POST", "PUT", "DELETE")
-#: optuna-dashboard makes another study then, without what is ours of the first, which it deletes.
+#: optuna-dashboard renames by making a new study, without our tables' rows of the old one.
 _RENAMING = re.compile(r"/api/studies/\d+/rename/?")
 
 
 class Guard:
-    """The dashboard's application behind all that is checked.
+    """optuna-dashboard behind checks of address, method, origin and login.
 
     Args:
         app: optuna-dashboard's.
-        hosts: the names under which it is visited.
-        writable: whether requests that change something are let through.
-        login: who may come in; None lets everybody in.
+        hosts: the names that are answered.
+        writable: whether requests that change something are allowed.
+        login: who is let in; None lets everybody in.
         scheme: of the addresses in visitors' browsers.
     """
 
@@ -76,7 +76,7 @@ class Guard:
             )
         path = request.environ["PATH_INFO"]
         try:
-            # optuna-dashboard passes over what is not UTF-8: another path than was judged here.
+            # optuna-dashboard drops what is not UTF-8, and would see another path than this check.
             path.encode("latin-1").decode()
         except UnicodeDecodeError:
             raise refusal(request, 400, "the path is not UTF-8") from None
@@ -91,7 +91,7 @@ class Guard:
             raise refusal(request, 405, f"no such method: {request.method[:20]}", Allow=allowed)
 
     def _check_origin(self, request: Request) -> None:
-        """Refuse a change that another site's page asks for."""
+        """Refuse a change that comes from another site's page."""
         if request.method in _READING:
             return
         origin = request.environ.get("HTTP_ORIGIN")
@@ -100,16 +100,16 @@ class Guard:
             origin is not None and origin.lower() != own.lower()
         ):
             hint = "" if self._scheme == "https" else "; behind a TLS proxy, start it --behind-tls"
-            raise refusal(request, 403, f"changes are taken from the dashboard's page alone{hint}")
+            raise refusal(request, 403, f"only the dashboard's own page may change things{hint}")
 
     def _check_change(self, request: Request, *, by_cookie: bool) -> None:
         if request.method in _READING:
             return
-        # A browser adds a cookie by itself and names the origin of a change, so both go together.
+        # Browsers send cookies by themselves, and with every change its origin.
         if by_cookie and "HTTP_ORIGIN" not in request.environ:
             raise refusal(request, 403, "a change with a session has to name its Origin")
         if not self._writable:
             raise refusal(request, 403, "read-only; start the dashboard with --writable")
         if _RENAMING.fullmatch(request.path):
-            reason = "a study keeps its name: by another, its epochs would be lost"
+            reason = "studies cannot be renamed here: their epochs would be lost"
             raise refusal(request, 403, reason)

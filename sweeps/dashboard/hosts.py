@@ -1,7 +1,7 @@
-"""Under which names the dashboard may be visited.
+"""The host names under which the dashboard may be visited.
 
-A page of another site can give its own name this machine's address (DNS rebinding) and would then
-read the dashboard as if it were its own. So a request has to name a host that is known here.
+Another site can point its own name at this machine's address (DNS rebinding), and its page could
+then read the dashboard. So every request has to name a host that is known here.
 """
 
 import ipaddress
@@ -19,15 +19,15 @@ class Hosts:
     """The names that are answered.
 
     Args:
-        host: what the server was told to listen on.
-        address: what it listens on.
-        others: further names.
+        host: the name or address given to listen on.
+        address: the address it listens on.
+        others: other names.
     """
 
     def __init__(self, host: str, address: str, others: Iterable[str] = ()) -> None:
         names = {host, address, *others}
-        # An address in place of a name cannot be rebound, and those of this machine may be
-        # others than it knows of itself: behind a NAT, or in a container.
+        # An address cannot be rebound. The machine may not know all of its own: behind a NAT,
+        # or in a container.
         self._any_address = is_wildcard(address)
         if self._any_address:
             names |= {socket.gethostname(), socket.getfqdn()}
@@ -47,18 +47,18 @@ def host_of(header: str) -> str | None:
 
 
 def normalised(name: str) -> str:
-    """One spelling for a name, and for an address."""
+    """The one spelling of a name or address that is compared."""
     return str(_address(name) or name.lower().removesuffix("."))
 
 
 def is_loopback(name: str) -> bool:
-    """Whether a name or address means this machine, for itself alone."""
+    """Whether a name or address reaches this machine from itself alone."""
     address = _address(name)
     return normalised(name) == "localhost" if address is None else address.is_loopback
 
 
 def is_wildcard(name: str) -> bool:
-    """Whether it stands for all addresses of this machine."""
+    """Whether it means all addresses of this machine."""
     address = _address(name)
     return address is not None and address.is_unspecified
 

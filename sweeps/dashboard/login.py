@@ -1,4 +1,4 @@
-"""Who may come in: a program with the token in a header, a person with a session in a cookie."""
+"""Who is let in: programs by the token in a header, people by a session in a cookie."""
 
 import hashlib
 import hmac
@@ -20,10 +20,10 @@ _PAGE = SimpleTemplate((files("sweeps.dashboard") / "login.html").read_text(enco
 
 
 class Login:
-    """Asks for the token.
+    """Lets in those who have the token.
 
     Args:
-        token: what a visitor has to know.
+        token: what visitors need.
         cookie: the cookie's name; browsers share cookies between the ports of a host, so it has to
             differ from that of a dashboard beside this one.
         secure: whether the cookie travels through TLS alone.
@@ -33,15 +33,15 @@ class Login:
         self._token = token.encode()
         self._cookie = cookie
         self._secure = secure
-        # A session is worth nothing once the server has been started anew.
+        # A new key at each start: sessions end with the server.
         self._signer = TimestampSigner(secrets.token_bytes(32), digest_method=hashlib.sha256)
         self._ended: set[str] = set()
 
     def check(self, request: Request) -> bool:
-        """Let a visitor in, and tell whether that was by a session's cookie.
+        """Let a visitor in, and return whether that was by a session's cookie.
 
         Raises:
-            HTTPResponse: the answer to one who is not let in, or who logs in or out.
+            HTTPResponse: the answer to a visitor who is not let in, or who logs in or out.
         """
         session, is_page = self._session(request), _is_page(request)
         if is_page and "token" in request.query:
@@ -67,7 +67,7 @@ class Login:
         )
 
     def _follow_link(self, request: Request, session: str | None) -> NoReturn:
-        """Log in with the token in the address, and go on to the address without it."""
+        """Log in with the token in the address, then redirect to the address without it."""
         wanted = _address(request)
         if self._is_right(request.query.token.encode()):
             answer = self._begin_session(wanted)
@@ -90,7 +90,7 @@ class Login:
         raise _page(200, wanted, wrong="wrong" in request.query)
 
     def _log_out(self, request: Request, session: str | None) -> NoReturn:
-        """End the session; a link on another site's page is not enough for it."""
+        """End the session, by POST alone: a link on another site's page must not do it."""
         if session is not None:
             if request.method != "POST":
                 raise _page(200, leaving=True)
@@ -100,7 +100,7 @@ class Login:
         raise answer
 
     def _is_right(self, given: bytes) -> bool:
-        """Compare in a time that does not tell how much of the token was right."""
+        """Compare in constant time."""
         return hmac.compare_digest(given, self._token)
 
     def _begin_session(self, wanted: str) -> HTTPResponse:
@@ -118,8 +118,8 @@ class Login:
         return answer
 
     def _session(self, request: Request) -> str | None:
-        """The name of the visitor's session, if it has begun here and has not ended."""
-        # By hand: the standard library's parser gives up at another program's odd cookie.
+        """The visitor's session, if it began here and has not ended."""
+        # By hand: the standard library's parser gives up at another program's malformed cookie.
         for part in request.environ.get("HTTP_COOKIE", "").split(";"):
             name, _, value = part.strip().partition("=")
             if name != self._cookie:
@@ -140,7 +140,7 @@ def _is_page(request: Request) -> bool:
 
 
 def _address(request: Request) -> str:
-    """What was asked for, without a token."""
+    """The requested address, without a token."""
     fields = parse_qsl(request.query_string, keep_blank_values=True)
     query = urlencode([(name, value) for name, value in fields if name != "token"])
     path = quote(request.environ["PATH_INFO"].encode("latin-1"))
@@ -148,7 +148,7 @@ def _address(request: Request) -> str:
 
 
 def _local(address: str) -> str:
-    """An address on this server, whatever it was: one slash, then nothing that browsers drop."""
+    """The address as a path on this server: one slash, then nothing that browsers drop."""
     return "/" + quote(address, safe="/?&=%+:;,@!$'()*~").lstrip("/")
 
 

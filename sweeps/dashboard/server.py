@@ -4,9 +4,9 @@ import errno
 import logging
 import secrets
 import socket
-from collections.abc import Callable
 from typing import Any
 
+import click
 import waitress
 from optuna_dashboard import wsgi
 
@@ -19,21 +19,20 @@ from sweeps.dashboard.login import Login
 from sweeps.dashboard.settings import Settings
 from sweeps.errors import SweepsError
 
-# A request's body is kept before anybody is asked for a token. Only uploads need more than a form.
+# Bodies are read before the token is checked. Only uploads need more than a form.
 _SMALL_BODY = 1 << 16
 _LARGE_BODY = 128 << 20
 
-# A page is not waited for as long as a worker waits. The threads are few, too.
+# Shorter than a worker's: a visitor does not wait that long for a page, and threads are few.
 _PATIENCE_SECONDS = 5.0
 
 
-def serve(storage: HardenedStorage, settings: Settings, say: Callable[[str], None]) -> None:
-    """Serve the dashboard until a signal ends it.
+def serve(storage: HardenedStorage, settings: Settings) -> None:
+    """Serve the dashboard until a signal ends it; print its address and who can reach it.
 
     Args:
         storage: what it shows.
-        settings: where, and to whom.
-        say: told the address and who can reach it.
+        settings: where it listens, and to whom it is open.
 
     Raises:
         SweepsError: it cannot listen there.
@@ -54,7 +53,7 @@ def serve(storage: HardenedStorage, settings: Settings, say: Callable[[str], Non
             else Login(token, cookie=f"sweeps_session_{port}", secure=settings.behind_tls),
             scheme="https" if settings.behind_tls else "http",
         )
-        # It would speak of every page whose parts have to wait for a thread.
+        # It warns of every page whose parts wait for a thread.
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         server: Any = waitress.create_server(
             with_headers(guard),
@@ -64,7 +63,7 @@ def serve(storage: HardenedStorage, settings: Settings, say: Callable[[str], Non
             max_request_body_size=_LARGE_BODY if settings.writable else _SMALL_BODY,
         )
         for line in announcement(settings, address, port, storage.location, made_up):
-            say(line)
+            click.echo(line, err=True)
         try:
             server.run()
         finally:
@@ -82,7 +81,7 @@ def listen(host: str, port: int) -> socket.socket:
         SweepsError: the name is unknown, the address another machine's, or the port taken.
     """
     try:
-        # An empty name would mean every address; that is too much for a slip.
+        # An empty name would mean every address, too much for a typing error.
         found = socket.getaddrinfo(host or " ", port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
         raise SweepsError(f"--host {host}: no such host ({error.strerror})") from None
@@ -91,10 +90,10 @@ def listen(host: str, port: int) -> socket.socket:
     family, _, _, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        # Else a port is taken for a minute after its last server ended.
+        # Otherwise the port stays taken for a minute after its last server ended.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            # "::" means all addresses, those of IPv4 too.
+            # "::" means all addresses, IPv4 included.
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(address[0] != "::"))
         listener.bind(address)
         listener.listen()

@@ -1,4 +1,4 @@
-"""What a person decides about the dashboard."""
+"""How the dashboard is served, and its token."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +16,10 @@ class Settings:
     Attributes:
         host: the address or name to listen on.
         port: 0 takes a free one.
-        token: what a visitor has to know; None asks for nothing where only this machine reaches
-            the dashboard, and makes up a token elsewhere.
-        writable: whether requests that change something are let through.
-        allowed_hosts: further names under which it is visited.
+        token: what visitors need; None asks for nothing where only this machine reaches the
+            dashboard, and generates a token elsewhere.
+        writable: whether requests that change something are allowed.
+        allowed_hosts: other names under which it is visited.
         behind_tls: whether a proxy that speaks TLS passes the requests on.
     """
 
@@ -31,10 +31,10 @@ class Settings:
     behind_tls: bool = False
 
     def is_exposed(self, address: str) -> bool:
-        """Whether others than this machine's users are to reach it.
+        """Whether anyone but this machine's users can reach it.
 
         Args:
-            address: what the host has turned out to be.
+            address: what the host resolved to.
         """
         return (
             self.behind_tls
@@ -44,14 +44,14 @@ class Settings:
 
 
 def checked_token(text: str, source: str) -> str:
-    """A token that a person chose.
+    """Check a token that a person chose.
 
     Args:
         text: the token.
         source: the option or file that it comes from, for the message.
 
     Raises:
-        SweepsError: it is too short, or holds what cannot be typed or sent.
+        SweepsError: it is too short, or has characters that cannot be typed or sent.
     """
     if len(text) < _SHORTEST_TOKEN:
         raise SweepsError(
@@ -66,7 +66,7 @@ def checked_token(text: str, source: str) -> str:
 
 
 def read_token(path: Path) -> str:
-    """The token in a file; white space around it is not part of it.
+    """Read the token in a file, without the white space around it.
 
     Raises:
         SweepsError: the file cannot be read, or holds no usable token.

@@ -81,7 +81,7 @@ def prepare_sweep(
     url = parse_url(storage_url)
     check_storage(url)
     wanted = name if name is not None else study_name(spec)
-    if not is_study_name(wanted) and not _holds(url, wanted):
+    if not is_study_name(wanted) and not holds_study(url, wanted):
         check_study_name(wanted, "--study" if name is not None else "name")
     if checkpoint_dir is not None:
         check_folder(checkpoint_dir)
@@ -89,7 +89,7 @@ def prepare_sweep(
     if trials is not None and trials < first:
         say(f"The budget has room for {trials} of the {first} baselines")
     spec, dataset = _open_images(spec, data_dir, say)
-    _check_runs(spec, dataset)
+    check_runs(spec, dataset)
     storage = open_storage(url, create=True)
     study = open_or_create_study(storage, spec, name or study_name(spec), dataset)
     uid = study_uid(storage, study)
@@ -207,7 +207,7 @@ def _leave_in_order(sweep: Sweep, view: View, *, stopped: bool) -> Progress | No
     return progress
 
 
-def _holds(url: URL, name: str) -> bool:
+def holds_study(url: URL, name: str) -> bool:
     """Whether there is a study of that name, be it one that a new study cannot have."""
     try:
         storage = open_storage(url)
@@ -240,7 +240,7 @@ def _open_images(spec: Spec, data_dir: Path, say: Callable[[str], None]) -> tupl
     return spec, open_dataset(spec.data.name, data_dir, size)
 
 
-def _check_runs(spec: Spec, dataset: Dataset) -> None:
+def check_runs(spec: Spec, dataset: Dataset) -> None:
     """Look at the runs at the borders of the search, so that no trial fails for its images."""
     base = spec.base_config()
     train_rows, _ = split_rows(base, dataset)

@@ -52,6 +52,14 @@ class Parameter(Section):
             raise ValueError("choice takes plain values: numbers, words, true, false, null")
         return self
 
+    def __str__(self) -> str:
+        """The values in words, as ``0.005 to 0.1, log``."""
+        if self.choice is not None:
+            return ", ".join(str(value) for value in self.choice)
+        low, high = self.float_ or self.int_ or (0, 0)
+        step = f" in steps of {self.step:g}" if self.step is not None else ""
+        return f"{low} to {high}{step}{', log' if self.log else ''}"
+
     def probes(self) -> list[Any]:
         """Values that, if they are allowed, make all allowed: the extremes and some between."""
         if self.choice is not None:

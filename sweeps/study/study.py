@@ -65,8 +65,7 @@ def open_or_create_study(
     """
 
     study = create_study(storage, name, spec.direction, lambda study: _set_up(study, spec, dataset))
-    _refuse_other_spec(study, spec)
-    _refuse_other_images(study, dataset)
+    check_study(study, spec, dataset)
 
     def set_budget() -> None:
         target = spec.budget.trials
@@ -80,6 +79,17 @@ def open_or_create_study(
 
     batch(storage, study._study_id, set_budget)
     return study
+
+
+def check_study(study: optuna.Study, spec: Spec, dataset: Dataset | None) -> None:
+    """Refuse a study that was made with other settings, or with other images where they are known.
+
+    Raises:
+        SweepsError: it was.
+    """
+    _refuse_other_spec(study, spec)
+    if dataset is not None:
+        _refuse_other_images(study, dataset)
 
 
 def _set_up(study: optuna.Study, spec: Spec, dataset: Dataset) -> None:

@@ -87,7 +87,7 @@ def test_a_storage_is_checked_backed_up_and_copied(cli, stored, tmp_path):
     assert cli("storage", "backup", "--force", "sqlite:///sweeps.db", "backup.db")[0] == 0
     status, out, err = cli("storage", "copy", "sweeps.db", "copy.db", "--study", "study")
     assert (status, out) == (0, "study: 1 trials -> sqlite:///copy.db\n")
-    assert "is being worked on (1 workers); copied as it is now" in err
+    assert "1 workers are running it; copied as it is now" in err
     status, out, err = cli("storage", "copy", "sweeps.db", "copy.db")
     assert (status, out) == (1, "")
     assert "--as NAME" in err

@@ -57,7 +57,7 @@ def test_a_chosen_token_is_not_repeated(place):
         assert dashboard.ask(f"/?token={TOKEN}").status == 303
         assert dashboard.ask(f"/none?token={TOKEN}", Authorization="Bearer wrong").status == 303
     assert TOKEN not in "\n".join(dashboard.lines)
-    assert "  Writable: whoever gets in can edit notes, end trials and delete studies." in (
+    assert "  Writable: every visitor can edit notes, end trials and delete studies." in (
         dashboard.lines
     )
     assert "  Open to every user of this machine, with the token." in dashboard.lines
@@ -117,7 +117,7 @@ def test_an_exposed_one_says_so():
     text = "\n".join(lines)
     assert f"Log in with http://{socket.gethostname()}:8080/?token=made-up" in text
     assert "every machine that reaches any address of this one, with the token" in text
-    assert "Plain HTTP: who can listen on the network reads the token and the pages" in text
+    assert "Plain HTTP: anyone listening on the network can read the token and the pages" in text
     assert "ssh -L 8080:127.0.0.1:8080 " in text
     lines = announcement(Settings(host="192.0.2.7", token=TOKEN), "192.0.2.7", 80, "s", None)
     assert any("every machine that reaches 192.0.2.7, with the token" in line for line in lines)

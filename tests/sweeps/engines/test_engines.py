@@ -100,7 +100,7 @@ def test_a_worker_in_every_slot_is_heard_and_stops_when_asked(running):
     assert [running.orders.note(pid)[:2] for pid in pids] == [["cpu", running.plan.storage_url]] * 2
 
     running.engine.stop()
-    exits = running.wait_for_exits(2, seconds=15)
+    exits = running.wait_for_exits(2, seconds=60)
     assert [(exit.name, exit.status, exit.last_words) for exit in exits] == [
         ("worker-0", 0, "put away"),
         ("worker-1", 0, "put away"),
@@ -153,7 +153,7 @@ def test_kill_ends_what_is_deaf_or_suspended_and_its_children(running):
     assert running.engine.running == 0
     assert running.engine.poll() == []
     for pid in [*pids, child]:
-        wait_for(lambda pid=pid: is_gone(pid), f"the end of {pid}", seconds=10)
+        wait_for(lambda pid=pid: is_gone(pid), f"the end of {pid}", seconds=60)
     running.engine.kill()
 
 
@@ -201,7 +201,7 @@ def test_workers_that_find_no_room_in_a_ray_cluster_stop_too(ray_address, tmp_pa
         wait_for(lambda: running.engine.poll() or told in running.said, "the lack to be told of")
         assert running.engine.running == 5
         running.engine.stop()
-        exits = running.wait_for_exits(5, seconds=15)
+        exits = running.wait_for_exits(5, seconds=60)
         assert [exit.status for exit in exits] == [0] * 5
         assert sorted(exit.last_words for exit in exits)[1:] == ["put away"] * 4
 
@@ -286,7 +286,7 @@ def test_workers_do_not_outlive_an_engine_that_is_killed(name, tmp_path):
         driver.wait()
     left = lambda: processes_with(marker) or processes_in(sessions)  # noqa: E731
     wait_for(lambda: not left(), "the end of all processes", seconds=20)
-    wait_for(lambda: not list(temporary.glob("ray-*")), "the end of Ray's folder", seconds=5)
+    wait_for(lambda: not list(temporary.glob("ray-*")), "the end of Ray's folder", seconds=60)
     shutil.rmtree(temporary)
 
 

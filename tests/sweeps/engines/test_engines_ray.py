@@ -96,7 +96,7 @@ def test_one_that_ends_before_its_time_is_told_of(engine, number):
     with pytest.raises(SweepsError, match="--engine ray: Ray has ended; run it again to go on"):
         wait_for(engine.poll, "the loss to be told of")
     engine.kill()
-    wait_for(lambda: not processes_in({host}), "the end of what it left", seconds=10)
+    wait_for(lambda: not processes_in({host}), "the end of what it left", seconds=60)
 
 
 def test_one_that_does_not_start_says_why(tmp_path, monkeypatch):

@@ -131,7 +131,7 @@ def test_a_ray_that_hangs_holds_up_no_stop(place, small, marked, what):
     assert time.monotonic() - before < 15
     assert run.returncode == 143, err
     assert "Traceback" not in err
-    wait_for(lambda: not processes_with(marked), "the end of all it started", seconds=5)
+    wait_for(lambda: not processes_with(marked), "the end of all it started", seconds=60)
     assert "RUNNING" not in {trial.state.name for trial in place.study().trials}
 
 
@@ -145,7 +145,7 @@ def test_a_killed_run_on_ray_leaves_nothing_and_loses_nothing(place, small, mark
     run.kill()
     run.communicate()
     left = lambda: processes_with(marked) or processes_in(sessions)  # noqa: E731
-    wait_for(lambda: not left(), "the end of all it started", seconds=15)
+    wait_for(lambda: not left(), "the end of all it started", seconds=60)
     assert not list(Path(place.environment["TMPDIR"]).glob("ray-*"))
     trials = place.study().get_trials(deepcopy=False)
     # Its workers have put their trials away by themselves.

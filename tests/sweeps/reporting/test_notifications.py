@@ -222,7 +222,7 @@ class TestCommand:
         (line,) = sweep.said
         assert "2 seconds" in line
         child = int((tmp_path / "pid").read_text())
-        wait_for(lambda: is_gone(child) or _is_zombie(child), "the child's end", seconds=10)
+        wait_for(lambda: is_gone(child) or _is_zombie(child), "the child's end", seconds=60)
 
 
 def _is_zombie(pid):

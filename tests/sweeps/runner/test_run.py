@@ -46,7 +46,13 @@ class TestFinished:
         assert names[:2] == ["plain 3x3", "linear 5x5"]
         assert [trial.state.name for trial in study.trials[:2]] == ["COMPLETE"] * 2
 
-    def test_both_workers_worked_and_areis_gone(self, finished):
+    def test_a_dry_run_tells_what_is_done(self, finished):
+        place, _ = finished
+        dry = place.run("run", "spec.yaml", "--dry-run")
+        assert "small-patterns: 10 of 10 trials done" in dry.stdout
+        assert len(place.study().trials) == 10
+
+    def test_both_workers_worked_and_are_gone(self, finished):
         place, _ = finished
         study = place.study()
         assert {trial.user_attrs["worker"] for trial in study.trials} == {
@@ -100,7 +106,7 @@ class TestFinished:
         place, _ = finished
         again = place.run("run", "spec.yaml", "--workers", "2")
         assert again.returncode == 0
-        assert "has 10 trials, all it shall have" in again.stderr
+        assert "has all of its 10 trials" in again.stderr
         assert "Best: trial" in again.stdout
         assert len(place.study().trials) == 10
 
@@ -146,7 +152,7 @@ class TestFinished:
         (place.folder / "notes.txt").write_text("mine")
         refused = place.run("train", "best.yaml", "--save", "notes.txt")
         assert refused.returncode == 1
-        assert "notes.txt: is there; name another, or replace it with --force" in refused.stderr
+        assert "notes.txt: exists; name another file, or replace it with --force" in refused.stderr
         assert (place.folder / "notes.txt").read_text() == "mine"
         trained = place.run("train", "best.yaml", "--save", "weights.pt")
         assert trained.returncode == 0, trained.stderr

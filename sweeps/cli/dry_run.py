@@ -1,0 +1,80 @@
+"""What ``sweeps run --dry-run`` prints."""
+
+from collections import Counter
+from typing import Any
+
+from rich.console import Console
+
+from sweeps.engines.devices import Slot
+from sweeps.reporting.tables import make_table, print_table
+from sweeps.runner.dry_run import DryRun
+from sweeps.spec.spec import Spec
+
+
+def print_dry_run(console: Console, spec: Spec, slots: list[Slot], found: DryRun) -> None:
+    """Print the search space, the baselines, the workers and the time that a sweep would take."""
+
+    def line(text: str) -> None:
+        console.print(text, markup=False, highlight=False, soft_wrap=not console.is_terminal)
+
+    line(f"Study     {found.study_name}: {_trials(spec, found)}")
+    line(f"Images    {_images(spec, found)}")
+    line(f"Model     {spec.model.name}, {spec.training.epochs} epochs a trial")
+    line(f"Sampler   {spec.sampler.name}; pruner {spec.pruner.name}")
+    line(f"Workers   {_workers(slots)}")
+    line(f"Time      {_time(spec, found)}")
+
+    line("\nSearch space")
+    table = make_table()
+    for column in ("setting", "values", "only where"):
+        table.add_column(column)
+    for name, parameter in spec.search.items():
+        conditions = (f"{on} is {_either(wanted)}" for on, wanted in parameter.when.items())
+        table.add_row(name, str(parameter), ", ".join(conditions))
+    print_table(console, table)
+
+    line("Baselines" if spec.baselines else "No baselines: the best is compared with nothing")
+    if spec.baselines:
+        table = make_table()
+        table.add_column("name")
+        table.add_column("sets")
+        for baseline in spec.baselines:
+            table.add_row(baseline.name, ", ".join(f"{n} {v}" for n, v in baseline.set.items()))
+        print_table(console, table)
+    line("Nothing was started. Run it: the same command without --dry-run")
+
+
+def _trials(spec: Spec, found: DryRun) -> str:
+    wanted = f"{spec.budget.trials} trials" if spec.budget.trials else "any number of trials"
+    return f"{wanted}, new" if found.finished is None else f"{found.finished} of {wanted} done"
+
+
+def _images(spec: Spec, found: DryRun) -> str:
+    if found.dataset is None:
+        instead = f"; where that fails, {spec.fallback} takes its place" if spec.fallback else ""
+        return f"{spec.data.name}, not on disk: the sweep downloads it first{instead}"
+    size = found.dataset.size
+    return (
+        f"{found.dataset.name}, {size} x {size} pixels, {len(found.dataset.classes)} classes: "
+        f"{found.train_images:,} to train on, {found.validation_images:,} to validate on"
+    )
+
+
+def _workers(slots: list[Slot]) -> str:
+    devices = Counter(slot.device for slot in slots)
+    return ", ".join(f"{count} on {device}" for device, count in devices.items())
+
+
+def _time(spec: Spec, found: DryRun) -> str:
+    if found.epoch_seconds is None:
+        return "not known before the images are there"
+    words = f"{found.epoch_seconds:.3g} s an epoch with the fixed settings, measured just now"
+    if found.minutes is not None:
+        words = f"about {found.minutes:.2g} min for all trials if none is pruned ({words})"
+    if spec.budget.minutes is not None:
+        words += f"; no trial starts after {spec.budget.minutes:g} min"
+    return words
+
+
+def _either(wanted: Any) -> str:
+    return " or ".join(str(value) for value in (wanted if isinstance(wanted, list) else [wanted]))

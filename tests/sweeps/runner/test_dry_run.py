@@ -1,0 +1,57 @@
+"""`sweeps run --dry-run`: what a sweep would do, with nothing started."""
+
+import pytest
+import yaml
+
+
+@pytest.fixture
+def look(cli, tmp_path, data_dir):
+    """Write a spec and look at it dry."""
+
+    def call(tree, *arguments):
+        (tmp_path / "spec.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
+        return cli("run", "spec.yaml", "--dry-run", "--data-dir", str(data_dir), *arguments)
+
+    return call
+
+
+def test_it_shows_the_space_the_baselines_the_workers_and_the_time(look, small, tmp_path):
+    status, out, _ = look(small, "--workers", "3", "--devices", "cpu")
+    assert status == 0
+    text = " ".join(out.split())
+    assert "small-patterns: 6 trials, new" in text
+    assert "300 to train on, 200 to validate on" in text
+    assert "Workers 3 on cpu" in text
+    assert "layer.growth 5, 7" in text
+    assert "layer.fade 0.25 to 4.0 layer.growth is 7" in text
+    assert "layer.init_scale 0.25 to 4.0, log" in text
+    assert "plain 3x3 layer.dilation 1, layer.growth 3" in text
+    assert "Time about " in text
+    assert [path.name for path in tmp_path.iterdir()] == ["spec.yaml"]
+
+
+def test_more_epochs_take_longer_and_more_workers_less(look, small):
+    def minutes(*arguments):
+        _, out, _ = look(small, *arguments, "--devices", "cpu")
+        return float(out.split("about ")[1].split()[0])
+
+    small["training"]["epochs"] = 100
+    long = minutes("--workers", "1")
+    assert minutes("--workers", "6") < long / 2
+    small["training"]["epochs"] = 5
+    assert minutes("--workers", "1") < long / 2
+
+
+def test_it_downloads_nothing(look, small):
+    small["data"], small["fallback"] = {"name": "cifar10"}, "patterns"
+    status, out, _ = look(small)
+    assert status == 0
+    assert "cifar10, not on disk: the sweep downloads it first; where that fails, patterns" in out
+    assert "not known before the images are there" in out
+
+
+def test_what_the_sweep_would_refuse_is_refused(look, small):
+    small["training"]["batch_size"] = 4096
+    status, _, err = look(small)
+    assert status == 1
+    assert "batch_size" in err
