@@ -1,0 +1,103 @@
+"""Code that a spec names as ``module:name``: a network, a training loop, a sampler of your own."""
+
+import hashlib
+import importlib
+import inspect
+import os
+import sys
+import traceback
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator
+
+from sweeps.errors import SweepsError
+from sweeps.spec.validation import unknown_name
+
+
+def _check_form(reference: str) -> str:
+    module, _, name = reference.partition(":")
+    if not all(part.isidentifier() for part in (*module.split("."), *name.split("."))):
+        raise ValueError("write module:name, as in mynets:build")
+    return reference
+
+
+#: A field of a spec that names code. Validation checks its form and imports nothing.
+Reference = Annotated[str, AfterValidator(_check_form)]
+
+
+@dataclass(frozen=True)
+class Imported:
+    """An imported object.
+
+    Attributes:
+        reference: ``module:name``.
+        value: the object.
+        file: where it is defined.
+        digest: ``sha256:`` and 16 hex digits of that file, which tell it from a changed one.
+    """
+
+    reference: str
+    value: Any
+    file: Path
+    digest: str
+
+    def __str__(self) -> str:
+        return f"{self.reference} from {self.file}"
+
+
+def import_object(reference: str, where: str) -> Imported:
+    """Import ``module:name``, from the working directory before the rest of the Python path.
+
+    Args:
+        reference: what to import.
+        where: the key that names it, ``model.import``, for messages.
+
+    Raises:
+        SweepsError: there is no such module or name, or importing the module fails.
+    """
+    module_name, _, name = reference.partition(":")
+    folder = os.getcwd()
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        if missing and f"{module_name}.".startswith(f"{missing}."):
+            raise SweepsError(
+                f"{where}: {reference}: there is no module {missing} in {folder} or on the "
+                "Python path (PYTHONPATH)"
+            ) from None
+        raise SweepsError(
+            f"{where}: {reference}: importing {module_name} failed: {_in_one_line(error)}"
+        ) from error
+    try:
+        value = reduce(getattr, name.split("."), module)
+    except AttributeError:
+        public = [known for known in dir(module) if not known.startswith("_")]
+        words = unknown_name(name, public).replace("key", "name")
+        raise SweepsError(f"{where}: {reference}: {module.__file__}: {words}") from None
+    file = Path(_source_file(value) or module.__file__ or "")
+    content = file.read_bytes() if file.is_file() else module_name.encode()
+    return Imported(reference, value, file, f"sha256:{hashlib.sha256(content).hexdigest()[:16]}")
+
+
+def _source_file(value: Any) -> str | None:
+    try:
+        return inspect.getsourcefile(value)
+    except TypeError:
+        # Neither a function nor a class: the module that names it counts.
+        return None
+
+
+def _in_one_line(error: Exception) -> str:
+    """The error with the place in the file that raised it."""
+    if isinstance(error, SyntaxError):
+        place = f"{error.filename}, line {error.lineno}"
+        return f"{type(error).__name__}: {error.msg} ({place})"
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    message = " ".join(str(error).split())
+    return f"{type(error).__name__}: {message} ({last.filename}, line {last.lineno})"
