@@ -3,11 +3,9 @@
 `Batches` lives in `sweeps.data.batches`, which imports torch; nothing here does at import time.
 """
 
-from sweeps.data.dataset import Dataset, DatasetInfo, Split
+from sweeps.data.catalog import DatasetInfo, is_available, list_datasets, open_dataset
+from sweeps.data.dataset import Dataset, Split, split_rows, split_train_validation
 from sweeps.data.importing import ImportResult, import_dataset
-from sweeps.data.listing import is_available, list_datasets
-from sweeps.data.opening import open_dataset
-from sweeps.data.split import split_rows, split_train_validation
 
 __all__ = [
     "Dataset",

@@ -1,115 +1,115 @@
-"""Building a cache once and whole: a lock per dataset, a temporary folder, a rename."""
+"""Build a dataset once and whole: a lock, a temporary folder, a rename; with progress on stderr."""
 
 import errno
-import fcntl
-import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import TypeVar
 
-from sweeps.data.progress import note
+import click
+from filelock import FileLock, Timeout
+
 from sweeps.errors import SweepsError
 
+T = TypeVar("T")
+
 _NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
+_MAX_ATTEMPTS = 100
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 @contextmanager
-def build_lock(name: str, data_dir: Path, progress: bool) -> Iterator[None]:
-    """Holds the lock for building `name`, so that one process builds and the others wait.
+def building(name: str, data_dir: Path, progress: bool) -> Iterator[Path]:
+    """Yield an empty folder to build the dataset `name` in, to one process at a time.
 
-    The system drops the lock of a process that dies. What dead builds left is removed here: under
-    the lock no temporary folder of this dataset has a living owner. The lock's file goes with it,
-    and so do folders that were made for it and hold nothing.
+    The folder is to be given to `put_in_place`, and is removed if it is not. What builds that
+    were killed have left is removed first: under the lock, no temporary folder of this dataset
+    has a living owner.
 
     Raises:
-        SweepsError: the data folder cannot be made or written.
+        SweepsError: the data folder cannot be made or written, or its disk is full.
     """
-    path = data_dir / f".{name}.lock"
-    with disk_errors(data_dir):
-        lock, made = _take_lock(
-            path, lambda: note(f"waiting for another process that is building {name}", progress)
-        )
-    with lock:
+    with _disk_errors(data_dir), _locked(name, data_dir, progress):
+        _remove_stale(name, data_dir)
+        folder = data_dir / f".{name}-{secrets.token_hex(4)}.tmp"
+        folder.mkdir()
         try:
-            with disk_errors(data_dir):
-                _remove_stale(name, data_dir)
-                yield
+            yield folder
         finally:
-            path.unlink(missing_ok=True)
-            with suppress(OSError):
-                for folder in made:
-                    folder.rmdir()
-
-
-def _take_lock(path: Path, tell: Callable[[], None]) -> tuple[BinaryIO, list[Path]]:
-    """Opens a lock's file and locks it, until it is closed; the folders that were made for it too.
-
-    Args:
-        path: the file.
-        tell: called before the first wait for another process.
-    """
-    told = False
-    while True:
-        made = [folder for folder in path.parents if not folder.exists()]
-        # Who had the lock may remove its file, and the folder, until this process has it.
-        with suppress(FileNotFoundError), ExitStack() as unless_taken:
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            except FileExistsError:
-                if path.parent.exists():
-                    raise
-                continue
-            file = unless_taken.enter_context(path.open("ab"))
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if not told:
-                    tell()
-                    told = True
-                fcntl.flock(file, fcntl.LOCK_EX)
-            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                unless_taken.pop_all()
-                return file, made
-
-
-@contextmanager
-def temporary_folder(name: str, data_dir: Path) -> Iterator[Path]:
-    """Yields a new empty folder beside `name`'s; removed on the way out unless renamed."""
-    folder = data_dir / f".{name}-{secrets.token_hex(4)}.tmp"
-    folder.mkdir()
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def put_in_place(built: Path, target: Path) -> None:
-    """Renames a finished folder to `target`, replacing one that is there.
+    """Rename a finished folder to `target`, replacing one that is there.
 
     Processes that have the old arrays mapped keep them.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    if not target.exists():
-        built.rename(target)
-        return
-    old = built.with_name(built.name.replace(".tmp", ".old.tmp"))
-    target.rename(old)
-    try:
-        built.rename(target)
-    except BaseException:
-        old.rename(target)
-        raise
+    old = built.with_suffix(".old.tmp")
+    if target.exists():
+        target.rename(old)
+    built.rename(target)
     shutil.rmtree(old, ignore_errors=True)
 
 
+def check_target(name: str, target: Path) -> None:
+    """Refuse to build where something lies that is no cache.
+
+    Raises:
+        SweepsError: something does.
+    """
+    if target.exists():
+        raise SweepsError(
+            f"{target} is in the way: it is no dataset that this program built; move it elsewhere "
+            f"(`sweeps data import {name} PATH` takes images from there)"
+        )
+
+
 @contextmanager
-def disk_errors(data_dir: Path) -> Iterator[None]:
-    """Turns the accidents of writing under `data_dir` into one clear line."""
+def _locked(name: str, data_dir: Path, progress: bool) -> Iterator[None]:
+    """Hold the lock for building `name`; then remove its file, and folders made for it alone.
+
+    The system drops the lock of a process that dies.
+    """
+    lock = FileLock(data_dir / f".{name}.lock")
+    made = [folder for folder in (data_dir, *data_dir.parents) if not folder.exists()]
+    timeout, attempts = 0.0, 0
+    while not lock.is_locked:
+        attempts += 1
+        try:
+            data_dir.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout)
+        except Timeout:
+            note(f"waiting for another process that is building {name}", progress)
+            timeout = -1
+        except (FileNotFoundError, FileExistsError):
+            # A process whose build failed may remove the folder that it made at any moment.
+            if attempts == _MAX_ATTEMPTS:
+                raise
+    try:
+        yield
+    finally:
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
+        with suppress(OSError):
+            for folder in made:
+                folder.rmdir()
+
+
+def _remove_stale(name: str, data_dir: Path) -> None:
+    pattern = re.compile(rf"\.{re.escape(name)}-[0-9a-f]{{8}}(\.old)?\.tmp")
+    for path in list(data_dir.iterdir()):
+        if pattern.fullmatch(path.name):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def _disk_errors(data_dir: Path) -> Iterator[None]:
+    """Turn the accidents of writing under `data_dir` into one clear line."""
     try:
         yield
     except OSError as error:
@@ -122,12 +122,26 @@ def disk_errors(data_dir: Path) -> Iterator[None]:
         raise SweepsError(f"cannot write the data folder {data_dir}: {error}") from error
 
 
-def _remove_stale(name: str, data_dir: Path) -> None:
-    pattern = re.compile(rf"\.{re.escape(name)}-[0-9a-f]{{8}}(\.old)?\.tmp")
-    with suppress(FileNotFoundError), os.scandir(data_dir) as entries:
-        stale = [entry.path for entry in entries if pattern.fullmatch(entry.name)]
-        for path in stale:
-            if path.endswith(".old.tmp") and not (data_dir / name).exists():
-                # A replacement died between its two renames: what it replaced is still whole.
-                Path(path).rename(data_dir / name)
-            shutil.rmtree(path, ignore_errors=True)
+def note(text: str, progress: bool) -> None:
+    """Write one line to stderr, if `progress` is wanted."""
+    if progress:
+        click.echo(text, err=True)
+
+
+def track(items: Iterable[T], description: str, total: int, progress: bool) -> Iterable[T]:
+    """Iterate with a progress bar on stderr, or after a plain line where that is no terminal.
+
+    Args:
+        items: what to iterate over.
+        description: what is being done, ``decoding cifar10``.
+        total: the number of items.
+        progress: False shows nothing.
+    """
+    if not (progress and sys.stderr.isatty()):
+        note(description, progress)
+        return items
+    from rich.console import Console
+    from rich.progress import track as rich_track
+
+    console = Console(stderr=True)
+    return rich_track(items, description, total=total, console=console, transient=True)

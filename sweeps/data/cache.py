@@ -1,40 +1,91 @@
-"""A cache folder: two splits as uint8 arrays that processes map into memory, and `meta.json`."""
+"""A dataset's cache folder: arrays that processes map into memory, and `meta.json`.
+
+It holds `train_images.npy` and `test_images.npy`, uint8 [N, S, S, 3], `train_labels.npy` and
+`test_labels.npy`, int64 [N]. Rows are sorted by class, then by the images' order in their source,
+so that a dataset has the same fingerprint wherever it was read from.
+"""
 
 import datetime
+import hashlib
+import json
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO, Self
 
 import numpy as np
 
-from sweeps.data.contents import Fingerprint, channel_statistics
 from sweeps.data.dataset import Dataset, Split
-from sweeps.data.meta import Meta, read_meta, write_meta
 from sweeps.errors import SweepsError
 
 SPLITS = ("train", "test")
 
+_FORMAT = 1
 _CHUNK_BYTES = 16 * 2**20
 
 
-def images_path(folder: Path, split: str) -> Path:
-    return folder / f"{split}_images.npy"
+@dataclass(frozen=True)
+class Meta:
+    """The contents of `meta.json`.
+
+    Attributes:
+        name, size, classes, fingerprint, mean, std: as in `Dataset`.
+        source: `torchvision`, `import` or `patterns`.
+        base_size: the size that the images were scaled down from; equals `size` in a base cache.
+        counts: images per split.
+        created: when it was built, ISO 8601 with the zone.
+        format: version of the layout on disk.
+    """
+
+    name: str
+    source: str
+    size: int
+    base_size: int
+    classes: tuple[str, ...]
+    counts: dict[str, int]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    fingerprint: str
+    created: str
+    format: int = _FORMAT
 
 
-def labels_path(folder: Path, split: str) -> Path:
-    return folder / f"{split}_labels.npy"
+def read_meta(folder: Path) -> Meta | None:
+    """Read `meta.json`; None where there is none.
+
+    Raises:
+        SweepsError: the file is damaged, unreadable or of another format.
+    """
+    path = folder / "meta.json"
+    try:
+        fields = json.loads(path.read_text(encoding="ascii"))
+        if fields["format"] != _FORMAT:
+            raise SweepsError(
+                f"{folder} is in format {fields['format']}, this program reads {_FORMAT}; "
+                "remove the folder and build it again"
+            )
+        for key in ("classes", "mean", "std"):
+            fields[key] = tuple(fields[key])
+        return Meta(**fields)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise SweepsError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise SweepsError(f"{path} is damaged; remove the folder and build it again") from error
 
 
 def load_cache(folder: Path) -> Dataset | None:
-    """Maps a cache folder's arrays; None where the folder holds no cache.
+    """Map a cache folder's arrays; None where the folder holds no cache.
 
     Raises:
         SweepsError: the cache is damaged, unreadable or of another format.
     """
     meta = read_meta(folder)
     while meta is not None:
-        dataset = _map(folder, meta)
+        dataset = _map_arrays(folder, meta)
         # An import with `replace` may swap the folder between two reads.
         after = read_meta(folder)
         if after == meta and dataset is not None:
@@ -45,16 +96,16 @@ def load_cache(folder: Path) -> Dataset | None:
     return None
 
 
-def _map(folder: Path, meta: Meta) -> Dataset | None:
+def _map_arrays(folder: Path, meta: Meta) -> Dataset | None:
     splits = {}
     try:
         for split in SPLITS:
-            images = np.load(images_path(folder, split), mmap_mode="r")
-            labels = np.load(labels_path(folder, split), mmap_mode="r")
-            shape = (meta.counts[split], meta.size, meta.size, 3)
-            if images.shape != shape or labels.shape != shape[:1]:
+            images = np.load(_path(folder, split, "images"), mmap_mode="r")
+            labels = np.load(_path(folder, split, "labels"), mmap_mode="r")
+            count = meta.counts[split]
+            if (images.shape, labels.shape) != ((count, meta.size, meta.size, 3), (count,)):
                 return None
-            if images.dtype != np.uint8 or labels.dtype != np.int64:
+            if (images.dtype, labels.dtype) != (np.uint8, np.int64):
                 return None
             splits[split] = Split(images, labels)
     except PermissionError as error:
@@ -74,18 +125,20 @@ def _map(folder: Path, meta: Meta) -> Dataset | None:
 
 
 class CacheWriter:
-    """Writes a cache folder picture by picture, in any order.
+    """Write a cache folder image by image, in any order; a context manager that closes its files.
 
-    Pictures are written with plain file writes: unlike a write through a memory map, which ends the
-    process by SIGBUS, they raise OSError on a full disk.
+    Unlike a write through a memory map, which ends the process by SIGBUS on a full disk, the plain
+    writes here raise OSError.
 
     Args:
         folder: exists and is empty; the caller renames it into place when done.
         name: the dataset's.
-        source: `torchvision`, `import` or `patterns`.
+        source: see `Meta`.
         classes: names, in the order of the labels.
-        size: height and width, in pixels.
         labels: for `train` and `test`, int [N], in the order of the rows.
+
+    Attributes:
+        size: height and width of the images, in pixels; 0 before the first one.
     """
 
     def __init__(
@@ -95,82 +148,113 @@ class CacheWriter:
         name: str,
         source: str,
         classes: Sequence[str],
-        size: int,
-        labels: dict[str, np.ndarray],
+        labels: Mapping[str, np.ndarray],
     ) -> None:
-        self._folder = folder
-        self._name, self._source, self.size = name, source, size
-        self._classes = tuple(classes)
-        self._counts = {split: len(labels[split]) for split in SPLITS}
-        self._files: dict[str, int] = {}
+        self._folder, self._name, self._source = folder, name, source
+        self._classes, self._labels = tuple(classes), labels
+        self._files: dict[str, IO[bytes]] = {}
         self._offsets: dict[str, int] = {}
-        for split in SPLITS:
-            np.save(labels_path(folder, split), np.asarray(labels[split], dtype=np.int64))
-            with images_path(folder, split).open("wb") as file:
-                shape = (self._counts[split], size, size, 3)
-                header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-                np.lib.format.write_array_header_1_0(file, header)
-                self._offsets[split] = file.tell()
-                file.truncate(file.tell() + int(np.prod(shape)))
+        self.size = 0
 
-            self._files[split] = os.open(images_path(folder, split), os.O_WRONLY)
+    def __enter__(self) -> Self:
+        return self
 
-    def close(self) -> None:
-        """Closes the files; nothing happens the second time."""
-        while self._files:
-            os.close(self._files.popitem()[1])
+    def __exit__(self, *_: object) -> None:
+        for file in self._files.values():
+            file.close()
 
     def write(self, split: str, row: int, images: np.ndarray) -> None:
-        """Puts one picture [S, S, 3] or several [n, S, S, 3], uint8, at `row` and after."""
-        picture = (self.size, self.size, 3)
-        if images.dtype != np.uint8 or images.shape[-3:] != picture:
-            raise ValueError(f"expected uint8 {picture}, got {images.dtype} {images.shape}")
-        data = memoryview(images.tobytes())
-        position = self._offsets[split] + row * self.size * self.size * 3
-        while data:
-            written = os.pwrite(self._files[split], data, position)
-            data, position = data[written:], position + written
+        """Put one image [S, S, 3] or several [n, S, S, 3], uint8, at `row` and after."""
+        if self.size == 0:
+            self._create(images.shape[-2])
+        shape = (self.size, self.size, 3)
+        if images.dtype != np.uint8 or images.shape[-3:] != shape:
+            raise ValueError(f"expected uint8 {shape}, got {images.dtype} {images.shape}")
+        file = self._files[split]
+        file.seek(self._offsets[split] + row * math.prod(shape))
+        file.write(images.tobytes())
+
+    def _create(self, size: int) -> None:
+        self.size = size
+        for split in SPLITS:
+            labels = np.asarray(self._labels[split], dtype=np.int64)
+            np.save(_path(self._folder, split, "labels"), labels)
+            file = self._files[split] = _path(self._folder, split, "images").open("wb")
+            shape = (len(labels), size, size, 3)
+            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            self._offsets[split] = file.tell()
+            file.truncate(file.tell() + math.prod(shape))
 
     def finish(self, *, fingerprint: str | None = None, base_size: int | None = None) -> Meta:
-        """Computes statistics and fingerprint and writes `meta.json`; every row must be written.
+        """Compute statistics and fingerprint and write `meta.json`; every row must be written.
 
         Args:
             fingerprint: the base's, for a cache made by scaling; computed when None.
             base_size: the size scaled from; None for a base cache.
         """
         for file in self._files.values():
-            os.fsync(file)
-        self.close()
-        mean, std = channel_statistics(self._chunks("train"))
-        if fingerprint is None:
-            digest = Fingerprint(self._classes)
-            for split in SPLITS:
-                shape = (self._counts[split], self.size, self.size, 3)
-                labels = np.load(labels_path(self._folder, split))
-                digest.add_split(split, shape, labels, self._chunks(split))
-            fingerprint = digest.hexdigest()
+            file.flush()
+            os.fsync(file.fileno())
+        mean, std = _channel_statistics(self._chunks("train"))
         meta = Meta(
             name=self._name,
             source=self._source,
             size=self.size,
             base_size=base_size or self.size,
             classes=self._classes,
-            counts=self._counts,
+            counts={split: len(self._labels[split]) for split in SPLITS},
             mean=mean,
             std=std,
-            fingerprint=fingerprint,
+            fingerprint=fingerprint or self._fingerprint(),
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         )
-        write_meta(self._folder, meta)
+        fields = {"format": meta.format, **asdict(meta)}
+        text = json.dumps(fields, indent=2) + "\n"
+        (self._folder / "meta.json").write_text(text, encoding="ascii")
         return meta
 
     def _chunks(self, split: str) -> Iterator[np.ndarray]:
-        """Reads a split's pictures some at a time, uint8 [n, S, S, 3]."""
-        picture = (self.size, self.size, 3)
-        rows = max(1, _CHUNK_BYTES // math.prod(picture))
-        with images_path(self._folder, split).open("rb") as file:
-            file.seek(self._offsets[split])
-            for start in range(0, self._counts[split], rows):
-                count = min(rows, self._counts[split] - start)
-                chunk = np.fromfile(file, dtype=np.uint8, count=count * math.prod(picture))
-                yield chunk.reshape(count, *picture)
+        """Read a split's images some at a time, uint8 [n, S, S, 3]."""
+        images = np.load(_path(self._folder, split, "images"), mmap_mode="r")
+        rows = max(1, _CHUNK_BYTES // (self.size**2 * 3))
+        for start in range(0, len(images), rows):
+            yield images[start : start + rows]
+
+    def _fingerprint(self) -> str:
+        """Hash classes, labels and images."""
+        digest = hashlib.sha256(json.dumps(list(self._classes)).encode("ascii"))
+        for split in SPLITS:
+            labels = np.asarray(self._labels[split])
+            shape = (len(labels), self.size, self.size, 3)
+            digest.update(f"{split} {shape}".encode("ascii"))
+            digest.update(labels.astype("<i8").tobytes())
+            for chunk in self._chunks(split):
+                digest.update(chunk.tobytes())
+        return f"sha256:{digest.hexdigest()[:16]}"
+
+
+def _path(folder: Path, split: str, kind: str) -> Path:
+    return folder / f"{split}_{kind}.npy"
+
+
+_Channels = tuple[float, float, float]
+
+
+def _channel_statistics(chunks: Iterator[np.ndarray]) -> tuple[_Channels, _Channels]:
+    """Mean and standard deviation per channel, in 0..1, of uint8 images [n, S, S, 3] in chunks.
+
+    Counted in integers, so that the result is the same on every machine.
+    """
+    counts = np.zeros((3, 256), dtype=np.int64)
+    for chunk in chunks:
+        for channel in range(3):
+            counts[channel] += np.bincount(chunk[..., channel].ravel(), minlength=256)
+    means, stds = [], []
+    for levels in counts.tolist():
+        total = max(sum(levels), 1)
+        first = sum(value * count for value, count in enumerate(levels))
+        second = sum(value * value * count for value, count in enumerate(levels))
+        means.append(first / total / 255)
+        stds.append(math.sqrt(total * second - first * first) / total / 255)
+    return (means[0], means[1], means[2]), (stds[0], stds[1], stds[2])

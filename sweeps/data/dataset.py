@@ -1,8 +1,11 @@
-"""What a person of the package gets: datasets as arrays, and what is known about them."""
+"""Datasets as arrays, and the stratified split of their images into train and validation."""
 
 from dataclasses import dataclass
 
 import numpy as np
+
+from sweeps.errors import SweepsError
+from sweeps.spec.config import RunConfig
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,9 +30,9 @@ class Dataset:
 
     Attributes:
         name: the name it is opened by.
-        size: height and width of every picture, in pixels.
+        size: height and width of every image, in pixels.
         classes: names; a label is an index into them.
-        fingerprint: `sha256:` and 16 hex digits over classes, labels and the pictures at their base
+        fingerprint: ``sha256:`` and 16 hex digits over classes, labels and the images at their base
             size; the same at every size made by scaling.
         mean: of the train split, per channel (R, G, B), in 0..1.
         std: likewise the standard deviation.
@@ -47,27 +50,80 @@ class Dataset:
     test: Split
 
 
-@dataclass(frozen=True)
-class DatasetInfo:
-    """What `list_datasets` tells about a dataset.
+def split_rows(config: RunConfig, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Choose the rows of a dataset's train split to train on, and those to validate on."""
+    data = config.data
+    return split_train_validation(
+        dataset.train.labels,
+        data.validation,
+        data.split_seed,
+        data.train_limit,
+        data.validation_limit,
+    )
 
-    Attributes:
-        name: the name it is opened by.
-        on_disk: whether something of it is built.
-        source: `torchvision`, `import` or `patterns`.
-        sizes: built sizes in pixels, the base size first; empty when not on disk.
-        train_count: pictures in the train split; None when not on disk.
-        test_count: likewise of the test split.
-        classes: class names; empty when not on disk.
-        fingerprint: see `Dataset`; None when not on disk. `patterns` has another at each size, and
-            this is the first size's.
+
+def split_train_validation(
+    labels: np.ndarray,
+    fraction: float,
+    seed: int,
+    train_limit: int | None = None,
+    validation_limit: int | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Split rows into train and validation so that both have the classes in equal shares.
+
+    Neither part depends on the other's limit, and a limited part is a subset of the whole one.
+
+    Args:
+        labels: int [N].
+        fraction: share of the rows held out for validation, in (0, 1).
+        seed: non-negative; another seed is another split.
+        train_limit: at most so many train rows, the classes still in equal shares; None is all.
+        validation_limit: likewise for validation.
+
+    Returns:
+        Indices of the train rows and of the validation rows, int64, ascending, disjoint.
+
+    Raises:
+        SweepsError: the fraction or a limit is out of range, or a part would be empty.
+
+    Example:
+        Of 100 labels 0 and 200 labels 1, a fraction of 0.1 holds out 10 and 20 rows.
     """
+    if not 0 < fraction < 1:
+        raise SweepsError(f"the validation fraction must lie between 0 and 1, not be {fraction}")
+    for part, limit in (("train", train_limit), ("validation", validation_limit)):
+        if limit is not None and limit < 1:
+            raise SweepsError(f"the {part} limit must be positive, not {limit}")
+    classes, counts = np.unique(labels, return_counts=True)
+    held_out = _shares(counts, round(fraction * len(labels)))
+    train, validation = [], []
+    for label, count in zip(classes, held_out, strict=True):
+        rows = np.flatnonzero(labels == label)
+        # Each class has its own stream, of a generator whose numbers are the same in every version.
+        sequence = np.random.SeedSequence([seed, int(label)])
+        rows = np.random.RandomState(np.random.MT19937(sequence)).permutation(rows)
+        validation.append(rows[:count])
+        train.append(rows[count:])
+    parts = _limited(train, train_limit), _limited(validation, validation_limit)
+    for name, rows in zip(("train", "validation"), parts, strict=True):
+        if len(rows) == 0:
+            raise SweepsError(
+                f"the validation fraction {fraction} of {len(labels)} images leaves {name} empty"
+            )
+    return parts
 
-    name: str
-    on_disk: bool
-    source: str
-    sizes: tuple[int, ...] = ()
-    train_count: int | None = None
-    test_count: int | None = None
-    classes: tuple[str, ...] = ()
-    fingerprint: str | None = None
+
+def _limited(rows_by_class: list[np.ndarray], limit: int | None) -> np.ndarray:
+    counts = np.array([len(rows) for rows in rows_by_class], dtype=np.int64)
+    if limit is not None and limit < counts.sum():
+        counts = _shares(counts, limit)
+    taken = [rows[:count] for rows, count in zip(rows_by_class, counts, strict=True)]
+    return np.sort(np.concatenate([np.empty(0, dtype=np.int64), *taken]))
+
+
+def _shares(counts: np.ndarray, total: int) -> np.ndarray:
+    """Split `total` in proportion to `counts` by largest remainder, ties in order."""
+    shares, remainders = np.divmod(counts * total, max(1, counts.sum()))
+    order = np.argsort(-remainders, kind="stable")
+    shares[order[: total - shares.sum()]] += 1
+    return shares

@@ -1,4 +1,4 @@
-"""`patterns`: ten classes of drawn pictures, for trying things out without any download.
+"""`patterns`: ten classes of drawn images, for trying things out without any download.
 
 Drawn with additions, multiplications, divisions, square roots and comparisons only, which round the
 same on every machine (sines do not), and with numpy's frozen `RandomState`, so that a size has one
@@ -14,9 +14,9 @@ import numpy as np
 # By name, for it is loaded on first use otherwise, and a Ctrl-C within that loading may get lost.
 from numpy.random import RandomState
 
-from sweeps.data.cache import CacheWriter
-from sweeps.data.names import PATTERNS
-from sweeps.data.progress import progress_bar
+from sweeps.data.building import track
+from sweeps.data.cache import SPLITS, CacheWriter
+from sweeps.data.catalog import PATTERNS
 
 MIN_SIZE = 16
 TRAIN_PER_CLASS = 600
@@ -28,7 +28,7 @@ _CHUNK_PIXELS = 2**18
 
 @dataclass(frozen=True)
 class _Field:
-    """Where each pixel of n pictures lies relative to what is drawn: arrays [n, S, S] or [n, 1, 1].
+    """Where each pixel of n images lies relative to what is drawn: arrays [n, S, S] or [n, 1, 1].
 
     The drawn region reaches from -1 to 1 on both axes.
     """
@@ -41,45 +41,40 @@ class _Field:
 
 
 def build_patterns(folder: Path, size: int, progress: bool) -> None:
-    """Draws the dataset at `size` pixels into the empty cache folder `folder`."""
+    """Draw the dataset at `size` pixels into the empty cache folder `folder`."""
     counts = {"train": TRAIN_PER_CLASS, "test": TEST_PER_CLASS}
     names = sorted(_SHAPES)
     labels = {split: np.repeat(np.arange(len(names)), n) for split, n in counts.items()}
-    writer = CacheWriter(
-        folder, name=PATTERNS, source="patterns", classes=names, size=size, labels=labels
-    )
-    try:
-        total = len(names) * sum(counts.values())
-        with progress_bar(f"drawing patterns at {size}", total, progress) as advance:
-            for number, (split, count) in enumerate(counts.items()):
-                for label, name in enumerate(names):
-                    row = label * count
-                    for images in draw(name, count, size, (_SEED, number, label)):
-                        writer.write(split, row, images)
-                        row += len(images)
-                        for _ in images:
-                            advance()
+    parts = [(split, label, name) for split in counts for label, name in enumerate(names)]
+    total = len(names) * sum(counts.values())
+    doing = f"drawing patterns at {size} ({total:,} images)"
+    with CacheWriter(
+        folder, name=PATTERNS, source="patterns", classes=names, labels=labels
+    ) as writer:
+        for split, label, name in track(parts, doing, len(parts), progress):
+            row = label * counts[split]
+            for images in draw(name, counts[split], size, (_SEED, SPLITS.index(split), label)):
+                writer.write(split, row, images)
+                row += len(images)
         writer.finish()
-    finally:
-        writer.close()
 
 
 def draw(name: str, count: int, size: int, seed: tuple[int, ...]) -> Iterator[np.ndarray]:
-    """Yields `count` pictures of one class in chunks, uint8 [n, size, size, 3].
+    """Yields `count` images of one class in chunks, uint8 [n, size, size, 3].
 
     Args:
         name: the class.
-        count: pictures in all.
+        count: images in all.
         size: height and width, in pixels.
-        seed: another seed gives other pictures.
+        seed: another seed gives other images.
     """
-    # What a picture shows is drawn ahead of its noise, so that chunks do not matter.
+    # What an image shows is drawn ahead of its noise, so that chunks do not matter.
     random = RandomState(seed)
     values = random.random_sample((count, 40))
     chunk = max(1, _CHUNK_PIXELS // size**2)
     for start in range(0, count, chunk):
         part = values[start : start + chunk]
-        # One draw, picture by picture: three for the channels and one that they share.
+        # One draw, image by image: three for the channels and one that they share.
         noise = random.random_sample((len(part), size, size, 4))
         yield _render(name, part, size, noise[..., :3] + noise[..., 3:] - 1)
 
@@ -113,13 +108,13 @@ def _render(name: str, values: np.ndarray, size: int, noise: np.ndarray) -> np.n
 
     back, gradient = colour(), (colour() - 0.5) * 0.6
     direction = uniform(-1, 1)
-    picture = back + gradient * (x * direction + y * (1 - np.abs(direction)))[..., None]
+    image = back + gradient * (x * direction + y * (1 - np.abs(direction)))[..., None]
 
     # Distractors: a bar and a disc, in colours of their own, under what is drawn.
     bar = placed(uniform(0.4, 1.0), 0.9, 1.0)
-    picture = _paint(picture, _inside(np.abs(bar.u) - 0.08, bar), colour())
+    image = _paint(image, _inside(np.abs(bar.u) - 0.08, bar), colour())
     disc = placed(uniform(0.1, 0.25), 0.9, 0.0)
-    picture = _paint(picture, _inside(_radius(disc) - 1, disc), colour())
+    image = _paint(image, _inside(_radius(disc) - 1, disc), colour())
 
     field = placed(uniform(0.6, 0.95), 0.25, 0.08)
     region = _inside(np.maximum(np.abs(field.u), np.abs(field.v)) - 1, field)
@@ -128,14 +123,14 @@ def _render(name: str, values: np.ndarray, size: int, noise: np.ndarray) -> np.n
     ink = colour()
     contrast = uniform(0.4, 1.0)
     ink = back + np.where(ink < 0.5, -1.0, 1.0) * (contrast[..., None] * (0.5 + np.abs(ink - 0.5)))
-    picture = _paint(picture, mask, ink)
+    image = _paint(image, mask, ink)
 
-    picture = 0.15 + 0.7 * picture + noise * uniform(0.02, 0.12)[..., None]
-    return np.floor(np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)
+    image = 0.15 + 0.7 * image + noise * uniform(0.02, 0.12)[..., None]
+    return np.floor(np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
-def _paint(picture: np.ndarray, mask: np.ndarray, colour: np.ndarray) -> np.ndarray:
-    return picture + mask[..., None] * (colour - picture)
+def _paint(image: np.ndarray, mask: np.ndarray, colour: np.ndarray) -> np.ndarray:
+    return image + mask[..., None] * (colour - image)
 
 
 def _inside(distance: np.ndarray, field: _Field) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Class-folder trees of tiny pictures, as directories, tars and zips."""
+"""Class-folder trees of tiny images, as directories, tars and zips."""
 
 import io
 import tarfile
@@ -14,7 +14,7 @@ Tree = dict[str, bytes]
 
 
 def png(seed: int, width: int = 8, height: int = 8, mode: str = "RGB") -> bytes:
-    """A random picture's file contents."""
+    """A random image's file contents."""
     pixels = np.random.RandomState(seed).randint(0, 256, (height, width, 3), dtype=np.uint8)
     file = io.BytesIO()
     Image.fromarray(pixels).convert(mode).save(file, "TIFF" if mode == "CMYK" else "PNG")
@@ -22,7 +22,7 @@ def png(seed: int, width: int = 8, height: int = 8, mode: str = "RGB") -> bytes:
 
 
 def make_tree(root: str = "", test: str = "test", size: int = 8) -> Tree:
-    """Three classes with 6 train and 2 test pictures each: path -> contents."""
+    """Three classes with 6 train and 2 test images each: path -> contents."""
     return {
         f"{root}{split}/{name}/{i:02}.png": png(100 * label + 10 * (split == test) + i, size, size)
         for split, count in (("train", 6), (test, 2))

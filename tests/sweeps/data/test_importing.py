@@ -17,7 +17,7 @@ def fingerprint_of(path, data_dir):
     return import_dataset("mine", path, data_dir, progress=False).info.fingerprint
 
 
-def test_pictures_and_labels_arrive_sorted(trees, tmp_path, data_dir):
+def test_images_and_labels_arrive_sorted(trees, tmp_path, data_dir):
     tree = trees.make()
     result = import_dataset("mine", trees.tar(tmp_path / "t.tgz", tree), data_dir, progress=False)
     dataset = open_dataset("mine", data_dir)
@@ -57,7 +57,7 @@ def test_directory_tar_and_zip_have_one_fingerprint(trees, tmp_path):
     assert re.fullmatch(r"sha256:[0-9a-f]{16}", found.pop())
 
 
-def test_another_picture_or_class_name_changes_the_fingerprint(trees, tmp_path):
+def test_another_image_or_class_name_changes_the_fingerprint(trees, tmp_path):
     tree = trees.make()
     changed = {**tree, "train/ant/00.png": trees.png(999)}
     renamed = {name.replace("ant", "antelope"): data for name, data in tree.items()}
@@ -118,12 +118,12 @@ def test_every_mode_becomes_rgb(trees, tmp_path, data_dir, mode):
         trees.png(3, mode=mode) if mode != "I;16" else _sixteen_bit(tmp_path)
     )
     import_dataset("mine", trees.zip(tmp_path / "t.zip", tree), data_dir, progress=False)
-    picture = open_dataset("mine", data_dir).train.images[0]
-    assert picture.shape == (8, 8, 3)
+    image = open_dataset("mine", data_dir).train.images[0]
+    assert image.shape == (8, 8, 3)
     if mode in ("L", "LA", "1", "I;16"):
-        assert (picture == picture[..., :1]).all()
+        assert (image == image[..., :1]).all()
     if mode == "I;16":
-        assert picture[0, :, 0].tolist() == [0, 31, 62, 93, 124, 155, 186, 217]
+        assert image[0, :, 0].tolist() == [0, 31, 62, 93, 124, 155, 186, 217]
 
 
 def _sixteen_bit(tmp_path):
@@ -135,7 +135,7 @@ def _sixteen_bit(tmp_path):
 def test_mixed_sizes_need_a_size_and_are_cropped_to_it(trees, tmp_path, data_dir):
     tree = {**trees.make(), "train/ant/00.png": trees.png(1, 20, 10)}
     path = trees.zip(tmp_path / "t.zip", tree)
-    with pytest.raises(SweepsError, match=r"20x10.*8x8|8x8.*20x10|not square.*20x10") as error:
+    with pytest.raises(SweepsError, match=r"not all square and.*20x10") as error:
         import_dataset("mine", path, data_dir, progress=False)
     assert "size" in str(error.value)
     result = import_dataset("mine", path, data_dir, size=10, progress=False)
@@ -147,7 +147,7 @@ def test_mixed_sizes_need_a_size_and_are_cropped_to_it(trees, tmp_path, data_dir
 
 def test_equal_sizes_that_differ_later_name_two(trees, tmp_path, data_dir):
     tree = {**trees.make(), "train/cat/05.png": trees.png(1, 9, 9)}
-    with pytest.raises(SweepsError, match=r"differ in size.*8x8.*9x9"):
+    with pytest.raises(SweepsError, match=r"of one size.*8x8.*9x9"):
         import_dataset("mine", trees.zip(tmp_path / "t.zip", tree), data_dir, progress=False)
 
 

@@ -24,9 +24,9 @@ def test_the_fingerprint_is_fixed(patterns):
     assert patterns.fingerprint == "sha256:92982b718fbcf8bc"
 
 
-def test_no_picture_is_there_twice(patterns):
-    pictures = np.concatenate([patterns.train.images, patterns.test.images]).reshape(7200, -1)
-    assert len(np.unique(pictures, axis=0)) == 7200
+def test_no_image_is_there_twice(patterns):
+    images = np.concatenate([patterns.train.images, patterns.test.images]).reshape(7200, -1)
+    assert len(np.unique(images, axis=0)) == 7200
 
 
 def test_chunks_do_not_matter(monkeypatch):
@@ -37,8 +37,8 @@ def test_chunks_do_not_matter(monkeypatch):
 
 def test_stripes_run_as_they_are_called():
     for name, along, across in (("horizontal-stripes", 2, 1), ("vertical-stripes", 1, 2)):
-        pictures = np.concatenate(list(module.draw(name, 100, 32, (1,)))).astype(int)
-        change = {axis: np.abs(np.diff(pictures, axis=axis)).mean() for axis in (1, 2)}
+        images = np.concatenate(list(module.draw(name, 100, 32, (1,)))).astype(int)
+        change = {axis: np.abs(np.diff(images, axis=axis)).mean() for axis in (1, 2)}
         assert change[across] > change[along] * 1.1
 
 
