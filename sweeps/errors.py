@@ -21,6 +21,10 @@ class Interrupted(Exception):
     """A trial stopped because it was asked to; it can be resumed."""
 
 
+class Diverged(Exception):
+    """A trial's metric is not finite; no further epoch can change that."""
+
+
 class OutOfMemory(Exception):
     """A trial needs more memory than its device has.
 

@@ -1,7 +1,8 @@
 """The options for what runs the workers."""
 
 import functools
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from sweeps.cli.options import option
+from sweeps.errors import SweepsError
 
 # As sweeps.engines.ENGINES; a command's help need not wait for its import.
 _ENGINES = ("local", "ray", "slurm")
@@ -40,7 +42,7 @@ def engine_options(command: Callable[..., None]) -> Callable[..., None]:
     @option(
         "--ray-address",
         metavar="ADDRESS",
-        help="Ray: the cluster to join, auto or HOST:PORT.  [default: a Ray on this machine alone]",
+        help="Ray: the cluster to join, auto or HOST:PORT.  [default: RAY_ADDRESS, else auto]",
     )
     @option(
         "--slurm-setting",
@@ -48,7 +50,7 @@ def engine_options(command: Callable[..., None]) -> Callable[..., None]:
         multiple=True,
         help="SLURM: a setting of the jobs, as partition=gpu, timeout_min=240; may be repeated.",
     )
-    # submitit's stand-in for SLURM, which uses this machine, for trying things out.
+    # submitit's local executor runs jobs on this machine, for trying things out.
     @option("--slurm-cluster", type=click.Choice(("slurm", "local")), default="slurm", hidden=True)
     @click.pass_context
     @functools.wraps(command)
@@ -70,9 +72,35 @@ def engine_options(command: Callable[..., None]) -> Callable[..., None]:
         if engine == "ray":
             settings = {"address": ray_address}
         elif engine == "slurm":
-            from sweeps.engines import parse_settings
-
             settings = {"settings": parse_settings(slurm_setting), "cluster": slurm_cluster}
         command(engine=EngineChoice(engine, settings), **options)
 
     return with_engine
+
+
+def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
+    """Parse the settings of jobs as a person types them.
+
+    Args:
+        pairs: ``KEY=VALUE``, the value a word, or JSON for numbers, lists and mappings:
+            ``["partition=gpu", "mem_gb=16"]`` gives ``{"partition": "gpu", "mem_gb": 16}``.
+
+    Raises:
+        SweepsError: one has another form, or asks for more than a job of one worker has.
+    """
+    settings: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise SweepsError(f"--slurm-setting {pair}: write KEY=VALUE, as in partition=gpu")
+        try:
+            settings[name] = json.loads(value)
+        except ValueError:
+            settings[name] = value
+    for name in ("gpus_per_node", "gpus_per_task", "nodes", "tasks_per_node"):
+        if settings.get(name, 1) not in (0, 1):
+            raise SweepsError(
+                f"--slurm-setting {name}={settings[name]}: a job is one worker on one device; "
+                "for more, --workers"
+            )
+    return settings

@@ -70,7 +70,7 @@ def command(
     from sweeps.errors import SweepsError
     from sweeps.reporting import no_trial_worked
     from sweeps.reporting.summary import print_summary
-    from sweeps.runner.sweep import prepare_sweep, run_workers
+    from sweeps.runner.sweep import prepare_sweep, run_workers, show_log
     from sweeps.spec.spec import load_spec
     from sweeps.study.progress import read_progress
 
@@ -97,15 +97,15 @@ def command(
         # On a terminal lines break between words; in a file they do not break.
         console.print(text, markup=False, highlight=False, soft_wrap=not console.is_terminal)
 
-    sweep = prepare_sweep(
-        loaded,
-        storage_url=storage,
-        name=study,
-        data_dir=data_dir.absolute(),
-        checkpoint_dir=None if checkpoint_dir is None else checkpoint_dir.absolute(),
-        checkpoint_seconds=checkpoint_seconds,
-        say=say,
-    )
+    with show_log(say):
+        sweep = prepare_sweep(
+            loaded,
+            storage_url=storage,
+            name=study,
+            data_dir=data_dir.absolute(),
+            checkpoint_dir=None if checkpoint_dir is None else checkpoint_dir.absolute(),
+            checkpoint_seconds=checkpoint_seconds,
+        )
     name = sweep.study.study_name
     progress = read_progress(sweep.storage, sweep.study)
     where = show_url(parse_url(storage))

@@ -1,46 +1,27 @@
 """Engines: how the workers of a run are started, watched and stopped."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
 from sweeps.engines.devices import Slot, available_cores, count_gpus, job_slots, plan_slots
 from sweeps.engines.engine import Engine, WorkerExit, WorkerPlan
-from sweeps.engines.serial import SerialEngine
-from sweeps.engines.settings import parse_settings
 from sweeps.errors import SweepsError
 
 #: The names that ``--engine`` takes.
 ENGINES = ("local", "ray", "slurm")
 
-__all__ = [
-    "ENGINES",
-    "Engine",
-    "SerialEngine",
-    "WorkerExit",
-    "WorkerPlan",
-    "find_slots",
-    "make_engine",
-    "parse_settings",
-]
+__all__ = ["ENGINES", "Engine", "WorkerExit", "WorkerPlan", "find_slots", "make_engine"]
 
 
-def make_engine(
-    name: str,
-    plan: WorkerPlan,
-    slots: Sequence[Slot],
-    say: Callable[[str], None],
-    **settings: Any,
-) -> Engine:
-    """An engine by its name; what it needs is imported only here.
+def make_engine(name: str, plan: WorkerPlan, slots: Sequence[Slot], **settings: Any) -> Engine:
+    """Make an engine by its name; only here is imported what it needs.
 
     Args:
         name: one of ``ENGINES``.
         plan: what the workers are to do.
-        slots: a worker each, as from :func:`find_slots`.
-        say: called with each line that a worker writes, from any thread.
-        settings: what this engine takes beside that. Ray: ``address``. SLURM: ``settings``,
-            ``cluster``.
+        slots: one per worker, as from :func:`find_slots`.
+        settings: the engine's own. Ray: ``address``. SLURM: ``settings``, ``cluster``.
 
     Raises:
         SweepsError: its extra is not installed, or there is no such engine.
@@ -48,17 +29,17 @@ def make_engine(
     if name == "local":
         from sweeps.engines.local import LocalEngine
 
-        return LocalEngine(plan, slots, say, **settings)
+        return LocalEngine(plan, slots, **settings)
     if name == "ray":
         _check_extra("ray")
         from sweeps.engines.ray import RayEngine
 
-        return RayEngine(plan, slots, say, **settings)
+        return RayEngine(plan, slots, **settings)
     if name == "slurm":
         _check_extra("slurm")
         from sweeps.engines.slurm import SlurmEngine
 
-        return SlurmEngine(plan, slots, say, **settings)
+        return SlurmEngine(plan, slots, **settings)
     raise SweepsError(f"--engine {name}: use one of {', '.join(ENGINES)}")
 
 
@@ -71,25 +52,25 @@ def find_slots(
     storage_url: str,
     **settings: Any,
 ) -> list[Slot]:
-    """Where an engine's workers will be: on this machine, a cluster's hosts, or in SLURM's jobs.
+    """Plan an engine's workers: on this machine, on a cluster's hosts, or in SLURM's jobs.
 
     Args:
         name: one of ``ENGINES``.
         devices, workers, workers_per_gpu: as a person asked for them.
-        storage_url: where the study is, to be reached from there.
+        storage_url: where the study is, to be reached by every worker.
         settings: as for :func:`make_engine`.
 
     Raises:
-        SweepsError: there are no such devices, or the storage cannot be reached from there.
+        SweepsError: there are no such devices, or workers cannot reach the storage.
     """
-    if name == "ray" and settings.get("address") is not None:
+    if name == "ray":
         _check_extra("ray")
-        from sweeps.engines.ray import count_hosts, plan_cluster
+        from sweeps.engines.ray import connect, count_hosts, plan_cluster
 
-        slots = plan_cluster(settings["address"], devices, workers, workers_per_gpu)
+        connect(settings["address"])
         if count_hosts() > 1:
             _check_shared(name, storage_url)
-        return slots
+        return plan_cluster(devices, workers, workers_per_gpu)
     if name == "slurm":
         _check_extra("slurm")
         if settings.get("cluster") != "local":

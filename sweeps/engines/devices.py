@@ -1,7 +1,6 @@
 """Device slots: on which device each worker runs, and with how many CPU threads.
 
-Nothing here imports torch before it must: ``CUDA_VISIBLE_DEVICES`` counts only when it is set
-before that.
+PyTorch is imported late, because ``CUDA_VISIBLE_DEVICES`` counts only when it is set before that.
 """
 
 import os
@@ -37,7 +36,7 @@ class Slot:
 
 
 def available_cores() -> int:
-    """CPU cores that this process may use, a container's limit on their time included."""
+    """Return the CPU cores that this process may use, within a container's limit on their time."""
     cores = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
@@ -45,15 +44,14 @@ def available_cores() -> int:
         quota, period = _CPU_LIMIT.read_text().split()
         return max(1, min(cores, int(quota) // int(period)))
     except (OSError, ValueError):
-        # No such limit, which is told as "max".
+        # There is no such limit, or it reads "max".
         return cores
 
 
 def count_gpus() -> int:
-    """GPUs, or parts of GPUs, of which a worker can have one."""
+    """Return how many GPUs, or MIG instances of GPUs, workers can have."""
     if not any(driver.exists() for driver in _GPU_DRIVERS):
-        # Told without importing torch, which takes seconds.
-        return 0
+        return 0  # Without importing torch, which takes seconds.
     import torch
 
     if not torch.cuda.is_available():
@@ -67,7 +65,10 @@ def count_gpus() -> int:
 def plan_slots(
     devices: str, workers: int | None, workers_per_gpu: int, *, gpus: int, cores: int
 ) -> list[Slot]:
-    """Place the workers of a run.
+    """Plan the slots of a run on this machine.
+
+    All cores are shared out, so that workers do not wait for each other's threads: two workers on
+    two GPUs of a machine with 16 cores get 8 threads each.
 
     Args:
         devices: ``auto`` (all GPUs, or else the CPU), ``cpu``, ``cuda`` (all GPUs), or some of
@@ -76,9 +77,6 @@ def plan_slots(
             to four on a CPU.
         workers_per_gpu: how many share a GPU.
         gpus, cores: what the machine has.
-
-    Returns:
-        The slots. All cores are shared out, so that workers do not wait for each other's threads.
 
     Raises:
         SweepsError: a device is misspelt or does not exist.
@@ -100,7 +98,7 @@ def plan_slots(
 def cluster_slots(
     nodes: Sequence[Mapping[str, float]], devices: str, workers: int | None, workers_per_gpu: int
 ) -> list[Slot]:
-    """Slots for what a Ray cluster has; Ray itself decides where each is.
+    """Plan slots for a Ray cluster; Ray itself decides where each is.
 
     Args:
         nodes: what each host has, as ``{"CPU": 64, "GPU": 8}``.
@@ -126,7 +124,7 @@ def cluster_slots(
     if not sum(cpus):
         raise SweepsError("the Ray cluster has no CPU to run a worker on")
     count = workers or sum(cpus)
-    # As many threads as let every worker have its place at the same time.
+    # The most threads with which all workers find room at the same time.
     threads = max(1, sum(cpus) // count)
     while threads > 1 and sum(cpu // threads for cpu in cpus) < count:
         threads -= 1
@@ -136,7 +134,7 @@ def cluster_slots(
 def job_slots(
     devices: str, workers: int | None, workers_per_gpu: int, settings: Mapping[str, Any]
 ) -> list[Slot]:
-    """A slot for each job.
+    """Plan a slot for each SLURM job.
 
     Args:
         devices: ``auto`` (a GPU where the settings ask for one), ``cpu`` or ``cuda``.
@@ -185,7 +183,7 @@ def _parse_devices(devices: str, gpus: int) -> list[str]:
 
 
 def take_device(device: str, threads: int) -> str:
-    """Restrict this process to a device and a number of threads, before torch is imported.
+    """Restrict this process to a device and some threads, before torch is imported.
 
     Args:
         device: ``auto``, ``cpu``, or ``cuda:N`` as this process counts its GPUs.
@@ -202,7 +200,7 @@ def take_device(device: str, threads: int) -> str:
     os.environ["OMP_NUM_THREADS"] = str(threads)
     if device == "auto":
         return "cuda" if count_gpus() else "cpu"
-    os.environ["CUDA_VISIBLE_DEVICES"] = visible_as([device], os.environ)
+    os.environ["CUDA_VISIBLE_DEVICES"] = visible_as(device, os.environ)
     if device == "cpu":
         return "cpu"
     if count_gpus() != 1:
@@ -210,24 +208,26 @@ def take_device(device: str, threads: int) -> str:
     return "cuda"
 
 
-def visible_as(devices: Sequence[str], environment: Mapping[str, str]) -> str:
-    """What ``CUDA_VISIBLE_DEVICES`` must be for a process that shall see these devices alone.
+def visible_as(device: str, environment: Mapping[str, str]) -> str:
+    """Return the ``CUDA_VISIBLE_DEVICES`` of a process that shall see one device alone.
 
     Args:
-        devices: ``cpu``, or ``cuda:N`` as the process counts that has this environment.
+        device: ``cpu``, or ``cuda:N`` as the process counts that has this environment.
         environment: where the variable may be set already: to numbers, or to names of GPUs
-            (``GPU-...``) or of parts of them (``MIG-...``).
+            (``GPU-...``) or of parts of them (``MIG-...``). With ``4,5,6``, ``cuda:1`` is ``5``.
     """
-    indices = [int(device.removeprefix("cuda:")) for device in devices if device != "cpu"]
+    if device == "cpu":
+        return ""
+    index = device.removeprefix("cuda:")
     visible = _visible_gpus(environment)
     if visible is None:
-        return ",".join(str(index) for index in indices)
+        return index
     # A GPU outside of what is visible stays invisible.
-    return ",".join(visible[index] for index in indices if index < len(visible))
+    return visible[int(index)] if int(index) < len(visible) else ""
 
 
 def _visible_gpus(environment: Mapping[str, str]) -> list[str] | None:
-    """The GPUs that the environment names; ``None`` where all are visible."""
+    """Return the GPUs that the environment names; ``None`` where all are visible."""
     value = environment.get("CUDA_VISIBLE_DEVICES")
     if value is None:
         return None

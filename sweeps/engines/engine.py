@@ -1,4 +1,4 @@
-"""What an engine is: the one thing to fill in for workers to run somewhere else."""
+"""The interface of engines: what to implement for workers to run somewhere else."""
 
 import hashlib
 import sys
@@ -16,16 +16,16 @@ STORAGE_VARIABLE = "SWEEPS_STORAGE"
 
 @dataclass(frozen=True)
 class WorkerPlan:
-    """What the workers of a run are to do; it can be pickled and sent to another host.
+    """What the workers of a run are to do. It can be pickled and sent to another host.
 
     Attributes:
         study_name: the study to work on.
         storage_url: where the study is, valid from every host and working directory.
-        data_dir: where the datasets are, absolute.
-        checkpoint_dir: where unfinished trials are kept, absolute.
+        data_dir: the folder of the datasets, absolute.
+        checkpoint_dir: the folder of checkpoints, absolute.
         checkpoint_seconds: between two checkpoints of a trial.
         ends_at: no trial is started after this, in seconds since 1970; ``None`` for no limit.
-        prefix, first_number: of the workers' names.
+        prefix, first_number: of the workers' names: ``node7-0``, ``node7-1`` and so on.
         run_id: tells this run's workers from another's.
     """
 
@@ -40,24 +40,24 @@ class WorkerPlan:
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def name(self, index: int) -> str:
-        """What the worker in a slot is called, also when it is started again."""
+        """Return the name of the worker in a slot, which it keeps when it is started again."""
         return f"{self.prefix}-{self.first_number + index}"
 
     def seat(self, name: str) -> str:
-        """How the ids of the processes begin that are this worker, one after the other.
+        """Return how the ids of a worker's processes begin, one process after the other.
 
-        By its id a worker's trials are known as its own: another run's may have the same name.
+        The id tells a worker's trials from those of another run's worker of the same name.
         """
         return hashlib.sha256(f"{self.run_id} {name}".encode()).hexdigest()[:16]
 
     def command(self, name: str, slot: Slot) -> list[str]:
-        """The command line of a worker, to be run with :meth:`environment` added.
+        """Return the command line of a worker, to be run with :meth:`environment` added.
 
-        It is to be asked for where and when the worker starts: it holds the interpreter of this
-        process and the minutes that are left now.
+        Call it where and when the worker starts, because it names the interpreter of this process
+        and the minutes that are left now.
 
         Args:
-            name: what the worker is called.
+            name: the worker's.
             slot: its device and threads.
         """
         command = [sys.executable, "-m", "sweeps", "worker"]
@@ -71,10 +71,10 @@ class WorkerPlan:
         return [*command, "--", self.study_name]
 
     def environment(self) -> dict[str, str]:
-        """What the worker's environment has beside its parent's.
+        """Return the variables to add to the worker's environment.
 
-        The storage's URL is here, not in the command line, which every user of a machine can read:
-        it may hold a password.
+        The storage's URL is among them, because it may hold a password, and every user of a
+        machine can read the command lines of its processes.
         """
         return {STORAGE_VARIABLE: self.storage_url}
 
@@ -86,32 +86,31 @@ class WorkerExit:
     Attributes:
         name: of the worker.
         status: its exit status; negative for the signal that killed it.
-        last_words: the last line it wrote, if any.
+        last_line: the last line it wrote, if any.
     """
 
     name: str
     status: int
-    last_words: str
+    last_line: str
 
 
 class Engine(Protocol):
-    """Starts a worker in every slot, and tells which ended.
+    """Starts a worker in every slot, and reports those that ended.
 
-    A new engine is a module or package that fills this in, and a line in
-    :func:`sweeps.engines.make_engine`. What it can rely on: a worker is the process that
-    :class:`WorkerPlan` spells out, :class:`sweeps.engines.process.WorkerProcess` runs it, and it
-    gets its trials from the storage, so an engine knows nothing of trials. A worker ends with
-    status 0 when the study is done, the time is up, or it was asked to stop by SIGTERM; it then
-    leaves no trial running. It also stops by itself when its standard input is closed. What it
-    must see to: that no worker outlives the engine's own process, however that ends.
+    A new engine is a module with such a class, and its line in
+    :func:`sweeps.engines.make_engine`. A worker is the command of :class:`WorkerPlan`, run by
+    :class:`sweeps.engines.process.WorkerProcess`. It gets its trials from the storage, so an engine
+    knows nothing of trials. A worker ends with status 0 when the study is done, the time is up, or
+    SIGTERM asked it to stop; it then leaves no trial running. It also stops when its standard input
+    closes. An engine has to make sure that no worker outlives the engine's own process, however
+    that ends. It logs each line that a worker writes as ``NAME: LINE``.
 
-    An engine never waits between restarts and does not judge whether one is worth it; where
-    ``restarts_workers`` is false the supervisor does, and calls :meth:`restart`. All methods are
-    called by one thread at a time; all but :meth:`stop` and :meth:`kill` by the main one.
+    All methods are called by one thread at a time; all but :meth:`stop` and :meth:`kill` by the
+    main thread.
 
     Attributes:
-        restarts_workers: whether dead workers are started again by what is below the engine, as
-            Ray does; :meth:`poll` then tells of those that will not be.
+        restarts_workers: whether something below the engine restarts dead workers, as SLURM's jobs
+            do. :meth:`poll` then returns those that will not be, and the supervisor restarts none.
     """
 
     restarts_workers: bool
@@ -124,27 +123,27 @@ class Engine(Protocol):
         """
 
     def poll(self) -> list[WorkerExit]:
-        """The workers that ended for good since the last call; their slots are free.
+        """Return the workers that ended since the last call; their slots are free.
 
         Called about twice a second; it must not block.
         """
 
     def restart(self, name: str) -> None:
-        """Start a worker again in its slot, which is free.
+        """Start a worker again that :meth:`poll` has returned.
 
-        Args:
-            name: of a worker that :meth:`poll` told of.
+        Raises:
+            ValueError: its slot is not free.
         """
 
     def stop(self) -> None:
-        """Ask all workers to stop: their trials are kept and queued again. Does not wait."""
+        """Ask all workers to checkpoint their trials and stop, without waiting."""
 
     def kill(self) -> None:
-        """End all workers at once, wait for them, and let go of everything the engine holds.
+        """Kill all workers, wait for them, and release everything the engine holds.
 
-        Called at the end of every run, also where nothing runs any more; may be called twice.
+        Called at the end of every run, even where nothing runs any more, and perhaps twice.
         """
 
     @property
     def running(self) -> int:
-        """Workers that have not ended, or not been told of by :meth:`poll`."""
+        """The number of workers that :meth:`poll` has not returned."""

@@ -1,83 +1,67 @@
-"""Workers as processes of this machine, one for each device slot."""
+"""The local engine: a worker process on this machine for every slot."""
 
+import logging
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from sweeps.engines.devices import Slot
 from sweeps.engines.engine import WorkerExit, WorkerPlan
 from sweeps.engines.process import KILL_SECONDS, WorkerProcess
 
-
-@dataclass
-class _Seat:
-    name: str
-    slot: Slot
-    process: WorkerProcess | None = None
+_logger = logging.getLogger(__name__)
 
 
 class LocalEngine:
-    """Starts a worker process in every slot and keeps an eye on them.
+    """Runs a worker process in every slot; an :class:`sweeps.engines.Engine`.
 
     Args:
         plan: what the workers are to do.
-        slots: a worker each.
-        say: called with each line that a worker writes.
+        slots: one per worker.
     """
 
     restarts_workers = False
 
-    def __init__(self, plan: WorkerPlan, slots: Sequence[Slot], say: Callable[[str], None]) -> None:
+    def __init__(self, plan: WorkerPlan, slots: Sequence[Slot]) -> None:
         self._plan = plan
-        self._say = say
-        seats = [_Seat(plan.name(index), slot) for index, slot in enumerate(slots)]
-        self._seats = {seat.name: seat for seat in seats}
+        self._slots = {plan.name(index): slot for index, slot in enumerate(slots)}
+        self._processes: dict[str, WorkerProcess] = {}
 
     def start(self) -> None:
-        """Start a worker in every slot."""
-        for name in self._seats:
+        for name in self._slots:
             self.restart(name)
 
     def poll(self) -> list[WorkerExit]:
-        """The workers that ended since the last call; their slots are free."""
         exits = []
-        for seat in self._seats.values():
-            status = None if seat.process is None else seat.process.poll()
-            if seat.process is not None and status is not None:
-                exits.append(WorkerExit(seat.name, status, seat.process.last_words))
-                seat.process = None
+        for name, process in list(self._processes.items()):
+            status = process.poll()
+            if status is not None:
+                exits.append(WorkerExit(name, status, process.last_line))
+                del self._processes[name]
         return exits
 
     def restart(self, name: str) -> None:
-        """Start a worker in its slot, which is free."""
-        seat = self._seats[name]
-        if seat.process is not None:
+        if name in self._processes:
             raise ValueError(f"{name} still has its slot")
-        seat.process = WorkerProcess(
-            self._plan.command(name, seat.slot),
+        self._processes[name] = WorkerProcess(
+            self._plan.command(name, self._slots[name]),
             self._plan.environment(),
-            lambda line: self._say(f"{name}: {line}"),
+            lambda line: _logger.info("%s: %s", name, line),
         )
 
     def stop(self) -> None:
-        """Ask all workers to stop: their trials are kept and queued again."""
-        for seat in self._seats.values():
-            if seat.process is not None:
-                seat.process.stop()
+        for process in self._processes.values():
+            process.stop()
 
     def kill(self) -> None:
-        """End all workers at once, and wait for them."""
-        processes = {s.name: s.process for s in self._seats.values() if s.process is not None}
-        for process in processes.values():
+        for process in self._processes.values():
             process.kill()
         deadline = time.monotonic() + KILL_SECONDS
-        for name, process in processes.items():
-            # The kernel may hold a process, as in an input from a network disk that hangs.
+        for name, process in self._processes.items():
+            # The kernel may hold a process, as one that reads from a network disk that hangs.
             if process.wait(deadline - time.monotonic()) is None:
-                self._say(f"{name}: process {process.pid} was killed and does not end")
-            self._seats[name].process = None
+                _logger.warning("%s: process %d was killed and does not end", name, process.pid)
+        self._processes.clear()
 
     @property
     def running(self) -> int:
-        """Workers that have not ended, or not been told of by :meth:`poll`."""
-        return sum(seat.process is not None for seat in self._seats.values())
+        return len(self._processes)

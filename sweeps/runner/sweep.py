@@ -1,7 +1,10 @@
-"""A sweep from its spec to its end: images, study, workers, and a watch over them."""
+"""A sweep from its spec to its end: data, study, workers, and their supervision."""
 
+import logging
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +17,12 @@ from storage import (
     HardenedStorage,
     StorageError,
     StudyDeleted,
+    WorkerRecord,
     absolute_url,
+    batch,
     check_storage,
     explain,
+    living_workers,
     open_storage,
     parse_url,
     reclaim,
@@ -28,8 +34,7 @@ from sweeps.engines import WorkerPlan, make_engine
 from sweeps.engines.devices import Slot
 from sweeps.errors import STOP_PATIENCE_SECONDS, DatasetUnavailable, Stopped, SweepsError
 from sweeps.reporting import View
-from sweeps.runner.naming import short_host, take_numbers
-from sweeps.runner.shutdown import Stopping
+from sweeps.runner.shutdown import Shutdown
 from sweeps.runner.supervisor import Supervisor
 from sweeps.spec.checks import check_run
 from sweeps.spec.spec import Spec, check_study_name, is_study_name, probe_values
@@ -37,6 +42,14 @@ from sweeps.study.failures import refuse_deleted
 from sweeps.study.progress import Progress, read_progress
 from sweeps.study.study import open_or_create_study, study_name
 from sweeps.worker.checkpoints import DEFAULT_SECONDS, Checkpoints, check_folder, default_folder
+from sweeps.worker.process import short_host
+
+#: User attribute of a study: by prefix, the next free number of a worker, and when it was written.
+_NUMBERS = "worker_numbers"
+#: By then the workers of a run that took its numbers are alive, or never will be.
+_STARTING_SECONDS = 90.0
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -62,18 +75,16 @@ def prepare_sweep(
     data_dir: Path,
     checkpoint_dir: Path | None = None,
     checkpoint_seconds: float = DEFAULT_SECONDS,
-    say: Callable[[str], None],
 ) -> Sweep:
-    """Check everything, get the images, and make the study or find it.
+    """Check everything, open the data, and create or open the study.
 
     Args:
         spec: the sweep.
         storage_url: where results go.
         name: of the study; ``None`` for the spec's own.
-        data_dir: where datasets are kept.
-        checkpoint_dir: where unfinished trials are kept; ``None`` for a folder beside the storage.
+        data_dir: the folder of the datasets.
+        checkpoint_dir: the folder of checkpoints; ``None`` for one beside the storage.
         checkpoint_seconds: between two checkpoints of a trial.
-        say: told what a person should know.
 
     Raises:
         SweepsError, StorageError: something does not fit; nothing was started.
@@ -87,15 +98,16 @@ def prepare_sweep(
         check_folder(checkpoint_dir)
     trials, first = spec.budget.trials, len(spec.baselines)
     if trials is not None and trials < first:
-        say(f"The budget has room for {trials} of the {first} baselines")
-    spec, dataset = _open_images(spec, data_dir, say)
+        _logger.info("The budget has room for %d of the %d baselines", trials, first)
+    spec, dataset = _open_images(spec, data_dir)
     check_runs(spec, dataset)
     storage = open_storage(url, create=True)
     study = open_or_create_study(storage, spec, name or study_name(spec), dataset)
     uid = study_uid(storage, study)
     reclaimed = reclaim(storage, study, uid)
     if reclaimed:
-        say(f"Queued again what an earlier run left unfinished: trials {_listed(reclaimed)}")
+        numbers = ", ".join(str(number) for number in reclaimed)
+        _logger.info("Queued again what an earlier run left unfinished: trials %s", numbers)
     return Sweep(
         spec,
         dataset,
@@ -117,20 +129,20 @@ def run_workers(
     engine: str = "local",
     **settings: Any,
 ) -> Progress:
-    """Let workers run until the study's budget is spent or the time is up.
+    """Run workers until the study's budget is spent or the time is up.
 
     Args:
         sweep: what to work on.
-        slots: a worker each.
-        view: shows it, and is told how it ends.
-        engine: which runs the workers; see :func:`sweeps.engines.make_engine`.
+        slots: one per worker.
+        view: shows what happens.
+        engine: runs the workers; see :func:`sweeps.engines.make_engine`.
         settings: the engine's.
 
     Returns:
-        Where the study stands then.
+        The study's progress at the end.
 
     Raises:
-        Stopped: a signal asked for it; the running trials were put away and queued again.
+        Stopped: a signal asked for the end; the running trials were checkpointed and queued again.
         SweepsError: all workers ended before the study did, or trial after trial failed.
     """
     minutes = sweep.spec.budget.minutes
@@ -146,9 +158,9 @@ def run_workers(
         prefix=prefix,
         first_number=take_numbers(sweep.storage, sweep.study, prefix, len(slots)),
     )
-    with Stopping(sweep.storage) as stopping, view:
-        received = stopping.received
-        workers = stopping.over(make_engine(engine, plan, slots, view.say, **settings))
+    with Shutdown(sweep.storage) as shutdown, view, show_log(view.say):
+        received = shutdown.received
+        workers = shutdown.guard(make_engine(engine, plan, slots, **settings))
         supervisor = Supervisor(
             sweep.storage,
             sweep.study,
@@ -156,36 +168,36 @@ def run_workers(
             workers,
             plan.seat,
             view,
-            seconds_left=lambda: _left(deadline),
+            seconds_left=lambda: None if deadline is None else max(deadline - time.monotonic(), 0),
             received=received,
         )
         try:
             supervisor.watch()
         except StorageError:
-            # It was waited for once.
+            # The database had its time; what follows waits no longer.
             sweep.storage.hurry(STOP_PATIENCE_SECONDS)
             if not received:
                 raise
         finally:
             workers.kill()
-            progress = _leave_in_order(sweep, view, stopped=bool(received))
+            progress = _clean_up(sweep, view, stopped=bool(received))
         if received:
-            raise Stopped(received[0], "run it again to go on")
+            raise Stopped(received[0], "run it again to resume")
         if progress is None:
-            raise StorageError(f"{sweep.storage.location}: away at the sweep's end; run it again")
+            raise StorageError(f"{sweep.storage.location}: unavailable at the end; run it again")
     return progress
 
 
-def _leave_in_order(sweep: Sweep, view: View, *, stopped: bool) -> Progress | None:
-    """Queue again what ended without a result, and remove what nobody needs, if that can be done.
+def _clean_up(sweep: Sweep, view: View, *, stopped: bool) -> Progress | None:
+    """Queue again what ended without a result, and remove checkpoints that nobody needs.
 
     Args:
         sweep: what was worked on.
-        view: told of it.
-        stopped: whether the workers that left something were killed on purpose.
+        view: shows where the study stands.
+        stopped: whether workers were killed on purpose.
 
     Returns:
-        Where the study stands; ``None`` where the storage is away.
+        The study's progress; ``None`` where the storage is unavailable.
 
     Raises:
         SweepsError: the study was deleted.
@@ -193,22 +205,77 @@ def _leave_in_order(sweep: Sweep, view: View, *, stopped: bool) -> Progress | No
     try:
         reclaim(sweep.storage, sweep.study, sweep.study_uid, stopped=stopped)
         trials = sweep.study.get_trials(deepcopy=False)
-        Checkpoints(sweep.checkpoint_dir, sweep.study, say=view.say).tidy(trials)
+        Checkpoints(sweep.checkpoint_dir, sweep.study).tidy(trials)
         progress = read_progress(sweep.storage, sweep.study)
     except (KeyError, StudyDeleted):
         refuse_deleted(sweep.study, sweep.study_uid)
         raise
     except (StorageError, *DATABASE_ERRORS) as error:
-        view.say(
-            f"What ran is queued again by the next run: {explain(error, 'the storage') or error}"
-        )
+        reason = explain(error, "the storage") or error
+        _logger.info("The next run queues again what was running: %s", reason)
         return None
     view.update(progress, None)
     return progress
 
 
+def take_numbers(storage: HardenedStorage, study: optuna.Study, prefix: str, count: int) -> int:
+    """Take numbers for the workers of a run, in one transaction: no other run takes them too.
+
+    Returns:
+        The first of ``count`` numbers.
+    """
+    first = 0
+
+    def take() -> None:
+        nonlocal first
+        first = next_number(living_workers(storage, study._study_id), prefix)
+        taken = study.user_attrs.get(_NUMBERS, {})
+        free, written = taken.get(prefix, (0, 0.0))
+        if time.time() - written < _STARTING_SECONDS:
+            first = max(first, free)
+        study.set_user_attr(_NUMBERS, {**taken, prefix: (first + count, time.time())})
+
+    batch(storage, study._study_id, take)
+    return first
+
+
+def next_number(living: Iterable[WorkerRecord], prefix: str) -> int:
+    """Return the number after those of the living workers that are named ``PREFIX-NUMBER``."""
+    pattern = re.compile(re.escape(prefix) + r"-(\d+)")
+    found = (pattern.fullmatch(worker.name) for worker in living)
+    return max((int(match[1]) for match in found if match), default=-1) + 1
+
+
+@contextmanager
+def show_log(show: Callable[[str], None]) -> Iterator[None]:
+    """Show what ``sweeps`` logs from INFO on, for the length of a block.
+
+    Args:
+        show: called with each message, from any thread. In nested blocks the innermost is called.
+    """
+    logger = logging.getLogger("sweeps")
+    handlers, level = logger.handlers[:], logger.level
+    handler = _MessageHandler(show)
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.handlers[:] = handlers
+        logger.setLevel(level)
+
+
+class _MessageHandler(logging.Handler):
+    def __init__(self, show: Callable[[str], None]) -> None:
+        super().__init__()
+        self._show = show
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._show(record.getMessage())
+
+
 def holds_study(url: URL, name: str) -> bool:
-    """Whether there is a study of that name, be it one that a new study cannot have."""
+    """Return whether there is a study of that name, even one that a new study cannot have."""
     try:
         storage = open_storage(url)
     except StorageError:
@@ -219,29 +286,28 @@ def holds_study(url: URL, name: str) -> bool:
         storage.engine.dispose()
 
 
-def _left(deadline: float | None) -> float | None:
-    return None if deadline is None else max(deadline - time.monotonic(), 0.0)
-
-
-def _open_images(spec: Spec, data_dir: Path, say: Callable[[str], None]) -> tuple[Spec, Dataset]:
-    """The spec's dataset, or its fallback where that is neither on disk nor to be downloaded."""
+def _open_images(spec: Spec, data_dir: Path) -> tuple[Spec, Dataset]:
+    """Open the spec's dataset, or its fallback where the dataset is unavailable."""
     name, size = spec.data.name, spec.data.size
     try:
         return spec, open_dataset(name, data_dir, size)
     except DatasetUnavailable as error:
         if spec.fallback is None:
             raise
-        say(f"{error}")
-        say(
-            f"FALLING BACK to the dataset {spec.fallback!r} in place of {name!r}: what this sweep "
-            f"finds says nothing about {name!r}"
+        _logger.warning("%s", error)
+        _logger.warning(
+            "FALLING BACK to the dataset %r in place of %r: what this sweep finds says nothing "
+            "about %r",
+            spec.fallback,
+            name,
+            name,
         )
     spec = spec.model_copy(update={"data": spec.data.model_copy(update={"name": spec.fallback})})
     return spec, open_dataset(spec.data.name, data_dir, size)
 
 
 def check_runs(spec: Spec, dataset: Dataset) -> None:
-    """Look at the runs at the borders of the search, so that no trial fails for its images."""
+    """Check the corners of the search space, so that no trial fails because of its images."""
     base = spec.base_config()
     train_rows, _ = split_rows(base, dataset)
     for where, values in probe_values(spec):
@@ -249,7 +315,3 @@ def check_runs(spec: Spec, dataset: Dataset) -> None:
             check_run(base.with_values(values), dataset.size, len(train_rows))
         except SweepsError as error:
             raise SweepsError(f"{spec.name}: {where}: {error}") from None
-
-
-def _listed(numbers: list[int]) -> str:
-    return ", ".join(str(number) for number in numbers)

@@ -17,7 +17,7 @@ class EpochResult:
         seconds: training and validation together.
         images_per_second: training images per second of training.
         diverged: a loss was not finite; no epoch follows.
-        told_again: the epoch is one before the checkpoint that the run goes on from.
+        replayed: the epoch was read back from a checkpoint, not trained again.
     """
 
     epoch: int
@@ -28,4 +28,4 @@ class EpochResult:
     seconds: float
     images_per_second: float
     diverged: bool = False
-    told_again: bool = False
+    replayed: bool = False

@@ -1,6 +1,6 @@
 """All that changes while a run trains, to be put away and gone on with."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import torch
@@ -74,4 +74,9 @@ class TrainingState:
         self.loss.fill_(tree["loss"])
         self.epoch, self.batch, self.seen = tree["epoch"], tree["batch"], tree["seen"]
         self.learning_rate, self.seconds = tree["learning_rate"], tree["seconds"]
-        self.history = [EpochResult(**result) for result in tree["history"]]
+        # Version 0.1.0 called `replayed` by another name; it is false in every checkpoint.
+        known = {field.name for field in fields(EpochResult)}
+        self.history = [
+            EpochResult(**{name: value for name, value in result.items() if name in known})
+            for result in tree["history"]
+        ]

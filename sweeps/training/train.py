@@ -104,7 +104,7 @@ def train(
     keeper = _Keeper(config, dataset, state, checkpoint, should_stop)
     keeper.load()
 
-    yield from [replace(result, told_again=True) for result in state.history]
+    yield from [replace(result, replayed=True) for result in state.history]
     while state.epoch <= settings.epochs:
         start = time.perf_counter()
         training.set_epoch(state.epoch, first_batch=state.batch)

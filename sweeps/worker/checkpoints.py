@@ -1,15 +1,16 @@
-"""Where unfinished trials are kept, for another worker to go on with them.
+"""Checkpoints of unfinished trials, from which another worker resumes them.
 
-A file for each trial, written beside its place and renamed into it. A trial that stands in for
-another begins with that one's file and then writes its own: a worker that was taken for dead and
-comes back cannot disturb it.
+A checkpoint is one file per trial, written beside its place and renamed into it. A retry starts
+from its predecessor's file and writes its own, so that a worker that was taken for dead and comes
+back cannot disturb it.
 """
 
 import errno
+import logging
 import os
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
 
@@ -23,19 +24,21 @@ from sweeps.spec.files import write_whole
 
 DEFAULT_SECONDS = 30.0
 
+_logger = logging.getLogger(__name__)
+
 
 def default_folder(url: URL) -> Path:
-    """Where checkpoints go if nobody says: beside a SQLite file, else in the working directory."""
+    """Return the default folder: beside a SQLite file, else in the working directory."""
     if url.get_backend_name() == "sqlite" and url.database:
         return Path(url.database).absolute().with_suffix(".checkpoints")
     return Path("checkpoints").absolute()
 
 
 def check_folder(folder: Path) -> None:
-    """See whether checkpoints could be kept in a folder that a person named; make it.
+    """Create a folder that a person named for checkpoints.
 
     Raises:
-        SweepsError: they could not: trials that are lost would start anew.
+        SweepsError: it cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -51,42 +54,35 @@ class Checkpoints:
     """The checkpoints of a study.
 
     Args:
-        folder: of all studies' checkpoints, shared by the machines that are to take over trials
-            from each other.
+        folder: of all studies' checkpoints. Machines that are to resume each other's trials share
+            it.
         study: the study.
-        seconds: between two writes of a trial; 0 for one after every batch.
-        say: told, once, that a checkpoint cannot be written: the trial goes on without.
+        seconds: between two writes of a trial; 0 writes after every batch.
     """
 
     def __init__(
-        self,
-        folder: Path,
-        study: optuna.Study,
-        *,
-        seconds: float = DEFAULT_SECONDS,
-        say: Callable[[str], None],
+        self, folder: Path, study: optuna.Study, *, seconds: float = DEFAULT_SECONDS
     ) -> None:
-        # Another study of the same name, made after this one was deleted, has a folder of its own.
+        # The id tells a study from a deleted one of the same name.
         name = f"{quote(study.study_name, safe=' ')}-{study.user_attrs[CHECKPOINTS_ID]}"
         self.folder = folder / name
         self.seconds = seconds
-        self.say = say
-        self._told = False
+        self._has_warned = False
 
     def of(self, number: int, trials: Iterable[FrozenTrial]) -> "TrialCheckpoint":
-        """The checkpoint of a trial.
+        """Return the checkpoint of a trial.
 
         Args:
             number: of the trial.
-            trials: the study's, among which are those that it stands in for.
+            trials: the study's, the trial's predecessors among them.
         """
         return TrialCheckpoint(self, [self._path(n) for n in _line(number, _retries(trials))])
 
     def tidy(self, trials: Iterable[FrozenTrial]) -> None:
-        """Remove what no trial needs that runs or waits.
+        """Remove the files that no running or waiting trial needs.
 
         Args:
-            trials: the study's; files of trials that are not among them are left alone.
+            trials: the study's. Files of trials that are not among them stay.
         """
         trials = list(trials)
         retries = _retries(trials)
@@ -95,16 +91,15 @@ class Checkpoints:
         known = {trial.number for trial in trials}
         try:
             for file in self.folder.iterdir():
-                # What is still being written has the name of its file in its own.
+                # A file that is being written has the name of its target in its own.
                 found = re.search(r"trial-(\d+)\.pt", file.name)
                 if found and int(found[1]) in known - needed:
                     file.unlink(missing_ok=True)
-            # Else another worker may be about to write its first file there.
+            # Otherwise another worker may be about to write its first file there.
             if not needed:
                 self.folder.rmdir()
         except OSError:
-            # There is no such folder, or it is not empty.
-            return
+            return  # The folder does not exist, or is not empty.
 
     def _path(self, number: int) -> Path:
         return self.folder / f"trial-{number:06}.pt"
@@ -116,11 +111,11 @@ class Checkpoints:
                 write_whole(path, content)
                 return
             except (OSError, SweepsError) as error:
-                # Once more: another process that tidies up has removed the folder, or, where this
-                # one was suspended and its trial taken, the file that was being written.
-                if is_last and not self._told:
-                    self.say(f"no checkpoint is written, trials that are lost start anew: {error}")
-                    self._told = True
+                # Try again: another process that tidied up may have removed the folder, or the
+                # half-written file where this one was suspended and lost its trial.
+                if is_last and not self._has_warned:
+                    _logger.warning("no checkpoint is written, lost trials start anew: %s", error)
+                    self._has_warned = True
 
 
 class TrialCheckpoint:
@@ -128,7 +123,7 @@ class TrialCheckpoint:
 
     Args:
         checkpoints: the study's.
-        paths: the trial's own file, then those of the trials that it stands in for.
+        paths: the trial's own file, then its predecessors', the latest first.
     """
 
     def __init__(self, checkpoints: Checkpoints, paths: list[Path]) -> None:
@@ -137,7 +132,7 @@ class TrialCheckpoint:
         self._written = time.monotonic()
 
     def read(self) -> bytes | None:
-        """The newest there is, this trial's or that of one before it."""
+        """Return the newest content: this trial's, else that of the nearest predecessor."""
         for path in self._paths:
             try:
                 return path.read_bytes()
@@ -146,31 +141,31 @@ class TrialCheckpoint:
         return None
 
     def write(self, content: bytes) -> None:
-        """Keep the trial as it is now."""
+        """Replace the content."""
         self._checkpoints._write(self._paths[0], content)
         self._written = time.monotonic()
 
     def refuse(self, reason: str) -> None:
-        """Say that what was read is not to be used."""
+        """Log that the content that was read does not fit the trial."""
         first_line = next(iter(reason.splitlines()), "")
-        self._checkpoints.say(
-            f"{self._paths[0].stem} starts anew, its checkpoint cannot be used: {first_line}"
+        _logger.warning(
+            "%s starts anew, its checkpoint cannot be used: %s", self._paths[0].stem, first_line
         )
 
     def is_due(self) -> bool:
-        """Whether so many seconds have passed since the last one."""
+        """Whether enough time has passed since the last write."""
         return time.monotonic() - self._written >= self._checkpoints.seconds
 
 
 def _retries(trials: Iterable[FrozenTrial]) -> dict[int, int]:
-    """Trial number -> the number of the trial that it stands in for."""
+    """Map the number of each retry to that of the trial that it replaces."""
     return {
         trial.number: trial.user_attrs[RETRY_OF] for trial in trials if RETRY_OF in trial.user_attrs
     }
 
 
 def _line(number: int, retries: dict[int, int]) -> list[int]:
-    """A trial and those that it stands in for, the latest first."""
+    """Return a trial and its predecessors, the latest first."""
     line = [number]
     while line[-1] in retries:
         line.append(retries[line[-1]])

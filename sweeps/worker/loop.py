@@ -1,17 +1,29 @@
-"""A worker: a process that runs trials of a study, one after another, while there are any."""
+"""A worker's loop: claim a trial, run its objective, end the trial, and again."""
 
+import threading
 import time
+import traceback
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 
 from storage import (
+    DATABASE_ERRORS,
+    HEARTBEAT_SECONDS,
     ClaimLost,
     HardenedStorage,
+    Outcome,
+    StorageError,
     StudyDeleted,
     ask,
+    attach_artifact,
+    beat,
     claim_trial,
+    end_trial,
     end_worker,
     holding,
     note_progress,
@@ -19,91 +31,239 @@ from storage import (
     register_worker,
     release_claim,
 )
+from sweeps.errors import Diverged, Interrupted, OutOfMemory, Survived
 from sweeps.study.failures import ended_numbers, refuse_deleted, refuse_failures_in_a_row
 from sweeps.study.progress import is_done
-from sweeps.worker.heartbeat import Heartbeat
-from sweeps.worker.trial import Desk, Objective, run_trial
+from sweeps.worker.checkpoints import Checkpoints
+from sweeps.worker.context import Objective, TrialContext
 
 _RECLAIM_SECONDS = 10.0
 _IDLE_SECONDS = 1.0
+_LAST_BEAT_SECONDS = 2.0
 
 
-def run_worker(
-    storage: HardenedStorage,
-    study: optuna.Study,
-    objective: Objective,
-    *,
-    study_uid: str,
-    name: str,
-    device: str,
-    seat: str = "",
-    make_sampler: Callable[[int], optuna.samplers.BaseSampler],
-    deadline: float | None,
-    should_stop: Callable[[], bool],
-) -> None:
-    """Run trials of a study until its budget is spent, the time is up, or a stop is asked for.
+@dataclass(kw_only=True)
+class Worker:
+    """Runs trials of a study, one after another.
 
-    A worker that finds the budget claimed by others waits until their trials have ended: one that
-    is lost is to be run by somebody.
-
-    Args:
+    Attributes:
         storage: where the study is.
         study: the study, with its pruner.
+        study_uid: the study's own id, read before anything else of the study.
         objective: what a trial does.
-        study_uid: the study's own id, read before all else that is known of it.
-        name: what the worker is called in tables and notes.
-        device: what it trains on, as a person knows it: ``cuda:3``.
-        seat: the worker's place in a run; see :meth:`sweeps.engines.WorkerPlan.seat`.
-        make_sampler: gives the sampler of the study's n-th worker; all need different ones, with
-            the same they would pick the same values.
-        deadline: start no trial after this, by ``time.monotonic``; ``None`` for no limit.
-        should_stop: asked before every batch.
-
-    Raises:
-        SweepsError: too many trials failed in a row, or the study was deleted.
+        configure: turns a trial's parameters into the configuration that the objective is given.
+        make_sampler: returns the sampler of the study's n-th worker. Workers with the same sampler
+            would suggest the same values.
+        checkpoints: of the study's trials.
+        metric: the name of the value that the study optimizes.
+        name: what tables and notes call the worker.
+        device: where to compute, as PyTorch names it.
+        device_label: the same as a person knows it: ``cuda:3``.
+        seat: how the worker's id begins; see :meth:`sweeps.engines.WorkerPlan.seat`.
+        deadline: no trial starts after it, by ``time.monotonic``; ``None`` for no limit.
+        should_stop: asked between trials, and by the objective before every batch.
     """
-    worker = register_worker(storage, study._study_id, name, device, seat)
-    study.sampler = make_sampler(worker.number)
-    desk = Desk(study, storage, worker.worker_id, name, should_stop)
-    try:
-        with Heartbeat(storage, worker.worker_id) as heartbeat:
 
-            def stop_or_live_on() -> bool:
-                heartbeat.ensure()
-                return should_stop()
+    storage: HardenedStorage
+    study: optuna.Study
+    study_uid: str
+    objective: Objective
+    configure: Callable[[optuna.Trial], Any]
+    make_sampler: Callable[[int], optuna.samplers.BaseSampler]
+    checkpoints: Checkpoints
+    metric: str
+    name: str
+    device: str = "cpu"
+    device_label: str = "cpu"
+    seat: str = ""
+    deadline: float | None = None
+    should_stop: Callable[[], bool] = lambda: False
+    worker_id: str = field(default="", init=False)
 
-            desk = replace(desk, should_stop=stop_or_live_on)
-            _run_trials(desk, objective, study_uid, deadline)
-    except (KeyError, StudyDeleted):
-        refuse_deleted(study, study_uid)
-        raise
-    finally:
-        end_worker(storage, worker.worker_id)
+    def run(self) -> None:
+        """Run trials until the study is done, the time is up, or a stop is asked for.
 
+        A worker that finds the whole budget claimed by others waits until their trials have ended,
+        because somebody has to run those that get lost.
 
-def _run_trials(desk: Desk, objective: Objective, study_uid: str, deadline: float | None) -> None:
-    before = ended_numbers(desk.study.get_trials(deepcopy=False))
-    looked = -_RECLAIM_SECONDS
-    while not desk.should_stop() and (deadline is None or time.monotonic() < deadline):
-        if time.monotonic() - looked >= _RECLAIM_SECONDS:
-            reclaim(desk.storage, desk.study, study_uid)
-            looked = time.monotonic()
-        claim = claim_trial(desk.storage, desk.study._study_id, study_uid, desk.worker_id)
-        if claim is None:
-            if is_done(desk.study):
-                return
-            time.sleep(_IDLE_SECONDS)
-            continue
-        if desk.should_stop():
-            release_claim(desk.storage, claim)
-            return
+        Raises:
+            SweepsError: too many trials failed in a row, or the study was deleted.
+        """
+        self.register()
         try:
-            trial = ask(desk.storage, desk.study, claim)
-        except ClaimLost:
-            # This process was silent for so long that it was given up; it is back now.
-            continue
-        with holding(claim):
-            outcome = run_trial(desk, objective, trial)
-        note_progress(desk.storage, desk.worker_id, trial_number=None)
-        if outcome == "failed":
-            refuse_failures_in_a_row(desk.study.get_trials(deepcopy=False), but_for=before)
+            with Heartbeat(self.storage, self.worker_id) as heartbeat:
+                should_stop = self.should_stop
+
+                def stop_or_beat() -> bool:
+                    heartbeat.ensure()
+                    return should_stop()
+
+                self.should_stop = stop_or_beat
+                self._run_trials()
+        except (KeyError, StudyDeleted):
+            refuse_deleted(self.study, self.study_uid)
+            raise
+        finally:
+            end_worker(self.storage, self.worker_id)
+
+    def register(self) -> None:
+        """Enter this process as a worker of the study, and give it its sampler."""
+        study_id = self.study._study_id
+        record = register_worker(self.storage, study_id, self.name, self.device_label, self.seat)
+        self.worker_id = record.worker_id
+        self.study.sampler = self.make_sampler(record.number)
+
+    def _run_trials(self) -> None:
+        before = ended_numbers(self.study.get_trials(deepcopy=False))
+        last_reclaim = -_RECLAIM_SECONDS
+        while not self.should_stop() and (
+            self.deadline is None or time.monotonic() < self.deadline
+        ):
+            if time.monotonic() - last_reclaim >= _RECLAIM_SECONDS:
+                reclaim(self.storage, self.study, self.study_uid)
+                last_reclaim = time.monotonic()
+            study_id = self.study._study_id
+            claim = claim_trial(self.storage, study_id, self.study_uid, self.worker_id)
+            if claim is None:
+                if is_done(self.study):
+                    return
+                time.sleep(_IDLE_SECONDS)
+                continue
+            if self.should_stop():
+                release_claim(self.storage, claim)
+                return
+            try:
+                trial = ask(self.storage, self.study, claim)
+            except ClaimLost:
+                # This process was silent for so long that its claim was given to another.
+                continue
+            with holding(claim):
+                outcome = self.run_trial(trial)
+            note_progress(self.storage, self.worker_id, trial_number=None)
+            if outcome == "failed":
+                refuse_failures_in_a_row(self.study.get_trials(deepcopy=False), but_for=before)
+
+    def run_trial(self, trial: optuna.Trial) -> Outcome:
+        """Run a trial and end it in the study, whatever happens.
+
+        Returns:
+            How it ended. ``lost`` means that another process ended it, because this one was silent
+            for too long.
+        """
+        try:
+            value = self.objective(self._make_context(trial))
+        except optuna.TrialPruned:
+            return self._end(trial, "pruned")
+        except Diverged as error:
+            return self._end(trial, "diverged", str(error))
+        except Interrupted:
+            return self._end(trial, "interrupted", "the sweep was stopped")
+        except UpdateFinishedTrialError:
+            return "lost"
+        except OutOfMemory as error:
+            if error.overrides:
+                return self._end(trial, "out_of_memory", str(error), overrides=error.overrides)
+            return self._end(trial, "failed", str(error))
+        except (StorageError, *DATABASE_ERRORS):
+            # The trial is not to blame. It is lost with its worker and resumes in a retry.
+            raise
+        except Exception as error:
+            first_line = next(iter(str(error).splitlines()), "")
+            self._attach_traceback(trial)
+            return self._end(trial, "failed", f"{type(error).__name__}: {first_line}")
+        return self._end(trial, "completed", value=value)
+
+    def _make_context(self, trial: optuna.Trial) -> TrialContext:
+        trials = self.study.get_trials(deepcopy=False)
+        self.checkpoints.tidy(trials)
+        return TrialContext(
+            trial=trial,
+            config=self.configure(trial),
+            device=self.device,
+            metric=self.metric,
+            checkpoint=self.checkpoints.of(trial.number, trials),
+            should_stop=self.should_stop,
+            worker_name=self.name,
+            _study=self.study,
+            _storage=self.storage,
+            _worker_id=self.worker_id,
+        )
+
+    def _end(
+        self,
+        trial: optuna.Trial,
+        outcome: Outcome,
+        reason: str | None = None,
+        value: float | None = None,
+        overrides: dict[str, object] | None = None,
+    ) -> Outcome:
+        mine = end_trial(
+            self.storage,
+            self.study,
+            trial.number,
+            outcome,
+            value=value,
+            reason=reason,
+            overrides=overrides,
+        )
+        return outcome if mine else "lost"
+
+    def _attach_traceback(self, trial: optuna.Trial) -> None:
+        # A path in it may hold bytes that are no text.
+        content = traceback.format_exc().encode(errors="backslashreplace")
+        try:
+            attach_artifact(self.storage, trial, "traceback.txt", content, "text/plain")
+        except UpdateFinishedTrialError:
+            # Another process ended the trial; what went wrong in it no longer matters.
+            return
+
+
+class Heartbeat:
+    """Tells the storage every few seconds that the worker lives, for the length of a block.
+
+    Args:
+        storage: where the worker is registered.
+        worker_id: the worker.
+        seconds: between two beats.
+    """
+
+    def __init__(
+        self, storage: HardenedStorage, worker_id: str, seconds: float = HEARTBEAT_SECONDS
+    ) -> None:
+        self._storage = storage
+        self._worker_id = worker_id
+        self._seconds = seconds
+        self._finished = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        self.ensure()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._finished.set()
+        if self._thread is not None:
+            # A beat under way would mark a worker as alive that is about to say it has ended.
+            self._thread.join(timeout=_LAST_BEAT_SECONDS)
+
+    def ensure(self) -> None:
+        """Start the thread, also where it has died: a worker at work must not be given up."""
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+            self._thread.start()
+
+    def _beat(self) -> None:
+        survived = Survived(__name__, "the worker's heartbeat failed")
+        while not self._finished.wait(self._seconds):
+            try:
+                beat(self._storage, self._worker_id)
+            except Exception as error:
+                # The next beat may succeed; a trial is not lost for one that did not.
+                survived.note(error)
+            else:
+                survived.note(None)

@@ -1,89 +1,199 @@
-"""Working on a study: its images, its settings, and the worker's loop."""
+"""The process of ``sweeps worker``: its signals, its device, its study, then the worker's loop.
 
-from collections.abc import Callable
+PyTorch is imported late, because it heeds what is set for the device before that.
+"""
+
+import ctypes
+import os
+import signal
+import socket
+import sys
+import threading
+import time
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
-import optuna
-import torch
+import click
 
-from storage import HardenedStorage, study_uid
+from storage import (
+    TARGET,
+    HardenedStorage,
+    StorageError,
+    living_workers,
+    open_storage,
+    open_study,
+    study_uid,
+)
 from sweeps.data import open_dataset
-from sweeps.errors import SweepsError
-from sweeps.export.environment import describe_environment
+from sweeps.engines.devices import available_cores, take_device
+from sweeps.errors import STOP_PATIENCE_SECONDS, Stopped, SweepsError
 from sweeps.study.attributes import DATA_SIZE, FINGERPRINT
+from sweeps.study.progress import count_finished
 from sweeps.study.samplers import make_pruner, make_sampler
 from sweeps.study.study import read_spec
 from sweeps.worker.checkpoints import Checkpoints, default_folder
-from sweeps.worker.loop import run_worker
-from sweeps.worker.objective import TrainingObjective
+from sweeps.worker.loop import Worker
+
+#: How long a worker that an engine started waits for a database that is unavailable.
+_OPENING_SECONDS = 60.0
+#: When a worker whose parent is gone ends, whatever it is doing.
+_ORPHAN_SECONDS = 10.0
+_PR_SET_PDEATHSIG = 1
+# A storage takes names of 64 letters, numbers included.
+_MAX_HOST = 48
 
 
-def work(
-    storage: HardenedStorage,
-    study: optuna.Study,
+def run_worker_process(
+    study_name: str | None,
+    storage_url: str,
     *,
-    name: str,
-    seat: str,
     device: str,
-    device_label: str,
-    threads: int,
+    threads: int | None,
+    name: str | None,
+    seat: str,
     data_dir: Path,
     checkpoint_dir: Path | None,
     checkpoint_seconds: float,
     deadline: float | None,
-    should_stop: Callable[[], bool],
-    say: Callable[[str], None],
 ) -> None:
-    """Train a study's trials until its budget is spent, the time is up, or a stop is asked for.
+    """Work on a study until it is done, the time is up, or a signal asks for the end.
 
     Args:
-        storage: where the study is.
-        study: the study.
-        name: what the worker is called in tables and notes.
-        seat: its place in a run; empty for a worker that was started by hand.
-        device: where to train, ``cpu`` or ``cuda``.
-        device_label: the same as a person knows it, ``cuda:3``.
-        threads: CPU threads to use.
-        data_dir: where the datasets are.
-        checkpoint_dir: where unfinished trials are kept; ``None`` for the storage's own.
+        study_name: the study; ``None`` for the newest.
+        storage_url: where the study is.
+        device: ``auto``, ``cpu`` or ``cuda:N``.
+        threads: CPU threads; ``None`` for a fair share of the machine's.
+        name: what tables and notes call the worker; ``None`` for ``HOST-pidPID``.
+        seat: the worker's place in a run whose process supervises it; empty for a worker that a
+            person started.
+        data_dir: the folder of the datasets.
+        checkpoint_dir: the folder of checkpoints; ``None`` for the storage's own.
         checkpoint_seconds: between two checkpoints of a trial.
-        deadline: start no trial after this, by ``time.monotonic``; ``None`` for no limit.
-        should_stop: asked before every batch.
-        say: told what a person should know.
+        deadline: no trial starts after it, by ``time.monotonic``; ``None`` for no limit.
 
     Raises:
-        SweepsError: the data are missing or others than the study's, or too many trials failed in
-            a row.
+        SweepsError: the data are missing or not the study's, or too many trials failed in a row.
+        Stopped: a signal asked for the end of a worker that a person started.
     """
-    torch.set_num_threads(threads)
-    # Every batch has the same shape, so trying cuDNN's algorithms once pays.
-    torch.backends.cudnn.benchmark = True
-    uid = study_uid(storage, study)
-    spec = read_spec(study)
-    dataset = open_dataset(spec.data.name, data_dir, study.user_attrs[DATA_SIZE], download=False)
-    if dataset.fingerprint != study.user_attrs[FINGERPRINT]:
-        raise SweepsError(
-            f"{study.study_name}: {dataset.name} in {data_dir} ({dataset.fingerprint}) is not what "
-            f"this study was made with ({study.user_attrs[FINGERPRINT]})"
+    supervised = bool(seat)
+    stop = threading.Event()
+    received: list[int] = []
+    storage: HardenedStorage | None = None
+
+    def receive(number: int, _frame: FrameType | None) -> None:
+        # Without a trial it ends at once, even while it waits for its database.
+        if received or storage is None:
+            raise Stopped(number)
+        received.append(number)
+        stop.set()
+        # A process that was asked to stop does not wait long for a database.
+        storage.hurry(STOP_PATIENCE_SECONDS)
+        if not supervised:
+            click.echo(
+                "Stopping: the trial is checkpointed and queued again (again: at once)", err=True
+            )
+
+    signal.signal(signal.SIGTERM, receive)
+    if supervised:
+        # Ctrl-C is for the parent, which then tells its workers.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        stop_with_parent(stop)
+    else:
+        for number in (signal.SIGINT, signal.SIGHUP):
+            # An ignored signal stays ignored: `nohup` and a shell's background jobs ask for that.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, receive)
+
+    taken = take_device(device, threads or available_cores())
+    if threads is None:
+        threads = _fair_share(storage_url, study_name)
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+    # A worker that is started again while its database restarts waits; a person is told at once.
+    storage = open_storage(storage_url, patience=_OPENING_SECONDS if supervised else 0.0)
+    try:
+        study = open_study(storage, study_name)
+        uid = study_uid(storage, study)
+        spec = read_spec(study)
+        dataset = open_dataset(
+            spec.data.name, data_dir, study.user_attrs[DATA_SIZE], download=False
         )
-    study.pruner = make_pruner(spec)
-    folder = checkpoint_dir or default_folder(storage.engine.url)
-    objective = TrainingObjective(
-        spec,
-        dataset,
-        torch.device(device),
-        describe_environment(device),
-        Checkpoints(folder, study, seconds=checkpoint_seconds, say=say),
-    )
-    run_worker(
-        storage,
-        study,
-        objective,
-        study_uid=uid,
-        name=name,
-        seat=seat,
-        device=device_label,
-        make_sampler=lambda stream: make_sampler(spec, stream),
-        deadline=deadline,
-        should_stop=should_stop,
-    )
+        if dataset.fingerprint != study.user_attrs[FINGERPRINT]:
+            raise SweepsError(
+                f"{study.study_name}: {dataset.name} in {data_dir} ({dataset.fingerprint}) is not "
+                f"what this study was made with ({study.user_attrs[FINGERPRINT]})"
+            )
+        study.pruner = make_pruner(spec)
+        folder = checkpoint_dir or default_folder(storage.engine.url)
+
+        import torch
+
+        from sweeps.export.environment import describe_environment
+        from sweeps.training import resolve_precision
+        from sweeps.worker.objective import TrainingObjective, trial_config
+
+        torch.set_num_threads(threads)
+        # Every batch has the same shape, so trying cuDNN's algorithms once pays.
+        torch.backends.cudnn.benchmark = True
+        Worker(
+            storage=storage,
+            study=study,
+            study_uid=uid,
+            objective=TrainingObjective(dataset, describe_environment(taken)),
+            configure=lambda trial: resolve_precision(
+                trial_config(spec, trial), torch.device(taken)
+            ),
+            make_sampler=lambda number: make_sampler(spec, number),
+            checkpoints=Checkpoints(folder, study, seconds=checkpoint_seconds),
+            metric=spec.metric,
+            # Workers that a shell starts at once do not see each other yet: no number would do.
+            name=name or f"{short_host()}-pid{os.getpid()}",
+            device=taken,
+            device_label=taken if device == "auto" else device,
+            seat=seat,
+            deadline=deadline,
+            should_stop=stop.is_set,
+        ).run()
+        if not (supervised or received):
+            finished = count_finished(study.get_trials(deepcopy=False))
+            target = study.user_attrs.get(TARGET)
+            done = f"{finished} trials" if target is None else f"{finished} of {target} trials"
+            click.echo(f"{study.study_name}: {done} done", err=True)
+    except StorageError as error:
+        if not received:
+            raise
+        click.echo(f"The trial is queued again by others: {error}", err=True)
+    if received and not supervised:
+        raise Stopped(received[0])
+
+
+def short_host() -> str:
+    """Return this machine's name, without its domain and not at length."""
+    return socket.gethostname().split(".")[0][:_MAX_HOST]
+
+
+def stop_with_parent(stop: threading.Event) -> None:
+    """Set an event when the parent is gone: its end of this process's standard input then closes.
+
+    A process that has not ended ten seconds later is ended.
+    """
+    if sys.platform == "linux":
+        # The kernel wakes this process when its parent ends, should it be suspended.
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGCONT)
+
+    def wait() -> NoReturn:
+        sys.stdin.read()
+        stop.set()
+        time.sleep(_ORPHAN_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=wait, name="orphan", daemon=True).start()
+
+
+def _fair_share(storage_url: str, study_name: str | None) -> int:
+    """Return the CPU threads for one of the study's workers on this machine, so all have some."""
+    storage = open_storage(storage_url)
+    workers = living_workers(storage, open_study(storage, study_name)._study_id)
+    others = sum(worker.is_here() for worker in workers)
+    storage.engine.dispose()
+    return max(1, available_cores() // (others + 1))

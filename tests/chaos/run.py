@@ -23,6 +23,7 @@ from storage import (
 )
 from sweeps.errors import SweepsError
 from sweeps.runner.supervisor import Supervisor
+from sweeps.runner.sweep import show_log
 from sweeps.study.progress import Progress
 from sweeps.worker.checkpoints import Checkpoints
 from tests.chaos.engine import ForkEngine
@@ -70,25 +71,26 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, receive)
     storage, study = open_study(settings)
-    journal = Journal(settings.journal)
+    view = JournalView(Journal(settings.journal))
     supervisor = Supervisor(
         storage,
         study,
         study_uid(storage, study),
         engine,
         settings.seat,
-        JournalView(journal),
+        view,
         seconds_left=lambda: None,
         received=received,
     )
     try:
-        supervisor.watch()
+        with show_log(view.say):
+            supervisor.watch()
     except SweepsError as error:
         sys.exit(str(error))
     finally:
         engine.kill()
         reclaim(storage, study)
-        checkpoints = Checkpoints(settings.checkpoints, study, say=print)
+        checkpoints = Checkpoints(settings.checkpoints, study)
         checkpoints.tidy(study.get_trials(deepcopy=False))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import sweeps.runner.supervisor
 import sweeps.worker.loop
 from storage import budget, workers
-from sweeps.worker.heartbeat import Heartbeat
+from sweeps.worker.loop import Heartbeat
 
 
 @dataclass(frozen=True)

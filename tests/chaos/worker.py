@@ -13,11 +13,12 @@ from sqlalchemy import event
 
 from storage import StorageError, open_storage, open_study, study_uid
 from sweeps.errors import Stopped, SweepsError
+from sweeps.runner.sweep import show_log
 from sweeps.worker.checkpoints import Checkpoints
-from sweeps.worker.loop import run_worker
-from sweeps.worker.orphan import stop_with_parent
+from sweeps.worker.loop import Worker
+from sweeps.worker.process import stop_with_parent
 from tests.chaos.journal import Journal
-from tests.chaos.objective import FakeObjective
+from tests.chaos.objective import FakeObjective, suggest
 from tests.chaos.settings import ChaosSettings
 
 _CHECKPOINT_SECONDS = 0.05
@@ -67,19 +68,20 @@ def _work(settings: ChaosSettings, name: str) -> None:
     def complain(text: str) -> None:
         journal.write("complaint", worker=name, text=text)
 
-    checkpoints = Checkpoints(
-        settings.checkpoints, study, seconds=_CHECKPOINT_SECONDS, say=complain
-    )
-    run_worker(
-        storage,
-        study,
-        FakeObjective(checkpoints, journal, settings.epoch_seconds, settings.sleeper),
+    worker = Worker(
+        storage=storage,
+        study=study,
         study_uid=study_uid(storage, study),
+        objective=FakeObjective(journal, settings.epoch_seconds, settings.sleeper),
+        configure=suggest,
+        make_sampler=lambda stream: optuna.samplers.RandomSampler(seed=stream),
+        checkpoints=Checkpoints(settings.checkpoints, study, seconds=_CHECKPOINT_SECONDS),
+        metric="val_accuracy",
         name=name,
         seat=settings.seat(name),
-        device="none",
-        make_sampler=lambda stream: optuna.samplers.RandomSampler(seed=stream),
-        deadline=None,
+        device_label="none",
         should_stop=stop.is_set,
     )
+    with show_log(complain):
+        worker.run()
     journal.write("done", worker=name, torch="torch" in sys.modules)

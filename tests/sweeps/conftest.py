@@ -11,9 +11,12 @@ from typing import Any
 import optuna
 import pytest
 import yaml
+from sqlalchemy import create_engine
+from sqlalchemy.exc import DBAPIError
 
 from storage import open_storage, open_study
 from sweeps.data import open_dataset
+from tests.sweeps.waiting import is_gone, wait_for
 
 SMALL = {
     "name": "small",
@@ -38,6 +41,11 @@ SMALL = {
     "sampler": {"name": "tpe", "startup_trials": 2},
     "pruner": {"name": "none"},
 }
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> None:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 @pytest.fixture
@@ -80,6 +88,34 @@ class Place:
     def study(self) -> optuna.Study:
         """The study in the folder's storage."""
         return open_study(open_storage(str(self.folder / "sweeps.db")))
+
+    def wait_for_epochs(self, count: int, url: str = "") -> list[int]:
+        """Wait until so many trials have finished an epoch; the processes of their workers.
+
+        Args:
+            count: how many.
+            url: of the storage; empty for the folder's.
+        """
+        file = self.folder / "sweeps.db"
+        engine = create_engine(url or f"sqlite:///{file}")
+        query = "SELECT pid FROM sweeps_workers WHERE epoch >= 1 AND ended IS NULL"
+
+        def reached() -> list[int] | None:
+            if not (url or file.exists()):
+                return None
+            try:
+                with engine.connect() as connection:
+                    pids = [pid for (pid,) in connection.exec_driver_sql(query)]
+            except DBAPIError:
+                return None  # The tables are not made yet.
+            pids = [pid for pid in pids if not is_gone(pid)]
+            return pids if len(pids) >= count else None
+
+        what = f"{count} trials past their first epoch"
+        try:
+            return wait_for(reached, what, seconds=120) or []
+        finally:
+            engine.dispose()
 
     def start(self, *arguments: str, **settings: Any) -> subprocess.Popen[str]:
         settings = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | settings

@@ -41,7 +41,7 @@ def main(folder: Path, name: str, device: str) -> None:
         else:
             print("these are my last words", flush=True)
             sys.exit(int(text))
-    print("put away", flush=True)
+    print("checkpointed", flush=True)
 
 
 if __name__ == "__main__":

@@ -76,17 +76,5 @@ def processes_with(marker: str) -> dict[int, str]:
     return found
 
 
-def processes_in(sessions: set[int]) -> list[int]:
-    """Processes of some sessions."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if os.getsid(int(folder.name)) in sessions:
-                found.append(int(folder.name))
-        except OSError:
-            continue
-    return found
-
-
 def slots(count: int) -> list[Slot]:
     return [Slot("cpu", 1)] * count

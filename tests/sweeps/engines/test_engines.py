@@ -1,7 +1,6 @@
 """What every engine promises, with workers that do nothing: here, on a real Ray, in submitit."""
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,11 +15,11 @@ import pytest
 from sweeps.engines import make_engine
 from sweeps.engines.devices import Slot
 from sweeps.errors import SweepsError
+from sweeps.runner.sweep import show_log
 from tests.sweeps.fake_workers import (
     ROOT,
     Orders,
     fake_plan,
-    processes_in,
     processes_with,
     slots,
 )
@@ -39,6 +38,14 @@ def _importable():
         yield
 
 
+@pytest.fixture(autouse=True)
+def said():
+    """What engines log: their workers' lines, and what happens to them."""
+    said = []
+    with show_log(said.append):
+        yield said
+
+
 @pytest.fixture(scope="module")
 def ray_address(tmp_path_factory):
     """A Ray cluster of one host, on the loopback interface."""
@@ -48,14 +55,12 @@ def ray_address(tmp_path_factory):
 
 
 class Running:
-    """An engine with two workers, and what it has said."""
+    """An engine with two workers."""
 
     def __init__(self, name, folder, settings, places=None):
         self.plan = fake_plan(folder)
         self.orders = Orders(self.plan)
-        self.said = []
-        places = places or slots(2)
-        self.engine = make_engine(name, self.plan, places, self.said.append, **settings)
+        self.engine = make_engine(name, self.plan, places or slots(2), **settings)
 
     def wait_for_exits(self, count=1, seconds=40):
         exits = []
@@ -89,10 +94,10 @@ def running(request, tmp_path):
         workers.engine.kill()
 
 
-def test_a_worker_in_every_slot_is_heard_and_stops_when_asked(running):
+def test_a_worker_in_every_slot_is_heard_and_stops_when_asked(running, said):
     def heard():
         assert running.engine.poll() == []
-        return {f"worker-{i}: hello from worker-{i}" for i in range(2)} <= set(running.said)
+        return {f"worker-{i}: hello from worker-{i}" for i in range(2)} <= set(said)
 
     wait_for(heard, "both to be heard")
     assert running.engine.running == 2
@@ -101,11 +106,11 @@ def test_a_worker_in_every_slot_is_heard_and_stops_when_asked(running):
 
     running.engine.stop()
     exits = running.wait_for_exits(2, seconds=60)
-    assert [(exit.name, exit.status, exit.last_words) for exit in exits] == [
-        ("worker-0", 0, "put away"),
-        ("worker-1", 0, "put away"),
+    assert [(exit.name, exit.status, exit.last_line) for exit in exits] == [
+        ("worker-0", 0, "checkpointed"),
+        ("worker-1", 0, "checkpointed"),
     ]
-    assert "worker-1: put away" in running.said
+    assert "worker-1: checkpointed" in said
     assert running.engine.running == 0
     assert all(is_gone(pid) for pid in pids)
 
@@ -116,7 +121,7 @@ def test_a_worker_that_ends_is_told_of_once_and_its_slot_is_free(running):
     running.orders.end("worker-0", 3)
     (exit,) = running.wait_for_exits()
     assert (exit.name, exit.status) == ("worker-0", 3)
-    assert exit.last_words == "these are my last words"
+    assert exit.last_line == "these are my last words"
     assert running.engine.running == 1
     running.engine.restart("worker-0")
     running.orders.wait_for_start("worker-0", times=2)
@@ -125,18 +130,15 @@ def test_a_worker_that_ends_is_told_of_once_and_its_slot_is_free(running):
     assert len(running.orders.pids("worker-1")) == 1
 
 
-def test_a_killed_worker_is_told_of_or_started_again_below(running):
+def test_a_killed_worker_is_told_of_or_started_again_below(running, said):
     pid = running.orders.pids("worker-1")[0]
     os.kill(pid, signal.SIGKILL)
     if running.engine.restarts_workers:
         again = running.orders.wait_for_start("worker-1", times=2)
         assert again != pid
         assert running.engine.poll() == []
-        told = "worker-1: was killed by signal 9; "
-        wait_for(
-            lambda: running.engine.poll() or any(line.startswith(told) for line in running.said),
-            "the restart to be told of",
-        )
+        told = "worker-1: was killed by signal 9; started again"
+        wait_for(lambda: running.engine.poll() or told in said, "the restart to be told of")
         assert running.engine.running == 2
         running.engine.stop()
         assert [exit.status for exit in running.wait_for_exits(2)] == [0, 0]
@@ -153,7 +155,7 @@ def test_kill_ends_what_is_deaf_or_suspended_and_its_children(running):
     assert running.engine.running == 0
     assert running.engine.poll() == []
     for pid in [*pids, child]:
-        wait_for(lambda pid=pid: is_gone(pid), f"the end of {pid}", seconds=60)
+        wait_for(lambda pid=pid: is_gone(pid), f"the end of {pid}", seconds=10)
     running.engine.kill()
 
 
@@ -166,7 +168,7 @@ def driver_script(name, folder, settings):
         from tests.sweeps.fake_workers import fake_plan, slots
 
         plan = fake_plan(Path({str(folder)!r}))
-        engine = make_engine({name!r}, plan, slots(2), print, **{settings!r})
+        engine = make_engine({name!r}, plan, slots(2), **{settings!r})
         engine.start()
         while True:
             engine.poll()
@@ -192,33 +194,35 @@ def test_ray_gives_every_worker_its_share_of_a_gpu(ray_address, tmp_path):
     assert sorted(visible for _, _, visible in notes) == ["0", "0", "1", "1"]
 
 
-def test_workers_that_find_no_room_in_a_ray_cluster_stop_too(ray_address, tmp_path, monkeypatch):
+def test_workers_that_find_no_room_in_a_ray_cluster_stop_too(
+    ray_address, tmp_path, monkeypatch, said
+):
     with on_ray(ray_address, tmp_path, slots(5)) as running:
         started = running.orders.folder
         wait_for(lambda: len(list(started.glob("*.pid.*"))) == 4, "those with room to start")
-        monkeypatch.setattr("sweeps.engines.ray.engine._ROOM_SECONDS", 0.0)
+        monkeypatch.setattr("sweeps.engines.ray._ROOM_SECONDS", 0.0)
         told = "1 of 5 workers wait for room in the Ray cluster"
-        wait_for(lambda: running.engine.poll() or told in running.said, "the lack to be told of")
+        wait_for(lambda: running.engine.poll() or told in said, "the lack to be told of")
         assert running.engine.running == 5
         running.engine.stop()
         exits = running.wait_for_exits(5, seconds=60)
         assert [exit.status for exit in exits] == [0] * 5
-        assert sorted(exit.last_words for exit in exits)[1:] == ["put away"] * 4
+        assert sorted(exit.last_line for exit in exits)[1:] == ["checkpointed"] * 4
 
 
-def test_ray_makes_an_actor_again_whose_host_is_lost(ray_address, tmp_path):
+def test_a_ray_actor_whose_host_is_lost_is_told_of_and_can_be_started_again(ray_address, tmp_path):
     with on_ray(ray_address, tmp_path, slots(1)) as running:
         pid = running.orders.wait_for_start("worker-0")
         actor = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
         os.kill(actor, signal.SIGKILL)
-        told = "worker-0: its Ray actor is gone; Ray starts it again"
-        wait_for(lambda: running.engine.poll() or told in running.said, "the loss to be told of")
-        running.orders.wait_for_start("worker-0", times=2)
+        (exit,) = running.wait_for_exits()
+        assert (exit.name, exit.status) == ("worker-0", -signal.SIGKILL)
         wait_for(lambda: is_gone(pid), "the end of the worker without an actor")
-        assert running.engine.poll() == []
+        running.engine.restart("worker-0")
+        running.orders.wait_for_start("worker-0", times=2)
         running.orders.end("worker-0", 0)
         (exit,) = running.wait_for_exits()
-        assert (exit.status, exit.last_words) == (0, "these are my last words")
+        assert (exit.status, exit.last_line) == (0, "these are my last words")
 
 
 def test_a_ray_cluster_ends_the_workers_of_an_engine_that_is_killed(ray_address, tmp_path):
@@ -250,44 +254,34 @@ def test_a_ray_cluster_that_is_not_there_is_refused():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("running", ["ray", "slurm"], indirect=True)
-def test_what_restarts_workers_gives_up_in_the_end(running):
+@pytest.mark.parametrize("running", ["slurm"], indirect=True)
+def test_a_job_gives_its_worker_up_in_the_end(running):
     for times in range(1, 22):
         os.kill(running.orders.wait_for_start("worker-0", times), signal.SIGKILL)
     (exit,) = running.wait_for_exits()
     assert (exit.name, exit.status) == ("worker-0", -signal.SIGKILL)
-    assert exit.last_words == "hello from worker-0"
+    assert exit.last_line == "hello from worker-0"
     assert len(running.orders.pids("worker-0")) == 21
 
 
-@pytest.mark.parametrize("name", ["local", "slurm", pytest.param("ray", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["local", "slurm"])
 def test_workers_do_not_outlive_an_engine_that_is_killed(name, tmp_path):
-    """Not even Ray's own processes, or submitit's."""
+    """Nor do submitit's processes."""
     marker = uuid.uuid4().hex
     settings = {"slurm": {"cluster": "local", "lifeline_seconds": 6.0}}.get(name, {})
-    temporary = Path(f"/tmp/{marker[:8]}")
-    temporary.mkdir()
-    environment = {**os.environ, "MARKER": marker, "TMPDIR": str(temporary)}
-    del environment["RAY_AUTH_MODE"]
     driver = subprocess.Popen(
         [sys.executable, "-c", driver_script(name, tmp_path, settings)],
-        env=environment,
+        env={**os.environ, "MARKER": marker},
         cwd=tmp_path,
     )
     try:
         started = lambda: len(list((tmp_path / "notes").glob("*.pid.*"))) == 2  # noqa: E731
         wait_for(started, "the workers to start", seconds=90)
-        marked = processes_with(marker)
-        assert len(marked) >= 3
-        # Some of Ray's hide their environment.
-        sessions = {os.getsid(pid) for pid in marked} - {os.getsid(0)}
+        assert len(processes_with(marker)) >= 3
     finally:
         driver.kill()
         driver.wait()
-    left = lambda: processes_with(marker) or processes_in(sessions)  # noqa: E731
-    wait_for(lambda: not left(), "the end of all processes", seconds=20)
-    wait_for(lambda: not list(temporary.glob("ray-*")), "the end of Ray's folder", seconds=60)
-    shutil.rmtree(temporary)
+    wait_for(lambda: not processes_with(marker), "the end of all processes", seconds=60)
 
 
 def test_an_engine_whose_extra_is_missing_says_how_to_get_it(monkeypatch, tmp_path):
@@ -295,11 +289,11 @@ def test_an_engine_whose_extra_is_missing_says_how_to_get_it(monkeypatch, tmp_pa
     plan = fake_plan(tmp_path)
     for name in ("ray", "slurm"):
         with pytest.raises(SweepsError) as refusal:
-            make_engine(name, plan, slots(1), print)
+            make_engine(name, plan, slots(1))
         needed = f"--engine {name} needs the extra: pip install 'interpodil[{name}]'"
         assert str(refusal.value) == needed
 
 
 def test_an_engine_that_does_not_exist_is_refused(tmp_path):
     with pytest.raises(SweepsError, match="--engine dask: use one of local, ray, slurm"):
-        make_engine("dask", fake_plan(tmp_path), slots(1), print)
+        make_engine("dask", fake_plan(tmp_path), slots(1))

@@ -10,13 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.engines import make_engine, parse_settings
+pytest.importorskip("submitit")
+
+from sweeps.cli.engine import parse_settings
+from sweeps.engines import make_engine
 from sweeps.engines.devices import Slot
+from sweeps.engines.slurm import Lifeline
 from sweeps.errors import SweepsError
+from sweeps.runner.sweep import show_log
 from tests.sweeps.fake_workers import ROOT, Orders, fake_plan, slots
 from tests.sweeps.waiting import is_gone, wait_for
-
-pytest.importorskip("submitit")
 
 
 @pytest.fixture(autouse=True)
@@ -28,13 +31,14 @@ def _importable(monkeypatch):
 def job(tmp_path):
     """An engine with one job, which runs."""
     plan = fake_plan(tmp_path)
-    said = []
-    engine = make_engine("slurm", plan, slots(1), said.append, cluster="local")
+    engine = make_engine("slurm", plan, slots(1), cluster="local")
     orders = Orders(plan)
+    said = []
     try:
-        engine.start()
-        worker = orders.wait_for_start("worker-0")
-        yield engine, orders, worker, said
+        with show_log(said.append):
+            engine.start()
+            worker = orders.wait_for_start("worker-0")
+            yield engine, orders, worker, said
     finally:
         engine.kill()
 
@@ -48,7 +52,7 @@ def told(engine, said, line):
 
 
 @pytest.mark.parametrize("terminated_first", [False, True])
-def test_a_preempted_job_puts_its_trial_away_and_is_queued_again(job, terminated_first):
+def test_a_preempted_job_checkpoints_its_trial_and_is_queued_again(job, terminated_first):
     engine, orders, worker, said = job
     step = parent(worker)
     if terminated_first:
@@ -63,22 +67,22 @@ def test_a_preempted_job_puts_its_trial_away_and_is_queued_again(job, terminated
     again = orders.wait_for_start("worker-0", times=2)
     assert is_gone(worker)
     assert is_gone(step)
-    told(engine, said, "worker-0: put away")
+    told(engine, said, "worker-0: checkpointed")
     assert engine.running == 1
     orders.end("worker-0", 0)
     exits = wait_for(engine.poll, "the end to be told of")
-    assert [(exit.status, exit.last_words) for exit in exits] == [(0, "these are my last words")]
+    assert [(exit.status, exit.last_line) for exit in exits] == [(0, "these are my last words")]
     assert is_gone(again)
 
 
 def test_a_job_that_somebody_cancels_is_told_of(job, monkeypatch):
     engine, _orders, worker, _said = job
-    monkeypatch.setattr("sweeps.engines.slurm.engine._RESULT_SECONDS", 1.0)
+    monkeypatch.setattr("sweeps.engines.slurm._RESULT_SECONDS", 1.0)
     # The controller, which stands in for SLURM, kills its job's processes.
     os.kill(parent(parent(worker)), signal.SIGINT)
     (exit,) = wait_for(engine.poll, "the end to be told of")
     assert exit.status == -signal.SIGKILL
-    assert exit.last_words.startswith("SLURM ended job ")
+    assert exit.last_line.startswith("SLURM ended job ")
     assert is_gone(worker)
 
 
@@ -106,7 +110,7 @@ def test_slurm_is_asked_for_an_array_with_the_settings(slurm):
         ["partition=gpu", "timeout_min=30", "mem_gb=7.5", 'setup=["module load cuda"]']
     )
     places = [Slot("cuda:0", 6, 1.0)] * 3
-    engine = make_engine("slurm", fake_plan(slurm), places, print, settings=settings)
+    engine = make_engine("slurm", fake_plan(slurm), places, settings=settings)
     engine.start()
     asked = (slurm / "submitted").read_text().splitlines()
     for line in (
@@ -133,8 +137,8 @@ def test_slurm_is_asked_for_an_array_with_the_settings(slurm):
 
 
 def test_jobs_that_slurm_ended_are_told_of(slurm, monkeypatch):
-    monkeypatch.setattr("sweeps.engines.slurm.engine._RESULT_SECONDS", 0.0)
-    engine = make_engine("slurm", fake_plan(slurm), slots(3), print)
+    monkeypatch.setattr("sweeps.engines.slurm._RESULT_SECONDS", 0.0)
+    engine = make_engine("slurm", fake_plan(slurm), slots(3))
     states = ["77_0|OUT_OF_MEMORY|n1", "77_1|RUNNING|n1", "77_2|CANCELLED by 1000|n2"]
     (slurm / "states").write_text("\n".join(["JobID|State|NodeList", *states, ""]))
     engine.start()
@@ -180,7 +184,7 @@ def test_settings_that_cannot_be_are_refused(setting, message):
     ],
 )
 def test_settings_that_submitit_does_not_know_are_refused(slurm, settings, message):
-    engine = make_engine("slurm", fake_plan(slurm), slots(1), print, settings=settings)
+    engine = make_engine("slurm", fake_plan(slurm), slots(1), settings=settings)
     with pytest.raises(SweepsError, match=message):
         engine.start()
     engine.kill()
@@ -189,7 +193,7 @@ def test_settings_that_submitit_does_not_know_are_refused(slurm, settings, messa
 def test_a_refusal_of_sbatch_is_told(slurm):
     refusal = "sbatch: error: invalid partition specified: gpu"
     (slurm / "bin" / "sbatch").write_text(f'#!/bin/sh\necho "{refusal}" >&2\nexit 1\n')
-    engine = make_engine("slurm", fake_plan(slurm), slots(2), print)
+    engine = make_engine("slurm", fake_plan(slurm), slots(2))
     with pytest.raises(SweepsError, match=r"sbatch refused the jobs: .*invalid partition"):
         engine.start()
     engine.kill()
@@ -197,6 +201,21 @@ def test_a_refusal_of_sbatch_is_told(slurm):
 
 def test_a_host_without_slurm_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    engine = make_engine("slurm", fake_plan(tmp_path), slots(1), print)
+    engine = make_engine("slurm", fake_plan(tmp_path), slots(1))
     with pytest.raises(SweepsError, match=r"--engine slurm: .*srun"):
         engine.start()
+
+
+def test_a_lifeline_that_cannot_be_written_is_logged(tmp_path, caplog):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    lifeline = Lifeline(folder / "lifeline")
+    assert caplog.records == []
+    (folder / "lifeline").unlink()
+    folder.rmdir()
+    lifeline.write("stop")
+    lifeline.write("kill")
+    lifeline.close()
+    (record,) = caplog.records
+    assert (record.name, record.exc_info) == ("sweeps.engines.slurm", None)
+    assert "No such file or directory" in caplog.text

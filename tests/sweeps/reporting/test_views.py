@@ -14,7 +14,7 @@ from rich.console import Console
 from storage import note_progress
 from sweeps.errors import Stopped, SweepsError
 from sweeps.reporting import JsonLog, make_view
-from sweeps.runner.naming import short_host
+from sweeps.worker.process import short_host
 from tests.sweeps.conftest import SMALL, Place
 from tests.sweeps.handmade import HandmadeStudy
 from tests.sweeps.waiting import wait_for

@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from sweeps.engines import WorkerPlan
-from sweeps.runner.naming import next_number, short_host, take_numbers
+from sweeps.runner.sweep import next_number, take_numbers
+from sweeps.worker.process import short_host
 from tests.sweeps.handmade import HandmadeStudy
 
 
@@ -42,7 +43,7 @@ def test_runs_that_start_at_once_take_numbers_of_their_own(tmp_path):
 def test_numbers_are_free_again_when_nobody_has_used_them_for_long(tmp_path, monkeypatch):
     study = HandmadeStudy(tmp_path)
     assert take_numbers(study.storage, study.study, "node", 2) == 0
-    monkeypatch.setattr("sweeps.runner.naming._STARTING_SECONDS", 0.0)
+    monkeypatch.setattr("sweeps.runner.sweep._STARTING_SECONDS", 0.0)
     assert take_numbers(study.storage, study.study, "node", 2) == 0
 
 

@@ -6,7 +6,6 @@ import re
 import socket
 import sqlite3
 
-import optuna
 import pytest
 import yaml
 
@@ -15,11 +14,6 @@ from tests.sweeps.conftest import SMALL, Place
 from tests.sweeps.waiting import is_gone
 
 HOST = socket.gethostname().split(".")[0]
-
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +193,7 @@ class TestFinished:
         assert done.stderr.endswith(": 10 of 10 trials done\n")
         assert len(place.study().trials) == 10
 
-    def test_more_trials_go_on_with_the_same_study(self, finished):
+    def test_more_trials_resume_the_same_study(self, finished):
         """Last, since it adds to the study."""
         place, _ = finished
         more = place.run("run", "spec.yaml", "--trials", "12", "--workers", "1")
@@ -253,13 +247,6 @@ class TestTerminal:
         assert run.returncode == 0
         for word in (f"{HOST}-0", "epoch", "val_accuracy", "3/3 trials", "best 0.", "left"):
             assert word in text
-
-
-def test_a_budget_without_room_for_the_baselines_is_told_of(place, small):
-    spec = place.write_spec(small)
-    done = place.run("run", spec, "--workers", "1", "--trials", "1")
-    assert done.returncode == 0, done.stderr
-    assert "The budget has room for 1 of the 2 baselines" in done.stderr
 
 
 class TestFallback:

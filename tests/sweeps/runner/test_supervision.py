@@ -20,6 +20,7 @@ from sweeps.engines import WorkerExit, WorkerPlan
 from sweeps.errors import SweepsError
 from sweeps.runner import supervisor as supervision
 from sweeps.runner.supervisor import Supervisor
+from sweeps.runner.sweep import show_log
 from tests.storage.claiming import at_work
 
 PLAN = WorkerPlan("study", "sqlite:///unused.db", Path("data"), Path("checkpoints"), 30, None)
@@ -62,20 +63,14 @@ class ScriptedEngine:
             self._at_end()
             return []
         self.running = 0
-        return [WorkerExit("worker-0", status, "its last words")]
+        return [WorkerExit("worker-0", status, "its last line")]
 
     def stop(self):
         self.running = 0
 
 
-class Lines:
-    """A view that keeps what it is told."""
-
-    def __init__(self):
-        self.said = []
-
-    def say(self, text):
-        self.said.append(text)
+class NoView:
+    """A view that shows nothing."""
 
     def update(self, progress, seconds_left):
         pass
@@ -83,7 +78,7 @@ class Lines:
 
 @pytest.fixture
 def watch(tmp_path, monkeypatch):
-    """Watch over a worker that ends with these statuses; how often it started, what was said."""
+    """Watch a worker that ends with these statuses; how often it started, what was logged."""
     monkeypatch.setattr(supervision, "_POLL_SECONDS", 0.0)
     monkeypatch.setattr(supervision, "_MAX_PAUSE_SECONDS", 0.0)
     storage = open_storage(str(tmp_path / "sweeps.db"), create=True)
@@ -94,24 +89,25 @@ def watch(tmp_path, monkeypatch):
         engine = ScriptedEngine(
             statuses, lambda: received.append(signal.SIGTERM), lambda: at_start(storage, study)
         )
-        view = Lines()
+        said = []
         supervisor = Supervisor(
             storage,
             study,
             study_uid(storage, study),
             engine,
             PLAN.seat,
-            view,
+            NoView(),
             seconds_left=lambda: None,
             received=received,
         )
         if was_away:
             storage.last_disconnect = time.monotonic() + 100
         try:
-            supervisor.watch()
+            with show_log(said.append):
+                supervisor.watch()
         except SweepsError as error:
-            view.say(str(error))
-        return engine.starts, view.said
+            said.append(str(error))
+        return engine.starts, said
 
     return watch
 
@@ -120,7 +116,7 @@ def test_one_that_says_why_it_cannot_work_is_given_up_soon(watch):
     starts, said = watch(1, 1, 1)
     assert starts == 3
     assert said[-2] == "worker-0 ended with status 1; not started again, it ends each time"
-    assert said[-1].endswith("run it again to go on. The last: its last words")
+    assert said[-1].endswith("run it again to resume. The last: its last line")
 
 
 def test_one_that_is_killed_has_more_tries(watch):

@@ -1,0 +1,252 @@
+"""Runs that resume from a checkpoint: to the same numbers, or from the start where they cannot."""
+
+import dataclasses
+import io
+import itertools
+import math
+
+import pytest
+import torch
+
+from sweeps.errors import Interrupted
+from sweeps.spec.config import RunConfig
+from sweeps.training import train
+
+CPU = torch.device("cpu")
+
+
+def _config(**values):
+    settings = {
+        "data.name": "patterns",
+        "data.size": 16,
+        "data.train_limit": 300,
+        "data.validation_limit": 200,
+        "training.epochs": 3,
+        "training.batch_size": 50,
+        "training.learning_rate": 0.05,
+        "training.crop": 2,
+        "training.precision": "float32",
+    }
+    return RunConfig().with_values(settings | values)
+
+
+class InMemory:
+    """A checkpoint in memory."""
+
+    def __init__(self, *, due=False):
+        self.content = None
+        self.due = due
+        self.writes = 0
+        self.refused = []
+
+    def refuse(self, reason):
+        self.refused.append(reason)
+
+    def read(self):
+        return self.content
+
+    def write(self, content):
+        self.content = content
+        self.writes += 1
+
+    def is_due(self):
+        return self.due
+
+
+def _numbers(results):
+    return [(r.epoch, r.train_loss, r.val_loss, r.val_accuracy, r.learning_rate) for r in results]
+
+
+def _stop_after(calls):
+    """Asked for a stop at the n-th time it is looked."""
+    left = iter(range(calls))
+    return lambda: next(left, None) is None
+
+
+@pytest.fixture(scope="module")
+def undisturbed(patterns):
+    return _numbers(train(_config(), patterns, CPU))
+
+
+class TestResume:
+    # Six batches and one of validation an epoch: in the middle of an epoch, at its last batch, in
+    # the validation, at the first batch of the next, and often.
+    @pytest.mark.parametrize("calls", [[3], [5], [6], [7], [1, 1, 1, 1, 9], [4, 4, 4, 4]])
+    def test_it_ends_with_the_numbers_of_an_undisturbed_run(self, patterns, undisturbed, calls):
+        checkpoint = InMemory()
+        for stop in calls:
+            with pytest.raises(Interrupted):
+                list(
+                    train(
+                        _config(),
+                        patterns,
+                        CPU,
+                        should_stop=_stop_after(stop),
+                        checkpoint=checkpoint,
+                    )
+                )
+        assert _numbers(train(_config(), patterns, CPU, checkpoint=checkpoint)) == undisturbed
+
+    def test_a_process_that_dies_loses_what_came_after_its_last_checkpoint_alone(
+        self, patterns, undisturbed
+    ):
+        checkpoint = InMemory(due=True)
+        run = train(_config(), patterns, CPU, checkpoint=checkpoint)
+        next(run)
+        del run
+        looked = []
+        resumed = train(
+            _config(), patterns, CPU, should_stop=lambda: looked.append(1), checkpoint=checkpoint
+        )
+        assert _numbers(resumed) == undisturbed
+        # Of the first epoch, the last batch and the validation; then two epochs of six and one.
+        assert len(looked) == 2 + 2 * 7
+
+    def test_none_is_written_before_it_is_due(self, patterns):
+        checkpoint = InMemory()
+        list(train(_config(), patterns, CPU, checkpoint=checkpoint))
+        assert checkpoint.writes == 0
+
+    @pytest.mark.parametrize(
+        ("name", "value", "reason"),
+        [
+            ("training.learning_rate", 0.01, "training.learning_rate is 0.05 there and 0.01 here"),
+            ("training.crop", 1, "training.crop is 2 there and 1 here"),
+            ("layer.growth", 5, "layer.growth is None there and 5 here"),
+            ("seed", 1, "seed is 0 there and 1 here"),
+        ],
+    )
+    def test_one_with_another_setting_is_refused_with_both_values(
+        self, patterns, name, value, reason
+    ):
+        checkpoint = InMemory(due=True)
+        list(train(_config(), patterns, CPU, checkpoint=checkpoint))
+        other = _config(**{name: value})
+        assert _numbers(train(other, patterns, CPU, checkpoint=checkpoint)) == _numbers(
+            train(other, patterns, CPU)
+        )
+        assert checkpoint.refused == [reason]
+
+    def test_all_settings_that_differ_are_named(self, patterns):
+        checkpoint = InMemory(due=True)
+        next(train(_config(), patterns, CPU, checkpoint=checkpoint))
+        other = _config(**{"training.momentum": 0.5, "layer.edge": 0.25})
+        next(train(other, patterns, CPU, checkpoint=checkpoint))
+        assert checkpoint.refused == [
+            "layer.edge is 0.5 there and 0.25 here; training.momentum is 0.9 there and 0.5 here"
+        ]
+
+    def test_one_of_other_data_is_refused_with_both_fingerprints(self, patterns):
+        checkpoint = InMemory(due=True)
+        next(train(_config(), patterns, CPU, checkpoint=checkpoint))
+        other = dataclasses.replace(patterns, fingerprint="sha256:another")
+        next(train(_config(), other, CPU, checkpoint=checkpoint))
+        assert checkpoint.refused == [
+            f"the fingerprint of the data is {patterns.fingerprint!r} there and 'sha256:another' "
+            "here"
+        ]
+
+    def test_one_of_a_release_with_other_settings_is_refused(self, patterns):
+        checkpoint = InMemory(due=True)
+        next(train(_config(), patterns, CPU, checkpoint=checkpoint))
+        kept = torch.load(io.BytesIO(checkpoint.content))
+        kept["run"]["config"]["training"]["dropout"] = 0.1
+        content = io.BytesIO()
+        torch.save(kept, content)
+        checkpoint.content = content.getvalue()
+        next(train(_config(), patterns, CPU, checkpoint=checkpoint))
+        assert len(checkpoint.refused) == 1
+        assert "training.dropout: no such key" in checkpoint.refused[0]
+
+    @pytest.mark.parametrize("damage", ["cut", "other weights"])
+    def test_one_that_cannot_be_used_is_said_and_the_run_starts_anew(
+        self, patterns, undisturbed, damage
+    ):
+        checkpoint = InMemory(due=True)
+        list(train(_config(), patterns, CPU, checkpoint=checkpoint))
+        if damage == "cut":
+            checkpoint.content = checkpoint.content[:1000]
+        else:
+            kept = torch.load(io.BytesIO(checkpoint.content))
+            kept["state"]["model"].popitem()
+            content = io.BytesIO()
+            torch.save(kept, content)
+            checkpoint.content = content.getvalue()
+        assert _numbers(train(_config(), patterns, CPU, checkpoint=checkpoint)) == undisturbed
+        assert len(checkpoint.refused) == 1
+
+
+class TestMicroBatches:
+    def test_the_gradient_is_that_of_the_whole_batch(self, patterns):
+        """The tutorial's model has no batch normalisation, so only rounding differs."""
+        whole = list(train(_config(), patterns, CPU))
+        parts = list(train(_config(**{"training.micro_batches": 4}), patterns, CPU))
+        for one, other in zip(whole, parts, strict=True):
+            assert math.isclose(one.train_loss, other.train_loss, rel_tol=1e-3)
+            assert one.val_accuracy == pytest.approx(other.val_accuracy, abs=0.02)
+
+    # In the middle of the first epoch, and of the second.
+    @pytest.mark.parametrize("calls", [3, 10])
+    @pytest.mark.parametrize(("before", "after"), [(1, 4), (4, 1), (2, 5)])
+    def test_a_run_resumes_with_others(self, patterns, calls, before, after):
+        undisturbed = list(train(_config(), patterns, CPU))
+        checkpoint = InMemory()
+        parts = _config(**{"training.micro_batches": before})
+        with pytest.raises(Interrupted):
+            list(train(parts, patterns, CPU, should_stop=_stop_after(calls), checkpoint=checkpoint))
+        looked = []
+        resumed = list(
+            train(
+                _config(**{"training.micro_batches": after}),
+                patterns,
+                CPU,
+                should_stop=lambda: looked.append(1),
+                checkpoint=checkpoint,
+            )
+        )
+        assert checkpoint.refused == []
+        # The validation is done in parts too.
+        validations = math.ceil(200 / math.ceil(500 / after))
+        assert len(looked) < 3 * (6 + validations), "as many as without the checkpoint"
+        assert [result.replayed for result in resumed] == [calls > 6, False, False]
+        for one, other in zip(undisturbed, resumed, strict=True):
+            assert math.isclose(one.train_loss, other.train_loss, rel_tol=1e-3)
+            assert math.isclose(one.val_loss, other.val_loss, rel_tol=1e-2)
+            assert one.learning_rate == other.learning_rate
+
+
+#: Two batches and a validation in each of two epochs: in half precision a CPU takes its time.
+SHORT = {"training.epochs": 2, "data.train_limit": 100, "data.validation_limit": 20}
+
+
+class TestPrecision:
+    # In the middle of the second epoch.
+    @pytest.mark.parametrize(
+        ("before", "after"), list(itertools.permutations(["float32", "bfloat16", "float16"], 2))
+    )
+    def test_a_run_resumes_in_another(self, patterns, before, after):
+        checkpoint = InMemory()
+        first = _config(**SHORT, **{"training.precision": before})
+        with pytest.raises(Interrupted):
+            list(train(first, patterns, CPU, should_stop=_stop_after(3), checkpoint=checkpoint))
+        looked = []
+        results = list(
+            train(
+                _config(**SHORT, **{"training.precision": after}),
+                patterns,
+                CPU,
+                should_stop=lambda: looked.append(1),
+                checkpoint=checkpoint,
+            )
+        )
+        assert checkpoint.refused == []
+        assert len(looked) == 2 * 3 - 3
+        assert all(math.isfinite(result.val_loss) for result in results)
+
+    def test_float16_goes_on_with_the_scale_that_it_has_found(self, patterns):
+        half = _config(**SHORT, **{"training.precision": "float16"})
+        checkpoint = InMemory()
+        with pytest.raises(Interrupted):
+            list(train(half, patterns, CPU, should_stop=_stop_after(3), checkpoint=checkpoint))
+        resumed = _numbers(train(half, patterns, CPU, checkpoint=checkpoint))
+        assert resumed == _numbers(train(half, patterns, CPU))

@@ -1,0 +1,169 @@
+"""The training objective: trials that are interrupted, taken away, pruned or too large."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import optuna
+import pytest
+import torch
+
+from storage import end_worker, list_workers, open_storage, reclaim, study_uid
+from sweeps.export.environment import describe_environment
+from sweeps.spec.spec import parse_spec
+from sweeps.study.study import open_or_create_study
+from sweeps.training import train
+from sweeps.worker.checkpoints import Checkpoints
+from sweeps.worker.loop import Worker
+from sweeps.worker.objective import TrainingObjective, trial_config
+from tests.storage.claiming import at_work
+
+
+@pytest.fixture
+def study(tmp_path, patterns, small):
+    storage = open_storage(str(tmp_path / "sweeps.db"), create=True)
+    small["baselines"] = []
+    small["training"]["precision"] = "float32"
+    return open_or_create_study(storage, parse_spec(small, "small"), "study", patterns)
+
+
+@pytest.fixture
+def run(study, patterns, small, tmp_path):
+    """Run a trial: its outcome, and the trial as it then is in the storage."""
+    storage = study._storage._backend
+    spec = parse_spec(small, "small")
+    worker = Worker(
+        storage=storage,
+        study=study,
+        study_uid=study_uid(storage, study),
+        objective=TrainingObjective(patterns, describe_environment("cpu")),
+        configure=lambda trial: trial_config(spec, trial),
+        make_sampler=lambda number: optuna.samplers.RandomSampler(seed=number),
+        checkpoints=Checkpoints(tmp_path / "kept", study, seconds=0),
+        metric="val_accuracy",
+        name="w",
+    )
+    worker.register()
+
+    def one(should_stop=lambda: False):
+        worker.should_stop = should_stop
+        with at_work(storage, study, worker.worker_id) as trial:
+            return worker.run_trial(trial), study.trials[trial.number]
+
+    return one
+
+
+def stop_after(calls):
+    """Asked for a stop at the n-th time it is looked."""
+    left = iter(range(calls))
+    return lambda: next(left, None) is None
+
+
+def test_an_interrupted_trial_is_resumed_and_its_epochs_are_replayed(run):
+    outcome, trial = run(stop_after(9))
+    assert outcome == "interrupted"
+    assert list(trial.intermediate_values) == [1]
+    outcome, retry = run()
+    assert outcome == "completed"
+    assert retry.params == trial.params
+    assert retry.intermediate_values[1] == trial.intermediate_values[1]
+    assert list(retry.intermediate_values) == [1, 2]
+
+
+def test_no_replayed_epoch_is_judged_again(run, study):
+    run(stop_after(9))
+    study.pruner = optuna.pruners.ThresholdPruner(lower=2.0)
+    assert run()[0] == "completed"
+    outcome, other = run()
+    assert outcome == "pruned"
+    assert list(other.intermediate_values) == [1]
+
+
+def too_large(*arguments, **settings):
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+    yield
+
+
+def test_out_of_memory_is_retried_once_in_micro_batches(run, study, monkeypatch):
+    monkeypatch.setattr("sweeps.worker.objective.train", too_large)
+    outcome, trial = run()
+    assert outcome == trial.user_attrs["outcome"] == "out_of_memory"
+    assert study.trials[1].state.name == "WAITING"
+    outcome, retry = run()
+    assert outcome == "failed"
+    assert retry.user_attrs["config"]["training"]["micro_batches"] == 4
+    assert retry.user_attrs["reason"] == (
+        "out of memory: CUDA out of memory. Tried to allocate 2.00 GiB (in 4 micro-batches)"
+    )
+    assert retry.params == trial.params
+    assert [t.state.name for t in study.trials] == ["FAIL", "FAIL"]
+
+
+def test_a_retry_in_less_memory_resumes_from_the_checkpoint(run, study, monkeypatch):
+    """The second epoch is too much: its retry replays the first and does the second alone."""
+    real, resumed = train, []
+
+    def too_large_later(config, *arguments, **settings):
+        if config.training.micro_batches > 1:
+            stop = settings["should_stop"]
+            settings["should_stop"] = lambda: resumed.append(1) or stop()
+        for result in real(config, *arguments, **settings):
+            yield result
+            if config.training.micro_batches == 1:
+                raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr("sweeps.worker.objective.train", too_large_later)
+    outcome, trial = run()
+    assert outcome == "out_of_memory"
+    assert list(trial.intermediate_values) == [1]
+    outcome, retry = run()
+    assert outcome == "completed"
+    assert retry.user_attrs["retry_of"] == trial.number
+    assert retry.user_attrs["config"]["training"]["micro_batches"] == 4
+    assert retry.intermediate_values[1] == trial.intermediate_values[1]
+    # Written before the last batch of the first epoch: that, and what comes after. The validation
+    # is done in parts too.
+    assert len(resumed) == (1 + 2) + (6 + 2)
+    assert [t.state.name for t in study.trials] == ["FAIL", "COMPLETE"]
+
+
+def test_any_other_error_fails_a_trial_with_the_traceback_as_an_artifact(run, study, monkeypatch):
+    from optuna.artifacts import get_all_artifact_meta
+
+    from storage import DatabaseArtifactStore
+
+    def broken(*arguments, **settings):
+        raise ZeroDivisionError("by nought\nand more")
+        yield
+
+    monkeypatch.setattr("sweeps.worker.objective.train", broken)
+    outcome, trial = run()
+    assert outcome == "failed"
+    assert trial.user_attrs["reason"] == "ZeroDivisionError: by nought"
+    [artifact] = get_all_artifact_meta(trial, storage=study._storage)
+    assert (artifact.filename, artifact.mimetype) == ("traceback.txt", "text/plain")
+    store = DatabaseArtifactStore(study._storage._backend)
+    text = store.open_reader(artifact.artifact_id).read().decode()
+    assert text.startswith("Traceback")
+    assert "ZeroDivisionError: by nought" in text
+
+
+def test_a_trial_that_was_taken_from_its_worker_leaves_its_retry_alone(run, study):
+    """The worker was suspended for so long that another ended the trial; it finds out later."""
+    looked = []
+    storage = study._storage._backend
+
+    def lose():
+        """As another process that takes this worker for dead."""
+        end_worker(storage, list_workers(storage, study._study_id)[0].worker_id)
+        assert reclaim(storage, study) == [0]
+
+    def taken():
+        looked.append(1)
+        if len(looked) == 3:
+            with ThreadPoolExecutor() as another:
+                another.submit(lose).result()
+        return False
+
+    outcome, trial = run(taken)
+    assert outcome == "lost"
+    assert trial.intermediate_values == {}
+    assert [t.state.name for t in study.trials] == ["FAIL", "WAITING"]
