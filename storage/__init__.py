@@ -1,32 +1,43 @@
-"""Where results live: a database for studies, the records of their trials, and their workers."""
+"""Where results live: studies, the records of their trials, and their workers.
 
-from storage.artifacts import DatabaseArtifactStore, attach_artifact
+A storage is a SQLite file or a PostgreSQL database with Optuna's tables and some more.
+"""
+
 from storage.backup import back_up
-from storage.batch import batch
-from storage.budget import TARGET, ask, claim_trial, count_claims, reclaim, release_claim
-from storage.checking import check_contents
-from storage.claims import STUDY_UID, Claim, holding
+from storage.budget import ask, claim_trial, count_claims, reclaim, release_claim
+from storage.checking import check_contents, repair_contents
+from storage.claims import Claim, holding
 from storage.copying import copy_studies
-from storage.epochs import EpochRecord, read_epochs, report_epoch
+from storage.epochs import EpochRecord, mean_epoch_seconds, read_epochs, report_epoch
 from storage.errors import DATABASE_ERRORS, ClaimLost, StorageError, StudyDeleted, explain
-from storage.rdb import HardenedStorage, check_storage, open_storage
-from storage.repairing import repair as repair_contents
-from storage.studies import CHECKPOINTS_ID, create_study, open_study, study_names, study_uid
-from storage.timing import mean_epoch_seconds
-from storage.transactions import transaction
-from storage.trials import (
+from storage.reconnecting import batch
+from storage.schema import (
+    CHECKPOINTS_ID,
     CONFIGURATION,
     OUTCOME,
     OVERRIDES,
+    READY,
     REASON,
     RETRIES,
     RETRY_OF,
+    STUDY_UID,
+    TARGET,
+    TRACEBACK,
     WORKER_ID,
-    Outcome,
-    end_trial,
-    unfinished_outcome,
 )
-from storage.url import DEFAULT_URL, absolute_url, has_secret, parse_url, show_url
+from storage.storage import HardenedStorage, check_storage, open_storage
+from storage.studies import create_study, open_study, study_names, study_uid
+from storage.transactions import transaction
+from storage.trials import Outcome, end_trial, unfinished_outcome
+from storage.url import (
+    DEFAULT_URL,
+    absolute_url,
+    has_secret,
+    is_sqlite,
+    parse_url,
+    show_url,
+    sqlite_path,
+)
 from storage.workers import (
     HEARTBEAT_SECONDS,
     WorkerRecord,
@@ -46,15 +57,16 @@ __all__ = [
     "HEARTBEAT_SECONDS",
     "OUTCOME",
     "OVERRIDES",
+    "READY",
     "REASON",
     "RETRIES",
     "RETRY_OF",
     "STUDY_UID",
     "TARGET",
+    "TRACEBACK",
     "WORKER_ID",
     "Claim",
     "ClaimLost",
-    "DatabaseArtifactStore",
     "EpochRecord",
     "HardenedStorage",
     "Outcome",
@@ -63,7 +75,6 @@ __all__ = [
     "WorkerRecord",
     "absolute_url",
     "ask",
-    "attach_artifact",
     "back_up",
     "batch",
     "beat",
@@ -78,6 +89,7 @@ __all__ = [
     "explain",
     "has_secret",
     "holding",
+    "is_sqlite",
     "list_workers",
     "living_workers",
     "mean_epoch_seconds",
@@ -92,6 +104,7 @@ __all__ = [
     "repair_contents",
     "report_epoch",
     "show_url",
+    "sqlite_path",
     "study_names",
     "study_uid",
     "transaction",

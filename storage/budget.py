@@ -1,34 +1,31 @@
 """The number of trials a study may spend, claimed by workers before they ask for one.
 
 Optuna counts trials per process and overshoots with several. Here a worker inserts a claim in one
-write transaction that also reads the study's target and counts the claims there are, so that all
-workers together, over any number of runs, start as many trials as the target says. The trial that
-is then asked for belongs to the claim from its first moment. A claim stays when its trial ends with
-a result (complete, pruned, diverged, failed) and goes when it ends without one (interrupted, lost,
+write transaction that also reads the study's target and counts the claims, so that all workers
+together, over any number of runs, start as many trials as the target says. The trial that is then
+asked for belongs to the claim from its first moment. A claim stays when its trial ends with a
+result (complete, pruned, diverged, failed) and goes when it ends without one (interrupted, lost,
 out of memory): see :func:`storage.trials.end_trial`.
 """
 
 import time
+from collections.abc import Sequence
+from typing import Any
 
 import optuna
-import sqlalchemy
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.trial import TrialState
-from sqlalchemy import delete, func, select
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import Connection, Row, delete, func, select
 
-from storage.claims import IS_CLAIM, STUDY_UID, Claim, holding, refuse_other_study
-from storage.clock import now
-from storage.rdb import HardenedStorage
+from storage.claims import IS_CLAIM, Claim, holding, refuse_other_study
 from storage.reconnecting import patient
-from storage.schema import claims_table
-from storage.transactions import reading, transaction
-from storage.trials import RETRY_OF, end_trial
+from storage.schema import RETRY_OF, STUDY_UID, TARGET, claims_table
+from storage.storage import HardenedStorage
+from storage.transactions import now, reading, transaction
+from storage.trials import end_trial
 from storage.workers import GRACE_SECONDS, WorkerRecord, beat, end_worker, list_workers
 
-#: User attribute of a study: how many trials it may have; ``None`` for no limit.
-TARGET = "target_trials"
-
-#: When this process first saw trials that run without a claim: by storage and trial.
+#: When this process first saw a trial that runs without a claim, by storage and trial id.
 _first_seen: dict[tuple[str, int], float] = {}
 
 
@@ -38,17 +35,19 @@ def claim_trial(
 ) -> Claim | None:
     """Claim one trial of a study's budget.
 
+    A claim that the worker made before, and asked for no trial with, is replaced.
+
     Args:
         storage: where the study is.
         study_id: the study.
         study_uid: the study's own id; see :func:`storage.studies.study_uid`.
-        worker_id: who claims; a claim that it made before and has asked for no trial with is gone.
+        worker_id: the worker.
 
     Returns:
         The claim, or ``None`` where the budget is spent.
 
     Raises:
-        StudyDeleted: the study is gone, or another one has its number.
+        StudyDeleted: the study is gone, or another one has its id.
     """
     unused = (claims_table.c.worker_id == worker_id) & claims_table.c.trial_id.is_(None)
     with transaction(storage.engine, study_id) as connection:
@@ -60,34 +59,28 @@ def claim_trial(
             return None
         values = {"study_id": study_id, "worker_id": worker_id}
         statement = claims_table.insert().values(**values).returning(claims_table.c.claim_id)
-        # Who claims lives, whatever others thought of it while it was suspended.
+        # A worker that claims is alive, though it may have been taken for dead.
         beat(storage, worker_id)
         return Claim(int(connection.execute(statement).scalar_one()), worker_id, study_uid)
 
 
 def ask(storage: HardenedStorage, study: optuna.Study, claim: Claim) -> optuna.Trial:
-    """Ask a study for a trial that belongs to a claim: one that was begun before, if any waits.
+    """Ask a study for a trial that belongs to a claim; retries that wait come first.
 
     Raises:
         ClaimLost: the claim was given back, since its worker was taken for dead.
     """
     with holding(claim):
-        waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-        # The first that is still to be had is the claim's, and the one that the study then gives.
-        any(_take(storage, trial) for trial in waiting if RETRY_OF in trial.user_attrs)
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            # The study then returns the trial that the claim has.
+            if RETRY_OF in trial.user_attrs and _take(storage, trial):
+                break
         return study.ask()
-
-
-def _take(storage: HardenedStorage, trial: optuna.trial.FrozenTrial) -> bool:
-    try:
-        return storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
-    except (UpdateFinishedTrialError, KeyError):
-        return False
 
 
 @patient
 def release_claim(storage: HardenedStorage, claim: Claim) -> None:
-    """Give back a claim that no trial was asked for with."""
+    """Give back a claim with which no trial was asked for."""
     unused = IS_CLAIM & claims_table.c.trial_id.is_(None)
     with transaction(storage.engine) as connection:
         connection.execute(delete(claims_table).where(unused), claim.row)
@@ -107,7 +100,7 @@ def reclaim(
     *,
     stopped: bool = False,
 ) -> list[int]:
-    """End what dead workers left behind, give back its budget, and queue its parameters again.
+    """End the trials of dead workers, give back their budget, and queue retries.
 
     May be called by any process, at any time, as often as it likes.
 
@@ -115,14 +108,14 @@ def reclaim(
         storage: where the study is.
         study: the study.
         study_uid: the study's own id, where it may have been deleted since it was opened.
-        stopped: the workers were ended on purpose, which counts as no loss of their trials.
+        stopped: the workers were ended on purpose: their trials are interrupted, not lost.
 
     Returns:
         The numbers of the trials that were ended.
 
     Raises:
-        StudyDeleted: another study has its number.
-        KeyError: the study is gone, and no other has its number.
+        StudyDeleted: another study has its id.
+        KeyError: the study is gone, and no other has its id.
     """
     study_id: int = study._study_id
     uid = study_uid or study.user_attrs.get(STUDY_UID, "")
@@ -136,9 +129,10 @@ def reclaim(
     for worker in workers:
         if worker.ended is None and worker.worker_id not in alive:
             end_worker(storage, worker.worker_id, last_seen=worker.last_seen)
-    orphaned = [claim for claim in claims if claim.worker_id not in alive]
     ended = []
-    for row in orphaned:
+    for row in claims:
+        if row.worker_id in alive:
+            continue
         claim = Claim(row.claim_id, row.worker_id, uid)
         if row.trial_id is None:
             release_claim(storage, claim)
@@ -147,7 +141,7 @@ def reclaim(
                 if _end(storage, study, running[row.trial_id], stopped=stopped):
                     ended.append(running[row.trial_id].number)
 
-    # A trial without a claim is none of our workers': another program asked for it, and left it.
+    # An unclaimed trial is none of our workers': another program asked for it, and left it.
     claimed = {claim.trial_id for claim in claims}
     for trial in running.values():
         if (
@@ -162,14 +156,14 @@ def reclaim(
 @patient
 def _claims_and_workers(
     storage: HardenedStorage, study_id: int, study_uid: str | None
-) -> tuple[list[sqlalchemy.Row], list[WorkerRecord], float]:
+) -> tuple[Sequence[Row[Any]], list[WorkerRecord], float]:
     query = select(claims_table).where(claims_table.c.study_id == study_id)
     # In this order: a worker registers before it claims, and claims before it asks, so what is
     # read later knows of all that was read before.
     with reading(storage.engine) as connection:
         if study_uid is not None:
             refuse_other_study(connection, study_id, study_uid)
-        claims = list(connection.execute(query).all())
+        claims = connection.execute(query).all()
         moment = now(connection)
     return claims, list_workers(storage, study_id), moment
 
@@ -177,16 +171,16 @@ def _claims_and_workers(
 def _is_alive(storage: HardenedStorage, worker: WorkerRecord, moment: float) -> bool:
     if worker.is_alive(moment):
         return True
-    # Those that the database was away from could not say that they live.
-    away = storage.last_disconnect
-    recently = away is not None and time.monotonic() - away < GRACE_SECONDS
+    # While the database was unavailable, workers elsewhere could not send their heartbeats.
+    lost = storage.last_disconnect
+    recently = lost is not None and time.monotonic() - lost < GRACE_SECONDS
     return recently and worker.ended is None and not worker.is_here()
 
 
 def _end(
     storage: HardenedStorage,
     study: optuna.Study,
-    trial: optuna.trial.FrozenTrial,
+    trial: FrozenTrial,
     *,
     stopped: bool,
 ) -> bool:
@@ -197,15 +191,22 @@ def _end(
     return end_trial(storage, study, trial.number, "lost", reason="its worker died")
 
 
-def _count(connection: sqlalchemy.Connection, study_id: int) -> int:
+def _take(storage: HardenedStorage, trial: FrozenTrial) -> bool:
+    try:
+        return storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
+    except (UpdateFinishedTrialError, KeyError):
+        return False
+
+
+def _count(connection: Connection, study_id: int) -> int:
     query = select(func.count()).where(claims_table.c.study_id == study_id)
     return int(connection.execute(query).scalar_one())
 
 
-def _seen_for(storage: HardenedStorage, trial: optuna.trial.FrozenTrial) -> float:
-    """For how many seconds this process has known of a trial without a claim.
+def _seen_for(storage: HardenedStorage, trial: FrozenTrial) -> float:
+    """For how many seconds this process has known of an unclaimed trial.
 
-    When it began is told by the clock, and in the time zone, of the machine that asked for it.
+    Its start was noted by the clock, and in the time zone, of the machine that asked for it.
     """
     now = time.monotonic()
     return now - _first_seen.setdefault((storage.location, trial._trial_id), now)

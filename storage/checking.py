@@ -1,32 +1,81 @@
-"""A look at a whole storage: is it sound, and does what it holds fit together?"""
+"""``sweeps storage check``: is a storage sound, and what did accidents leave in it?"""
 
+import json
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import optuna
 import sqlalchemy
-from sqlalchemy import Connection, select
+from optuna.trial import TrialState
+from sqlalchemy import Connection, Row, delete, func, select
 from sqlalchemy.engine import URL
+from sqlalchemy.sql.elements import ColumnElement
 
+from storage.budget import reclaim
 from storage.copying import find_studies
-from storage.invariants import find_loose_rows, read_study
-from storage.schema import schema_table
-from storage.snapshots import has_table, optuna_version, snapshot, telling
+from storage.errors import explaining
+from storage.reconnecting import patient
+from storage.schema import (
+    OPTUNA_TABLES,
+    OUTCOME,
+    READY,
+    claims_table,
+    epochs_table,
+    has_table,
+    studies_table,
+    trials_table,
+    workers_table,
+)
+from storage.snapshots import schema_versions, snapshot
+from storage.storage import HardenedStorage
+from storage.studies import study_uid
+from storage.transactions import now, reading, transaction
+from storage.trials import UNFINISHED
 from storage.url import is_sqlite, show_url
+from storage.workers import GRACE_SECONDS, WorkerRecord
 
 _RESTORE = "restore a backup, or save what can be read with `sweeps storage copy`"
+_REPAIR = "`sweeps storage check --repair`"
 
-#: Between the two looks: longer than it takes to store a file and then its entry.
+# What lies between a worker's end in the database and the end of its process takes less.
 _PAUSE_SECONDS = 1.0
+
+# What a trial does, or how it ended where no outcome is noted.
+_WORDS = {
+    TrialState.WAITING: "waiting",
+    TrialState.RUNNING: "running",
+    TrialState.COMPLETE: "completed",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+}
+
+# Rows of what was deleted: their table, and which they are.
+_LEFT_BEHIND = {
+    "workers": (
+        workers_table,
+        workers_table.c.study_id.not_in(select(studies_table.c.study_id)),
+    ),
+    "claims": (
+        claims_table,
+        claims_table.c.study_id.not_in(select(studies_table.c.study_id)),
+    ),
+    "records of epochs": (
+        epochs_table,
+        epochs_table.c.trial_id.not_in(select(trials_table.c.trial_id)),
+    ),
+}
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What was looked at, and what is wrong there.
+    """What was checked, and what is wrong there.
 
     Attributes:
-        place: what was looked at: the database, its schema, a study.
-        said: what was seen, where nothing is wrong; else what is wrong.
+        place: the file, the schema, a study, or other rows.
+        said: what is wrong, or what is there where nothing is wrong.
         remedy: what a person can do about it; empty where nothing is wrong.
     """
 
@@ -40,42 +89,182 @@ class Finding:
 
 
 def check_contents(url: URL, names: Sequence[str] = ()) -> list[Finding]:
-    """Look at a storage, while others may go on writing to it.
+    """Check a storage, while others may go on writing to it.
 
-    What workers do between two moments may look like an accident: one has ended its trial and is
-    gone before its process is looked for. So what seems wrong is looked at again a little later,
-    and is told if it was seen both times.
+    A worker that has just ended its trial and is gone before its process is looked for looks like
+    one that died. So what seems wrong is checked again a little later, and reported if it was wrong
+    both times.
 
     Args:
         url: where it is; it is not changed.
-        names: of the studies to look at; none for all.
+        names: of the studies to check; none for all.
 
     Raises:
-        StorageError: it cannot be looked at, as it cannot be read or has another schema.
+        StorageError: it cannot be read, or has another schema.
     """
-    with snapshot(url) as connection, telling(show_url(url)):
+    with snapshot(url) as connection, explaining(show_url(url)):
         findings = _check_file(connection) if is_sqlite(url) else [Finding("database", "answers")]
         if any(finding.is_wrong for finding in findings):
             return findings
-        findings += [_check_schema(connection), *_look(connection, url, names)]
-    if not any(finding.is_wrong for finding in findings):
-        return findings
-    time.sleep(_PAUSE_SECONDS)
-    with snapshot(url) as connection, telling(show_url(url)):
-        again = _look(connection, url, names)
-    lasting = [finding for finding in findings if not finding.is_wrong or finding in again]
-    for finding in again:
-        # A study that looked wrong for a moment alone.
-        if all(finding.place != known.place for known in lasting):
-            lasting.append(finding if not finding.is_wrong else Finding(finding.place, "in order"))
-    return lasting
+        optuna_version, ours = schema_versions(connection)
+        said = f"Optuna {optuna_version or 'unknown'}" + (f", sweeps {ours}" if ours else "")
+        findings.append(Finding("schema", said))
+        first = _check_rows(connection, url, names)
+    if any(finding.is_wrong for finding in first):
+        time.sleep(_PAUSE_SECONDS)
+        with snapshot(url) as connection, explaining(show_url(url)):
+            again = _check_rows(connection, url, names)
+        first = [finding for finding in again if not finding.is_wrong or finding in first]
+    return findings + first
+
+
+def repair_contents(storage: HardenedStorage, names: Sequence[str] = ()) -> list[str]:
+    """Retry what dead workers left, correct the budget, and delete what belongs to nothing.
+
+    May be called while workers run.
+
+    Args:
+        storage: the storage.
+        names: of the studies; none for all, and what belongs to none.
+
+    Returns:
+        What was done, a line each.
+
+    Raises:
+        StorageError: there is no study of a name.
+    """
+    with reading(storage.engine) as connection:
+        studies = find_studies(connection, names, storage.location)
+        ours = {name: i for name, i in studies.items() if _StudyRows.read(connection, i).is_ours}
+    done = []
+    for name, study_id in ours.items():
+        study = optuna.load_study(study_name=name, storage=storage)
+        lost = reclaim(storage, study, study_uid(storage, study))
+        done += [f"study {name}: trial {number} was lost" for number in lost]
+        done += [f"study {name}: {words}" for words in _correct_budget(storage, study_id)]
+    return done if names else done + _delete_left_behind(storage)
+
+
+@dataclass(frozen=True)
+class _StudyRows:
+    """A study's trials, claims and workers, as they were at one moment.
+
+    Attributes:
+        is_ours: whether it was made by this program; others' trials have no claims.
+        trials: their rows, by id.
+        outcomes: how trials ended, by id, where that is noted.
+        workers: all that there were, by id.
+        moment: when this was so, in seconds since 1970.
+    """
+
+    is_ours: bool
+    trials: dict[int, Row[Any]]
+    outcomes: dict[int, str]
+    claims: Sequence[Row[Any]]
+    workers: dict[str, WorkerRecord]
+    moment: float
+
+    @classmethod
+    def read(cls, connection: Connection, study_id: int) -> "_StudyRows":
+        ready = OPTUNA_TABLES.tables["study_user_attributes"]
+        ready_query = select(ready).where(ready.c.study_id == study_id, ready.c.key == READY)
+        of_study = trials_table.c.study_id == study_id
+        trials = connection.execute(select(trials_table).where(of_study))
+        notes = OPTUNA_TABLES.tables["trial_user_attributes"]
+        outcomes = connection.execute(
+            select(notes.c.trial_id, notes.c.value_json)
+            .join(trials_table, trials_table.c.trial_id == notes.c.trial_id)
+            .where(of_study, notes.c.key == OUTCOME)
+        )
+        claims: Sequence[Row[Any]] = []
+        workers: list[WorkerRecord] = []
+        if has_table(connection, claims_table.name):
+            query = select(claims_table).where(claims_table.c.study_id == study_id)
+            claims = connection.execute(query).all()
+            rows = select(workers_table).where(workers_table.c.study_id == study_id)
+            workers = [WorkerRecord(**row._mapping) for row in connection.execute(rows)]
+        return cls(
+            is_ours=connection.execute(ready_query).first() is not None,
+            trials={row.trial_id: row for row in trials},
+            outcomes={row.trial_id: json.loads(row.value_json) for row in outcomes},
+            claims=claims,
+            workers={worker.worker_id: worker for worker in workers},
+            moment=now(connection),
+        )
+
+    def summary(self) -> str:
+        words = Counter(
+            self.outcomes.get(trial_id, _WORDS[row.state]).replace("_", " ")
+            for trial_id, row in self.trials.items()
+        )
+        counts = ", ".join(f"{count} {word}" for word, count in sorted(words.items()))
+        working = sum(worker.is_alive(self.moment) for worker in self.workers.values())
+        said = f"{len(self.trials)} trials" + (f" ({counts})" if counts else "")
+        return f"{said}, workers at work: {working}"
+
+    def has_result(self, trial_id: int) -> bool:
+        """Whether a trial ended with a result, and so used its part of the budget."""
+        trial = self.trials[trial_id]
+        unfinished = trial.state is TrialState.FAIL and self.outcomes.get(trial_id) in UNFINISHED
+        return trial.state.is_finished() and not unfinished
+
+    def needless_claims(self) -> Iterator[Row[Any]]:
+        """Claims whose trial does not exist, waits, or was retried: they hold budget back."""
+        for claim in self.claims:
+            trial = self.trials.get(claim.trial_id)
+            if claim.trial_id is None or (trial and trial.state is TrialState.RUNNING):
+                continue
+            if trial is None or not self.has_result(claim.trial_id):
+                yield claim
+
+    def uncounted(self) -> list[int]:
+        """The ids of trials that ended with a result and have no claim."""
+        claimed = {claim.trial_id for claim in self.claims}
+        return [i for i in self.trials if i not in claimed and self.has_result(i)]
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """What is wrong, and its remedy."""
+        next_run = f"the next run queues a retry, or {_REPAIR}"
+        for claim in self.needless_claims():
+            trial = self.trials.get(claim.trial_id)
+            said = "a trial that does not exist"
+            if trial is not None:
+                said = f"trial {trial.number}, which has no result and does not run"
+            yield f"a part of the budget is held by {said}", f"{_REPAIR} gives it back"
+        claims = {claim.trial_id: claim for claim in self.claims}
+        for trial_id, trial in self.trials.items():
+            if trial.state is not TrialState.RUNNING:
+                continue
+            if trial_id not in claims:
+                if self.moment - trial.datetime_start.timestamp() > GRACE_SECONDS:
+                    yield f"trial {trial.number} runs, but no worker has claimed it", next_run
+            elif dead := self._dead(claims[trial_id].worker_id):
+                yield f"trial {trial.number} runs, but its worker died: {dead}", next_run
+        for claim in self.claims:
+            if claim.trial_id is None and (dead := self._dead(claim.worker_id)):
+                remedy = f"the next run gives it back, or {_REPAIR}"
+                yield f"a part of the budget is held by {dead}, which died", remedy
+        if uncounted := sorted(self.trials[i].number for i in self.uncounted()):
+            more = f" and {len(uncounted) - 5} more" if len(uncounted) > 5 else ""
+            numbers = ", ".join(map(str, uncounted[:5])) + more
+            said = f"the budget does not count trials {numbers}, so that as many too many would run"
+            yield said, f"{_REPAIR} counts them"
+
+    def _dead(self, worker_id: str) -> str:
+        """The name of a worker that is not alive; empty for one that is."""
+        worker = self.workers.get(worker_id)
+        if worker is None:
+            return "an unknown worker"
+        if worker.is_alive(self.moment):
+            return ""
+        return f"{worker.name} (process {worker.pid} on {worker.host})"
 
 
 def _check_file(connection: Connection) -> list[Finding]:
     try:
         damages = connection.exec_driver_sql("PRAGMA integrity_check(10)").scalars().all()
         wrong = [f"is damaged: {said}" for said in damages if said != "ok"]
-        # The keys are looked at where the file is whole: the check reads through its indexes.
+        # Keys are checked where the file is whole: the check reads through its indexes.
         if not wrong:
             rows = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
             tables = sorted({str(row[0]) for row in rows})
@@ -88,21 +277,51 @@ def _check_file(connection: Connection) -> list[Finding]:
     return findings or [Finding("file", "whole, and every row belongs to one that is there")]
 
 
-def _check_schema(connection: Connection) -> Finding:
-    said = f"Optuna {optuna_version(connection) or 'unknown'}"
-    if has_table(connection, schema_table.name):
-        version = connection.execute(select(schema_table.c.version)).scalar()
-        said += f", sweeps {version}"
-    return Finding("schema", said)
-
-
-def _look(connection: Connection, url: URL, names: Sequence[str]) -> list[Finding]:
+def _check_rows(connection: Connection, url: URL, names: Sequence[str]) -> list[Finding]:
     findings = []
     for name, study_id in find_studies(connection, names, show_url(url)).items():
-        study = read_study(connection, study_id)
-        wrong = [Finding(f"study {name}", *each) for each in study.problems(connection)]
-        findings += wrong or [Finding(f"study {name}", study.summary())]
+        study = _StudyRows.read(connection, study_id)
+        wrong = [Finding(f"study {name}", *each) for each in study.problems()]
+        findings += (
+            wrong if wrong and study.is_ours else [Finding(f"study {name}", study.summary())]
+        )
     if not names:
-        loose = find_loose_rows(connection)
-        findings += [Finding("other rows", *each) for each in loose]
+        for words, (table, condition) in _LEFT_BEHIND.items():
+            if has_table(connection, table.name) and (count := _count(connection, condition)):
+                said = f"{count} {words} of what was deleted"
+                findings.append(Finding("other rows", said, f"{_REPAIR} deletes them"))
     return findings
+
+
+@patient
+def _correct_budget(storage: HardenedStorage, study_id: int) -> list[str]:
+    done = []
+    with transaction(storage.engine, study_id) as connection:
+        rows = _StudyRows.read(connection, study_id)
+        needless = [claim.claim_id for claim in rows.needless_claims()]
+        if needless:
+            connection.execute(delete(claims_table).where(claims_table.c.claim_id.in_(needless)))
+            done.append(f"gave back {len(needless)} parts of the budget")
+        uncounted = [
+            {"study_id": study_id, "worker_id": "", "trial_id": trial_id}
+            for trial_id in rows.uncounted()
+        ]
+        if uncounted:
+            connection.execute(claims_table.insert(), uncounted)
+            done.append(f"counted {len(uncounted)} trials as parts of the budget")
+    return done
+
+
+@patient
+def _delete_left_behind(storage: HardenedStorage) -> list[str]:
+    done = []
+    with transaction(storage.engine) as connection:
+        for words, (table, condition) in _LEFT_BEHIND.items():
+            if count := _count(connection, condition):
+                connection.execute(delete(table).where(condition))
+                done.append(f"deleted {count} {words} of what was deleted")
+    return done
+
+
+def _count(connection: Connection, condition: ColumnElement[bool]) -> int:
+    return int(connection.execute(select(func.count()).where(condition)).scalar_one())

@@ -1,4 +1,4 @@
-"""A claim: a worker's right to one trial of a study's budget, and the only way to write to it.
+"""Claims: a worker's right to one trial of a study's budget, and the only way to write to it.
 
 While a worker runs a trial, every write to that trial checks the claim in the write's own
 transaction: the claim must still be its worker's, be attached to that trial, and belong to the same
@@ -11,22 +11,15 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from optuna.storages._rdb.models import BaseModel
 from optuna.trial import TrialState
 from sqlalchemy import Connection, bindparam, exists, select
 
 from storage.errors import ClaimLost, StudyDeleted
-from storage.schema import claims_table
+from storage.schema import OPTUNA_TABLES, STUDY_UID, claims_table, trials_table
 
-#: User attribute of a study: an id that no other study has, however their numbers are reused; a
-#: copy has one of its own.
-STUDY_UID = "study_uid"
+_ATTRIBUTES = OPTUNA_TABLES.tables["study_user_attributes"]
 
-_TABLES = BaseModel.metadata.tables
-_TRIALS = _TABLES["trials"]
-_ATTRIBUTES = _TABLES["study_user_attributes"]
-
-#: The condition for a claim's row, to be executed with :attr:`Claim.row`.
+#: The condition for a claim's row; its parameters are :attr:`Claim.row`.
 IS_CLAIM = (
     (claims_table.c.claim_id == bindparam("held_claim"))
     & (claims_table.c.worker_id == bindparam("held_by"))
@@ -36,9 +29,9 @@ IS_CLAIM = (
         & (_ATTRIBUTES.c.value_json == bindparam("held_in"))
     )
 )
-_TRIAL = select(_TRIALS.c.state).where(_TRIALS.c.trial_id == bindparam("trial_id"))
-_CLAIMS_OF_TRIAL = claims_table.c.trial_id == _TRIALS.c.trial_id
-# Put together once, since that takes longer than to execute them.
+_TRIAL = select(trials_table.c.state).where(trials_table.c.trial_id == bindparam("trial_id"))
+_CLAIMS_OF_TRIAL = claims_table.c.trial_id == trials_table.c.trial_id
+# Built once, since that takes longer than executing them.
 _LOCK = _TRIAL.with_for_update()
 _LOCK_CLAIMED = _TRIAL.where(exists().where(_CLAIMS_OF_TRIAL & IS_CLAIM)).with_for_update()
 _LOCK_UNCLAIMED = _TRIAL.where(~exists().where(_CLAIMS_OF_TRIAL)).with_for_update()
@@ -73,7 +66,7 @@ _held: ContextVar[Claim | None] = ContextVar("held", default=None)
 
 @contextmanager
 def holding(claim: Claim) -> Iterator[None]:
-    """Write to trials by the right of a claim, for the length of a block in this thread."""
+    """Hold a claim for the length of a block: this thread writes to the claim's trial alone."""
     token = _held.set(claim)
     try:
         yield
@@ -90,7 +83,7 @@ def lock_trial(connection: Connection, trial_id: int) -> None:
     """Let no other process change a trial until the transaction ends.
 
     Raises:
-        ClaimLost: this thread holds a claim, and it is not one to this trial.
+        ClaimLost: this thread holds a claim, and not to this trial.
     """
     if _held.get() is None:
         connection.execute(_LOCK, {"trial_id": trial_id})
@@ -99,7 +92,7 @@ def lock_trial(connection: Connection, trial_id: int) -> None:
 
 
 def lock_own_trial(connection: Connection, trial_id: int) -> TrialState:
-    """Lock a trial that this thread may end: its claim's, or without a claim one that nobody has.
+    """Lock a trial that this thread may end: its claim's, or without a claim an unclaimed one.
 
     Returns:
         The trial's state.
@@ -119,10 +112,10 @@ def lock_own_trial(connection: Connection, trial_id: int) -> TrialState:
 
 
 def refuse_other_study(connection: Connection, study_id: int, study_uid: str) -> None:
-    """See that a number still means the same study.
+    """Refuse to go on where a study's id belongs to another study.
 
     Raises:
-        StudyDeleted: the study is gone, or another one has its number.
+        StudyDeleted: the study is gone, or another one has its id.
     """
     query = select(_ATTRIBUTES.c.value_json).where(
         (_ATTRIBUTES.c.study_id == study_id) & (_ATTRIBUTES.c.key == STUDY_UID)

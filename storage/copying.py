@@ -18,29 +18,28 @@ from optuna.trial import TrialState
 from sqlalchemy import Column, Connection, Integer, Select, Table, func, select
 from sqlalchemy.engine import URL
 
-from storage.artifact_entries import artifact_ids
-from storage.claims import STUDY_UID
-from storage.clock import now
-from storage.errors import StorageError
-from storage.rdb import HardenedStorage, open_storage
-from storage.schema import artifacts_table, metadata, workers_table
-from storage.snapshots import OPTUNA_TABLES, has_table, snapshot, telling
+from storage.errors import StorageError, explaining
+from storage.schema import (
+    OPTUNA_TABLES,
+    STUDY_UID,
+    has_table,
+    metadata,
+    studies_table,
+    trials_table,
+    workers_table,
+)
+from storage.snapshots import snapshot
+from storage.storage import open_storage
 from storage.studies import no_such_study
-from storage.transactions import transaction
+from storage.transactions import now, transaction
 from storage.url import show_url
 from storage.workers import WorkerRecord
 
 _BATCH_ROWS = 1000
 
-_STUDIES = OPTUNA_TABLES.tables["studies"]
-_TRIALS = OPTUNA_TABLES.tables["trials"]
-_STUDY_ATTRIBUTES = OPTUNA_TABLES.tables["study_system_attributes"]
-
-#: Where optuna-dashboard names a trial in the key of a study's attribute: the notes of trials, the
-#: files that finished trials were given, and trials that were skipped when asked to compare.
-_TRIAL_IN_KEY = re.compile(
-    r"(dashboard:)(\d+)(:note_.*)|(dashboard:artifacts:)(\d+)(:.*)|(preference:skip_trial:)(\d+)()"
-)
+# Where optuna-dashboard names a trial in the key of a study's attribute: the notes of trials, and
+# trials that were skipped when asked to compare.
+_TRIAL_IN_KEY = re.compile(r"(dashboard:)(\d+)(:note_.*)|(preference:skip_trial:)(\d+)()")
 
 
 @dataclass(frozen=True)
@@ -49,8 +48,9 @@ class CopiedStudy:
 
     Attributes:
         name: in the target.
-        workers: how many were at work on the source.
-        running: how many of its trials run on the source, and in the copy are nobody's.
+        trials: how many it has.
+        workers: how many are at work on the source.
+        running: how many of its trials run on the source; in the copy nobody runs them.
     """
 
     name: str
@@ -61,7 +61,7 @@ class CopiedStudy:
 
 @dataclass
 class _Ids:
-    """The ids of one study and its trials and workers in the source -> those in the target."""
+    """The target's ids of one study and its trials and workers, by the source's."""
 
     studies: dict[int, int] = field(default_factory=dict)
     trials: dict[int, int] = field(default_factory=dict)
@@ -82,45 +82,25 @@ def copy_studies(
     Raises:
         StorageError: they cannot be copied; the target holds what it did before.
     """
+    where = show_url(source)
     with snapshot(source) as connection:
-        with telling(show_url(source)):
-            ids = find_studies(connection, names, show_url(source))
-        if as_name is not None and len(ids) != 1:
+        with explaining(where):
+            studies = find_studies(connection, names, where)
+        if as_name is not None and len(studies) != 1:
             raise StorageError(
-                f"{show_url(source)}: holds {len(ids)} studies, which cannot all be called "
-                f"{as_name}; name one with --study"
+                f"{where}: holds {len(studies)} studies, which cannot all be called {as_name}; "
+                "name one with --study"
             )
         storage = open_storage(target, create=True)
         try:
-            return copy_from(connection, show_url(source), storage, ids, as_name)
+            to = storage.location
+            with _writing(to, where), transaction(storage.engine) as writer:
+                return [
+                    _Copying(connection, where, writer, to).copy(study_id, as_name or name)
+                    for name, study_id in studies.items()
+                ]
         finally:
             storage.engine.dispose()
-
-
-def copy_from(
-    source: Connection,
-    where: str,
-    target: HardenedStorage,
-    studies: dict[str, int],
-    as_name: str | None = None,
-) -> list[CopiedStudy]:
-    """Copy studies from a snapshot of their storage, in one transaction.
-
-    Args:
-        source: the snapshot.
-        where: its storage, as a person knows it.
-        target: the storage that gets them.
-        studies: their names and ids.
-        as_name: what the one study is called in the target; ``None`` for its own name.
-
-    Raises:
-        StorageError: they cannot be copied; the target holds what it did before.
-    """
-    with _writing(target.location, where), transaction(target.engine) as connection:
-        return [
-            _Copying(source, where, connection, target.location).copy(study_id, as_name or name)
-            for name, study_id in studies.items()
-        ]
 
 
 def find_studies(connection: Connection, names: Iterable[str], where: str) -> dict[str, int]:
@@ -132,9 +112,11 @@ def find_studies(connection: Connection, names: Iterable[str], where: str) -> di
         where: the storage, as a person knows it.
 
     Raises:
-        StorageError: there is none of a name; the nearest name is told.
+        StorageError: there is none of a name; the message has the nearest name.
     """
-    query = select(_STUDIES.c.study_name, _STUDIES.c.study_id).order_by(_STUDIES.c.study_id)
+    query = select(studies_table.c.study_name, studies_table.c.study_id).order_by(
+        studies_table.c.study_id
+    )
     found = {name: int(study_id) for name, study_id in connection.execute(query)}
     wanted = set(names)
     for name in wanted - set(found):
@@ -158,20 +140,19 @@ class _Copying:
         workers, at_work = self._workers(study_id)
         self._ids.workers = {worker.worker_id: uuid.uuid4().hex for worker in workers}
         for table in (*OPTUNA_TABLES.sorted_tables, *metadata.sorted_tables):
-            if table not in (_STUDIES, _TRIALS) and self._is_in_source(table):
+            if table not in (studies_table, trials_table) and self._is_in_source(table):
                 self._copy_table(table, study_id)
-        self._copy_artifacts(study_id)
         running = select(func.count()).where(
-            (_TRIALS.c.study_id == study_id) & (_TRIALS.c.state == TrialState.RUNNING)
+            (trials_table.c.study_id == study_id) & (trials_table.c.state == TrialState.RUNNING)
         )
-        with telling(self._where):
+        with explaining(self._where):
             count = self._source.execute(running).scalar_one()
         return CopiedStudy(name, len(self._ids.trials), at_work, count)
 
     def _copy_study(self, study_id: int, name: str) -> None:
-        [row] = self._rows(select(_STUDIES).where(_STUDIES.c.study_id == study_id))
+        [row] = self._rows(select(studies_table).where(studies_table.c.study_id == study_id))
         values = _without(row, "study_id") | {"study_name": name}
-        known = select(_STUDIES.c.study_id).where(_STUDIES.c.study_name == name)
+        known = select(studies_table.c.study_id).where(studies_table.c.study_name == name)
         taken = StorageError(
             f"{name}: {self._to} holds a study of this name already; give the copy another with "
             "--as NAME"
@@ -179,16 +160,18 @@ class _Copying:
         if self._target.execute(known).first() is not None:
             raise taken
         try:
-            statement = _STUDIES.insert().values(**values).returning(_STUDIES.c.study_id)
+            statement = studies_table.insert().values(**values).returning(studies_table.c.study_id)
             self._ids.studies[study_id] = self._target.execute(statement).scalar_one()
         except sqlalchemy.exc.IntegrityError:
             # Another process made it in this moment.
             raise taken from None
 
     def _copy_trials(self, study_id: int) -> None:
-        query = select(_TRIALS).where(_TRIALS.c.study_id == study_id)
-        statement = _TRIALS.insert().returning(_TRIALS.c.trial_id, sort_by_parameter_order=True)
-        for batch in _batches(self._rows(query.order_by(_TRIALS.c.trial_id))):
+        query = select(trials_table).where(trials_table.c.study_id == study_id)
+        statement = trials_table.insert().returning(
+            trials_table.c.trial_id, sort_by_parameter_order=True
+        )
+        for batch in _batches(self._rows(query.order_by(trials_table.c.trial_id))):
             values = [self._moved(_without(row, "trial_id")) for row in batch]
             new = self._target.execute(statement, values).scalars().all()
             self._ids.trials.update(zip((row["trial_id"] for row in batch), new, strict=True))
@@ -199,7 +182,7 @@ class _Copying:
             return [], 0
         mine = select(workers_table).where(workers_table.c.study_id == study_id)
         workers = [WorkerRecord(**row) for row in self._rows(mine)]
-        with telling(self._where):
+        with explaining(self._where):
             moment = now(self._source)
         return workers, sum(worker.is_alive(moment) for worker in workers)
 
@@ -208,8 +191,8 @@ class _Copying:
         if "study_id" in table.c:
             query = query.where(table.c.study_id == study_id)
         elif "trial_id" in table.c:
-            query = query.join(_TRIALS, table.c.trial_id == _TRIALS.c.trial_id)
-            query = query.where(_TRIALS.c.study_id == study_id)
+            query = query.join(trials_table, table.c.trial_id == trials_table.c.trial_id)
+            query = query.where(trials_table.c.study_id == study_id)
         else:
             return
         key = _own_key(table)
@@ -224,28 +207,10 @@ class _Copying:
             if values:
                 self._target.execute(table.insert(), values)
 
-    def _copy_artifacts(self, study_id: int) -> None:
-        if not self._is_in_source(artifacts_table):
-            return
-        with telling(self._where):
-            wanted = sorted(artifact_ids(self._source, study_id))
-        for artifact_id in wanted:
-            mine = artifacts_table.c.artifact_id == artifact_id
-            parts = select(artifacts_table).where(mine).order_by(artifacts_table.c.part)
-            there = self._target.execute(parts).mappings().all()
-            if not there:
-                for row in self._rows(parts, batch=1):
-                    self._target.execute(artifacts_table.insert(), row)
-            # Ids are made to be unique, so it is the same file, of a copy that was made before.
-            elif list(self._rows(parts)) != [dict(row) for row in there]:
-                raise StorageError(
-                    f"{self._to}: holds another artifact {artifact_id}; remove one of the two"
-                )
-
-    def _rows(self, query: Select[Any], batch: int = _BATCH_ROWS) -> Iterator[dict[str, Any]]:
+    def _rows(self, query: Select[Any]) -> Iterator[dict[str, Any]]:
         """Rows of the source, a batch at a time in memory."""
-        with telling(self._where):
-            result = self._source.execute(query.execution_options(yield_per=batch))
+        with explaining(self._where):
+            result = self._source.execute(query.execution_options(yield_per=_BATCH_ROWS))
             for row in result.mappings():
                 yield dict(row)
 
@@ -257,12 +222,12 @@ class _Copying:
         if row.get("trial_id") is not None:
             moved["trial_id"] = self._ids.trials[row["trial_id"]]
         if "worker_id" in row:
-            # A claim may be of a worker that is not known any more.
+            # The worker of a claim may be unknown.
             moved["worker_id"] = self._ids.workers.get(row["worker_id"], row["worker_id"])
         return moved
 
     def _is_in_source(self, table: Table) -> bool:
-        with telling(self._where):
+        with explaining(self._where):
             return has_table(self._source, table.name)
 
 
@@ -271,7 +236,7 @@ def _unchanged(row: dict[str, Any], _ids: _Ids) -> dict[str, Any]:
 
 
 def _ended(row: dict[str, Any], _ids: _Ids) -> dict[str, Any]:
-    """A worker is at work on the source, never on the copy."""
+    """Nobody works on the copy."""
     return row if row["ended"] is not None else row | {"ended": row["last_seen"]}
 
 
@@ -284,13 +249,13 @@ def _renamed(row: dict[str, Any], ids: _Ids) -> dict[str, Any]:
 
 
 def _of_another_study(row: dict[str, Any], _ids: _Ids) -> dict[str, Any]:
-    """A copy is not the study that it was made from, whose workers have no claim to it."""
+    """A copy has an id of its own, so that the source's workers have no claim to it."""
     return row if row["key"] != STUDY_UID else row | {"value_json": json.dumps(uuid.uuid4().hex)}
 
 
 _CHANGES: dict[str, Callable[[dict[str, Any], _Ids], dict[str, Any]]] = {
     workers_table.name: _ended,
-    _STUDY_ATTRIBUTES.name: _renamed,
+    "study_system_attributes": _renamed,
     "study_user_attributes": _of_another_study,
 }
 
@@ -306,7 +271,7 @@ def _own_key(table: Table) -> Column[Any] | None:
 @contextmanager
 def _writing(target: str, source: str) -> Iterator[None]:
     try:
-        with telling(target):
+        with explaining(target):
             yield
     except sqlalchemy.exc.DataError as error:
         said = " ".join(str(error.orig).split())

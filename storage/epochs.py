@@ -1,26 +1,24 @@
 """What every epoch of every trial measured."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.storages._rdb.models import BaseModel, TrialIntermediateValueModel
-from sqlalchemy import select
+from optuna.storages._rdb.models import TrialIntermediateValueModel
+from sqlalchemy import func, select
 
 from storage.claims import lock_own_trial
-from storage.rdb import HardenedStorage
 from storage.reconnecting import patient
-from storage.schema import epochs_table
-from storage.transactions import reading, transaction
-from storage.upserting import upsert
+from storage.schema import OPTUNA_TABLES, epochs_table
+from storage.storage import HardenedStorage
+from storage.transactions import reading, transaction, upsert
 from storage.workers import note_progress
 
-_TABLES = BaseModel.metadata.tables
-_VALUES = _TABLES["trial_intermediate_values"]
-_ATTRIBUTES = _TABLES["trial_user_attributes"]
+_VALUES = OPTUNA_TABLES.tables["trial_intermediate_values"]
+_ATTRIBUTES = OPTUNA_TABLES.tables["trial_user_attributes"]
 
 
 @dataclass(frozen=True)
@@ -57,18 +55,18 @@ def report_epoch(
     worker_id: str | None = None,
     attributes: Mapping[str, Any] | None = None,
 ) -> None:
-    """Tell a running trial's epoch, in one transaction: value, record, attributes, worker.
+    """Report an epoch of a running trial in one transaction: value, record, attributes, worker.
 
-    The trial is that of the claim that this thread holds, or one that nobody claimed. Reported
-    again, an epoch replaces what was reported before.
+    The trial is the one of this thread's claim, or an unclaimed one. An epoch that is reported
+    again replaces what was reported before.
 
     Args:
         storage: where the trial is.
         trial: the trial.
         record: what the epoch measured.
         value: the metric, for the pruner.
-        epochs: how many the trial shall have.
-        worker_id: the worker at it, whose sign of life this is too.
+        epochs: how many the trial will have.
+        worker_id: its worker; this is a heartbeat of it too.
         attributes: user attributes to set.
 
     Raises:
@@ -77,8 +75,8 @@ def report_epoch(
     """
     trial_id = trial._trial_id
     # As Optuna writes them; its own calls, through its objects, take five times as long.
-    kept, kind = TrialIntermediateValueModel.intermediate_value_to_stored_repr(value)
-    told = {"step": record.epoch, "intermediate_value": kept, "intermediate_value_type": kind}
+    stored, kind = TrialIntermediateValueModel.intermediate_value_to_stored_repr(value)
+    step = {"step": record.epoch, "intermediate_value": stored, "intermediate_value_type": kind}
     named = [
         {"key": name, "value_json": json.dumps(content)}
         for name, content in (attributes or {}).items()
@@ -87,7 +85,7 @@ def report_epoch(
         if lock_own_trial(connection, trial_id).is_finished():
             raise UpdateFinishedTrialError(f"trial {trial.number} has ended and cannot be changed")
         for table, key, rows in (
-            (_VALUES, "step", [told]),
+            (_VALUES, "step", [step]),
             (epochs_table, "epoch", [asdict(record)]),
             (_ATTRIBUTES, "key", named),
         ):
@@ -102,7 +100,7 @@ def report_epoch(
                 epochs=epochs,
                 value=value,
             )
-    # What the trial itself knows of its values, which the pruner asks it for.
+    # The trial's own copy, which the pruner reads.
     trial._cached_frozen_trial.intermediate_values[record.epoch] = value
 
 
@@ -114,3 +112,12 @@ def read_epochs(storage: HardenedStorage, trial_id: int) -> list[EpochRecord]:
     with reading(storage.engine) as connection:
         rows = connection.execute(query.order_by(epochs_table.c.epoch))
         return [EpochRecord(**row._mapping) for row in rows]
+
+
+@patient
+def mean_epoch_seconds(storage: HardenedStorage, trial_ids: Collection[int]) -> float | None:
+    """The mean duration of some trials' epochs; ``None`` where none was measured yet."""
+    query = select(func.avg(epochs_table.c.seconds)).where(epochs_table.c.trial_id.in_(trial_ids))
+    with reading(storage.engine) as connection:
+        mean: float | None = connection.execute(query).scalar()
+    return mean

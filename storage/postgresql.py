@@ -1,4 +1,4 @@
-"""PostgreSQL: how it is connected to, and a look before the first use."""
+"""PostgreSQL: how its sessions are set, and checks before a database is used."""
 
 import math
 from typing import Any
@@ -8,22 +8,22 @@ from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import NullPool
 
-from storage.errors import DATABASE_ERRORS, StorageError, explain
+from storage.errors import StorageError, explaining
 from storage.url import show_url
 
 #: The oldest release that is not refused.
 OLDEST_RELEASE = 12
 
-#: A session that holds locks and says nothing for so long is ended, and its transaction undone: its
-#: process is suspended, or its machine is gone, and all others would wait for it.
+#: The server ends a session that is idle in a transaction for so long: its process is suspended, or
+#: its machine is gone, and all others would wait for its locks.
 IDLE_TRANSACTION_SECONDS = 30
 
 _CONNECT_ARGUMENTS = {
     "application_name": "sweeps",
     "client_encoding": "utf8",
     "connect_timeout": 10,
-    # A server that is gone without a word is noticed within a minute, and within ten seconds by who
-    # asks it something.
+    # A server that is gone without a word is noticed within a minute, and within ten seconds while
+    # a statement waits for it.
     "keepalives": 1,
     "keepalives_idle": 20,
     "keepalives_interval": 10,
@@ -34,28 +34,28 @@ _CONNECT_ARGUMENTS = {
 
 
 def engine_settings(url: URL) -> dict[str, Any]:
-    """What SQLAlchemy needs to know to stay connected to a server; the URL's own settings win."""
+    """SQLAlchemy's settings of an engine that stays connected; the URL's own settings win."""
     given = {name: value for name, value in _CONNECT_ARGUMENTS.items() if name not in url.query}
     # A worker has two threads that call; more connections are made when they are needed.
     return {"connect_args": given, "pool_pre_ping": True, "pool_size": 2, "max_overflow": 20}
 
 
 def hurry_connecting(parameters: dict[str, Any], seconds: float) -> None:
-    """Let a new connection wait no longer than so for the server."""
-    # The client takes less than two seconds for two.
+    """Limit how long a new connection waits for the server."""
+    # The client's least timeout is two seconds.
     parameters["connect_timeout"] = max(2, math.ceil(seconds))
     parameters["tcp_user_timeout"] = int(seconds * 1000)
 
 
 def hurry(connection: Connection, seconds: float) -> None:
-    """Let no statement of a transaction that begins take longer than so."""
-    # A millisecond at least: none means for ever.
+    """Limit how long a statement of a new transaction may take."""
+    # 0 would mean no limit.
     milliseconds = max(1, int(seconds * 1000))
     connection.exec_driver_sql(f"SET LOCAL statement_timeout = {milliseconds}")
 
 
 def check(url: URL, *, must_exist: bool) -> None:
-    """See whether a database can be used as a storage, without changing it.
+    """Refuse a database that cannot be used as a storage, without changing it.
 
     Args:
         url: where it is.
@@ -66,15 +66,9 @@ def check(url: URL, *, must_exist: bool) -> None:
     """
     where = show_url(url)
     settings = {"connect_args": engine_settings(url)["connect_args"], "poolclass": NullPool}
-    try:
-        with sqlalchemy.create_engine(url, **settings).connect() as connection:
-            _check_release(connection, where)
-            _check_tables(connection, where, must_exist)
-    except DATABASE_ERRORS as error:
-        told = explain(error, where)
-        if told is None:
-            raise
-        raise told from error
+    with explaining(where), sqlalchemy.create_engine(url, **settings).connect() as connection:
+        _check_release(connection, where)
+        _check_tables(connection, where, must_exist)
 
 
 def _check_release(connection: Connection, where: str) -> None:
@@ -91,18 +85,18 @@ def _check_tables(connection: Connection, where: str, must_exist: bool) -> None:
         raise StorageError(
             f"{where}: the server takes no changes (a standby?); name the primary server in the URL"
         )
-    schema, may_create, role, theirs, ours = connection.execute(
+    schema, may_create, role, studies, optuna = connection.execute(
         text(
             "SELECT current_schema(), has_schema_privilege(current_schema(), 'CREATE'),"
             " current_user, to_regclass('studies'), to_regclass('version_info')"
         )
     ).one()
-    if theirs is not None and ours is None:
+    if studies is not None and optuna is None:
         raise StorageError(
             f"{where}: is the database of another program (its table studies is not Optuna's); "
             "make one for sweeps with createdb"
         )
-    if ours is not None:
+    if optuna is not None:
         return
     if must_exist:
         raise StorageError(

@@ -1,12 +1,17 @@
-"""Our own tables beside Optuna's, in the same database.
+"""What is stored beside Optuna's own: tables in the same database, and attributes of known names.
 
 Trials and studies are named by Optuna's ids, without foreign keys: Optuna's tables come and go by
 its own rules (its dashboard deletes studies), and SQLite gives ids of deleted rows to new ones, so
 rows of a reused id are removed when a study is made (:func:`storage.studies.create_study`).
 """
 
+import json
+
+import sqlalchemy
+from optuna.storages._rdb.models import BaseModel
 from sqlalchemy import (
     Column,
+    Connection,
     Engine,
     Float,
     Index,
@@ -15,6 +20,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    delete,
     func,
     select,
     text,
@@ -22,21 +28,38 @@ from sqlalchemy import (
 )
 
 from storage.errors import StorageError
-from storage.transactions import transaction
+from storage.transactions import transaction, upsert
 
-#: 2: the artifacts; and the birth of a process names its namespace.
+#: 2: artifacts; and the birth of a process names its namespace.
 #: 3: trials that are retried hold no rungs of successive halving, which their retries hold.
-SCHEMA_VERSION = 3
+#: 4: no leases and no artifacts; a traceback is an attribute of its trial.
+SCHEMA_VERSION = 4
 
-_SETUP_LOCK = 0x73776565_7073
+# User attributes of studies.
+#: An id that no other study has, however their numbers are reused; a copy has one of its own.
+STUDY_UID = "study_uid"
+#: What a study's checkpoints go by; a copy keeps it, to find them.
+CHECKPOINTS_ID = "sweep_id"
+#: Whether the study's set-up is complete.
+READY = "ready"
+#: How many trials the study may have; ``None`` for no limit.
+TARGET = "target_trials"
+#: How often a trial is retried whose worker died.
+RETRIES = "retries"
 
-_FORGET_RUNGS = """
-DELETE FROM trial_system_attributes
-WHERE key LIKE 'completed_rung_%' AND trial_id IN (
-    SELECT trial_id FROM trial_user_attributes
-    WHERE key = 'outcome' AND value_json IN ('"interrupted"', '"lost"', '"out_of_memory"')
-)
-"""
+# User attributes of trials.
+OUTCOME = "outcome"
+REASON = "reason"
+TRACEBACK = "traceback"
+CONFIGURATION = "configuration"
+OVERRIDES = "overrides"
+RETRY_OF = "retry_of"
+LOSSES = "losses"
+WORKER_ID = "worker_id"
+
+OPTUNA_TABLES = BaseModel.metadata
+studies_table = OPTUNA_TABLES.tables["studies"]
+trials_table = OPTUNA_TABLES.tables["trials"]
 
 metadata = MetaData()
 
@@ -86,20 +109,21 @@ claims_table = Table(
     Index("sweeps_claims_study", "study_id"),
 )
 
-leases_table = Table(
-    "sweeps_leases",
-    metadata,
-    Column("name", String(255), primary_key=True),
-    Column("host", String(255), nullable=False),
-    Column("pid", Integer, nullable=False),
-    Column("birth", String(32), nullable=False),
-    Column("taken", Float, nullable=False),
-)
+# So that of several processes that start at once one makes the tables.
+_SETUP_LOCK = 0x73776565_7073
 
-#: Files that belong to studies and trials, in parts, under Optuna's ids for them.
-artifacts_table = Table(
+_FORGET_RUNGS = """
+DELETE FROM trial_system_attributes
+WHERE key LIKE 'completed_rung_%' AND trial_id IN (
+    SELECT trial_id FROM trial_user_attributes
+    WHERE key = 'outcome' AND value_json IN ('"interrupted"', '"lost"', '"out_of_memory"')
+)
+"""
+
+# Until version 3: files of studies and trials, in parts, under Optuna's ids for them.
+_artifacts_table = Table(
     "sweeps_artifacts",
-    metadata,
+    MetaData(),
     Column("artifact_id", String(64), primary_key=True),
     Column("part", Integer, primary_key=True),
     Column("content", LargeBinary, nullable=False),
@@ -107,25 +131,88 @@ artifacts_table = Table(
 
 
 def prepare_schema(engine: Engine, where: str) -> None:
-    """Create our tables where they are missing, bring older ones up to date.
+    """Create our tables where they are missing, and upgrade older ones.
 
     Raises:
         StorageError: the tables were made by a newer version of this program; they are as before.
     """
     with transaction(engine) as connection:
         if engine.dialect.name == "postgresql":
-            # Of several processes that start at once one makes the tables, the others wait.
             connection.execute(select(func.pg_advisory_xact_lock(_SETUP_LOCK)))
         metadata.create_all(connection)
         version = connection.execute(select(schema_table.c.version)).scalar()
         if version is None:
             connection.execute(schema_table.insert().values(version=SCHEMA_VERSION))
         elif version < SCHEMA_VERSION:
-            # New tables are made by now.
             connection.execute(text(_FORGET_RUNGS))
+            connection.execute(text("DROP TABLE IF EXISTS sweeps_leases"))
+            if has_table(connection, _artifacts_table.name):
+                _keep_tracebacks(connection)
             connection.execute(update(schema_table).values(version=SCHEMA_VERSION))
-        elif version > SCHEMA_VERSION:
-            raise StorageError(
-                f"{where}: its schema is version {version}, this program knows version "
-                f"{SCHEMA_VERSION}; install a newer release"
-            )
+        else:
+            refuse_version(version, where)
+
+
+def refuse_version(version: int | None, where: str) -> None:
+    """Refuse the tables of a newer release; older ones, and none, are read as they are.
+
+    Raises:
+        StorageError: they are newer.
+    """
+    if version is not None and version > SCHEMA_VERSION:
+        raise StorageError(
+            f"{where}: its schema is version {version}, this program knows version "
+            f"{SCHEMA_VERSION}; install a newer release"
+        )
+
+
+def has_table(connection: Connection, name: str) -> bool:
+    """Whether there is such a table: those of ours are missing where `sweeps` never wrote."""
+    return sqlalchemy.inspect(connection).has_table(name)
+
+
+def delete_rows_of_study(connection: Connection, study_id: int) -> None:
+    """Delete a study's claims, workers and epochs.
+
+    Args:
+        connection: in the transaction that deletes the study, before Optuna does.
+        study_id: the study.
+    """
+    trials = select(trials_table.c.trial_id).where(trials_table.c.study_id == study_id)
+    connection.execute(delete(epochs_table).where(epochs_table.c.trial_id.in_(trials)))
+    for table in (claims_table, workers_table):
+        connection.execute(delete(table).where(table.c.study_id == study_id))
+
+
+def _keep_tracebacks(connection: Connection) -> None:
+    """Make tracebacks that were artifacts attributes of their trials.
+
+    The table goes, unless it holds files that people uploaded: nobody shows them any more, but they
+    can still be read with SQL.
+    """
+    attributes = OPTUNA_TABLES.tables["trial_system_attributes"]
+    is_artifact = attributes.c.key.like("artifacts:%")
+    done = set()
+    for row in connection.execute(select(attributes).where(is_artifact)).all():
+        entry = json.loads(row.value_json)
+        entry = json.loads(entry) if isinstance(entry, str) else entry
+        if not isinstance(entry, dict) or entry.get("filename") != "traceback.txt":
+            continue
+        mine = _artifacts_table.c.artifact_id == entry["artifact_id"]
+        parts = select(_artifacts_table.c.content).where(mine).order_by(_artifacts_table.c.part)
+        content = b"".join(connection.execute(parts).scalars()).decode(errors="replace")
+        upsert(
+            connection,
+            OPTUNA_TABLES.tables["trial_user_attributes"],
+            ("trial_id", "key"),
+            [{"trial_id": row.trial_id, "key": TRACEBACK, "value_json": json.dumps(content)}],
+        )
+        mine = attributes.c.trial_system_attribute_id == row.trial_system_attribute_id
+        connection.execute(delete(attributes).where(mine))
+        done.add(entry["artifact_id"])
+    # Copies of a study in its own storage shared the content.
+    connection.execute(
+        delete(_artifacts_table).where(_artifacts_table.c.artifact_id.in_(sorted(done)))
+    )
+    if connection.execute(select(func.count()).select_from(_artifacts_table)).scalar_one() == 0:
+        _artifacts_table.drop(connection)

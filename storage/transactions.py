@@ -1,19 +1,30 @@
 """Transactions that hold several statements, Optuna's among them."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, Insert, Table, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import PendingRollbackError
 from sqlalchemy.orm import Session, scoped_session
 
 _current: ContextVar[dict[int, Connection] | None] = ContextVar("current", default=None)
 
+# The row that Optuna locks too when it makes a trial.
+_LOCK_STUDY = text("SELECT study_id FROM studies WHERE study_id = :id FOR UPDATE")
+
+_INSERTS: dict[str, Callable[[Table], postgresql.Insert | sqlite.Insert]] = {
+    "postgresql": postgresql.insert,
+    "sqlite": sqlite.insert,
+}
+
 
 class JoiningSessions(scoped_session[Session]):
-    """The sessions of Optuna's storage, which join the transaction that is open, if one is.
+    """The sessions of Optuna's storage, which join the open transaction, if there is one.
 
     Optuna commits each of its calls. Inside :func:`transaction` such a commit releases a savepoint
     and no more, so that several calls are kept, or lost, together.
@@ -28,7 +39,7 @@ class JoiningSessions(scoped_session[Session]):
         if connection is None:
             return super().__call__(**settings)
         if connection.invalidated:
-            # Said here, it is not taken by Optuna for an error that another try may mend.
+            # Optuna retries some errors by itself; this one it does not.
             raise PendingRollbackError("the connection broke; the transaction is lost")
         # https://docs.sqlalchemy.org/en/21/orm/session_transaction.html
         #   #joining-a-session-into-an-external-transaction-such-as-for-test-suites
@@ -36,16 +47,16 @@ class JoiningSessions(scoped_session[Session]):
 
 
 def current_connection(engine: Engine) -> Connection | None:
-    """The connection of the transaction that is open in this thread, if one is."""
+    """The connection of this thread's open transaction, if there is one."""
     return (_current.get() or {}).get(id(engine))
 
 
 @contextmanager
 def transaction(engine: Engine, study_id: int | None = None) -> Iterator[Connection]:
-    """One write transaction around a block: all of it is kept, or nothing.
+    """Make a block one write transaction: all of it is kept, or nothing.
 
-    Whatever the block reads stays true until it ends. On SQLite no other process writes meanwhile;
-    on other databases none that names the same study.
+    What the block reads stays true until it ends. On SQLite no other process writes meanwhile; on
+    PostgreSQL none that names the same study. Inside another transaction the block joins that one.
 
     Args:
         engine: of the storage.
@@ -54,30 +65,87 @@ def transaction(engine: Engine, study_id: int | None = None) -> Iterator[Connect
     Yields:
         The connection. Calls of Optuna inside the block use it too.
     """
-    open_already = current_connection(engine)
-    if open_already is not None:
-        yield open_already
+    outer = current_connection(engine)
+    if outer is not None:
+        yield outer
         return
     with engine.connect() as connection:
-        connection = connection.execution_options(begin_immediate=True)
-        with connection.begin():
-            if study_id is not None and engine.dialect.name != "sqlite":
-                # The row that Optuna locks too when it makes a trial.
-                query = text("SELECT study_id FROM studies WHERE study_id = :id FOR UPDATE")
-                connection.execute(query, {"id": study_id})
-            token = _current.set({**(_current.get() or {}), id(engine): connection})
-            try:
-                yield connection
-            finally:
-                _current.reset(token)
+        connection = connection.execution_options(sqlite_begin="IMMEDIATE")
+        with connection.begin(), _joined(engine, connection):
+            if study_id is not None:
+                lock_study(connection, study_id)
+            yield connection
 
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """A connection to read with: that of the transaction that is open, or another."""
-    open_already = current_connection(engine)
-    if open_already is not None:
-        yield open_already
+    """Make a block one transaction that only reads, and sees one moment.
+
+    Inside another transaction the block joins that one.
+
+    Yields:
+        The connection. Calls of Optuna inside the block use it too.
+    """
+    outer = current_connection(engine)
+    if outer is not None:
+        yield outer
         return
     with engine.connect() as connection:
-        yield connection
+        options: dict[str, Any] = {"sqlite_begin": "DEFERRED"}
+        if engine.dialect.name != "sqlite":
+            options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        connection = connection.execution_options(**options)
+        with connection.begin(), _joined(engine, connection):
+            yield connection
+
+
+@contextmanager
+def _joined(engine: Engine, connection: Connection) -> Iterator[None]:
+    token = _current.set({**(_current.get() or {}), id(engine): connection})
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def lock_study(connection: Connection, study_id: int) -> None:
+    """Let no other process change a study until the transaction ends."""
+    # A write transaction of SQLite locks the whole file.
+    if connection.dialect.name != "sqlite":
+        connection.execute(_LOCK_STUDY, {"id": study_id})
+
+
+def now(connection: Connection) -> float:
+    """Seconds since 1970 by the database server's clock, by which processes judge each other.
+
+    A SQLite file is used from one machine, whose clock it is.
+    """
+    if connection.dialect.name != "postgresql":
+        return time.time()
+    return float(
+        connection.execute(text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one()
+    )
+
+
+def upsert(
+    connection: Connection, table: Table, key: Collection[str], rows: Sequence[dict[str, Any]]
+) -> None:
+    """Insert rows, or replace those of the same key.
+
+    Args:
+        connection: of a write transaction.
+        table: the table.
+        key: columns that have a unique index together.
+        rows: all with the same columns.
+    """
+    if rows:
+        statement = _upsert(connection.dialect.name, table, tuple(key), tuple(rows[0]))
+        connection.execute(statement, rows)
+
+
+@cache
+def _upsert(dialect: str, table: Table, key: tuple[str, ...], names: tuple[str, ...]) -> Insert:
+    # Cached, since building a statement takes longer than executing it.
+    statement = _INSERTS[dialect](table)
+    replaced = {name: statement.excluded[name] for name in names if name not in key}
+    return statement.on_conflict_do_update(index_elements=key, set_=replaced)

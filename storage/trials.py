@@ -1,7 +1,7 @@
-"""How trials end, and how one stands in for another that ended without a result.
+"""How trials end, and how one that ended without a result is retried.
 
-An end is one transaction: the trial's state and attributes, the trial that is queued in its stead,
-and the share of the budget that is given back. No accident leaves one without the others.
+An end is one transaction: the trial's state and attributes, the retry that is queued, and the share
+of the budget that is given back. No accident leaves one without the others.
 """
 
 from collections.abc import Mapping
@@ -14,30 +14,30 @@ from sqlalchemy import Connection, delete, func, select
 
 from storage.claims import held_claim, lock_own_trial
 from storage.errors import ClaimLost
-from storage.rdb import HardenedStorage
 from storage.reconnecting import patient
-from storage.schema import claims_table
+from storage.schema import (
+    CONFIGURATION,
+    LOSSES,
+    OUTCOME,
+    OVERRIDES,
+    REASON,
+    RETRIES,
+    RETRY_OF,
+    TRACEBACK,
+    WORKER_ID,
+    claims_table,
+)
+from storage.storage import HardenedStorage
 from storage.transactions import transaction
 
 Outcome = Literal[
     "completed", "pruned", "diverged", "failed", "interrupted", "lost", "out_of_memory"
 ]
 
-# User attributes of trials.
-OUTCOME = "outcome"
-REASON = "reason"
-CONFIGURATION = "configuration"
-OVERRIDES = "overrides"
-RETRY_OF = "retry_of"
-LOSSES = "losses"
-WORKER_ID = "worker_id"
-
-#: User attribute of a study: how often a trial is tried again whose worker died.
-RETRIES = "retries"
 DEFAULT_RETRIES = 2
 
 _STATES = {"pruned": TrialState.PRUNED, "diverged": TrialState.PRUNED}
-#: Ends without a result of their own: the trial is queued again.
+#: Ends without a result: the trial is retried.
 UNFINISHED = ("interrupted", "lost", "out_of_memory")
 
 #: Attributes that a retry takes over from the trial that it replaces.
@@ -48,7 +48,7 @@ _RUNGS = "completed_rung_%"
 
 
 def unfinished_outcome(trial: FrozenTrial) -> bool:
-    """Whether a trial ended without a result of its own, so that another stands in for it."""
+    """Whether a trial ended without a result, so that a retry replaces it."""
     return trial.state is TrialState.FAIL and trial.user_attrs.get(OUTCOME) in UNFINISHED
 
 
@@ -61,13 +61,14 @@ def end_trial(
     *,
     value: float | None = None,
     reason: str | None = None,
+    traceback: str | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> bool:
-    """End a running trial: that of the claim that this thread holds, or one that nobody claimed.
+    """End a running trial: the one of this thread's claim, or an unclaimed one.
 
-    One that is ``interrupted``, ``lost`` or ``out_of_memory`` gives its share of the budget back
-    and is queued again with its parameters. A trial whose worker died more often than the study's
-    ``retries`` has ``failed``.
+    One that is ``interrupted``, ``lost`` or ``out_of_memory`` gives its share of the budget back,
+    and a retry with its parameters is queued. A trial whose workers died more often than the
+    study's ``retries`` has ``failed``.
 
     Args:
         storage: where it is.
@@ -76,11 +77,12 @@ def end_trial(
         outcome: how it ends.
         value: of a completed trial.
         reason: for a person to read.
-        overrides: what is fixed for its retry, beside what was for this one.
+        traceback: of the exception that ended it.
+        overrides: settings of its retry, beside those of this trial.
 
     Returns:
-        Whether it ends by this call, or by one before it of the same claim and outcome, whose
-        answer was lost; false where another process ended it, or claims it.
+        Whether this call ended it, or an earlier one of the same claim and outcome, whose answer
+        was lost; false where another process ended it, or claims it.
     """
     with transaction(storage.engine, study._study_id) as connection:
         try:
@@ -98,7 +100,12 @@ def end_trial(
         if not is_mine:
             end = (trial.user_attrs.get(WORKER_ID, ""), trial.user_attrs.get(OUTCOME))
             return end == (worker_id, outcome)
-        known = {OUTCOME: outcome, REASON: reason, WORKER_ID: worker_id or None}
+        known = {
+            OUTCOME: outcome,
+            REASON: reason,
+            TRACEBACK: traceback,
+            WORKER_ID: worker_id or None,
+        }
         for name, content in known.items():
             if content is not None:
                 storage.set_trial_user_attr(trial_id, name, content)
@@ -107,11 +114,11 @@ def end_trial(
         else:
             study.tell(number, state=_STATES.get(outcome, TrialState.FAIL))
         if outcome in UNFINISHED:
-            # The retry comes to the same rungs, and one trial shall not count twice there.
+            # The retry reaches the same rungs, where one trial must not count twice.
             rungs = TrialSystemAttributeModel.key.like(_RUNGS)
             of_trial = TrialSystemAttributeModel.trial_id == trial_id
             connection.execute(delete(TrialSystemAttributeModel).where(of_trial & rungs))
-            _queue_again(storage, study._study_id, trial, losses, overrides or {})
+            _queue_retry(storage, study._study_id, trial, losses, overrides or {})
             connection.execute(delete(claims_table).where(mine))
         elif not connection.execute(select(func.count()).where(mine)).scalar_one():
             # Another program asked for it; its result counts all the same.
@@ -121,14 +128,14 @@ def end_trial(
 
 
 def _lock_running(connection: Connection, trial_id: int) -> bool:
-    """Lock a trial; whether it runs and this thread may end it."""
+    """Lock a trial, and return whether it runs and this thread may end it."""
     try:
         return lock_own_trial(connection, trial_id) is TrialState.RUNNING
     except ClaimLost:
         return False
 
 
-def _queue_again(
+def _queue_retry(
     storage: HardenedStorage,
     study_id: int,
     trial: FrozenTrial,
@@ -140,8 +147,8 @@ def _queue_again(
     if overrides:
         attributes[OVERRIDES] = {**attributes.get(OVERRIDES, {}), **overrides}
     attributes |= {RETRY_OF: trial.number, LOSSES: losses}
-    # As `Study.enqueue_trial` does it, but past the study's cache, which would keep the trial if
-    # this transaction were lost.
+    # As `Study.enqueue_trial` does, but past the study's cache, which would keep the trial if this
+    # transaction were lost.
     waiting = optuna.trial.create_trial(
         state=TrialState.WAITING, system_attrs={"fixed_params": params}, user_attrs=attributes
     )

@@ -1,21 +1,71 @@
-"""The workers of a study: who they are, what they are at, and whether they live."""
+"""The workers of a study: their processes, what each of them does, and whether they are alive."""
 
+import os
+import socket
 import uuid
 from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
 
+import psutil
 from sqlalchemy import bindparam, delete, func, select, update
 
-from storage.clock import now
-from storage.processes import ProcessIdentity, this_process
-from storage.rdb import HardenedStorage
 from storage.reconnecting import patient
 from storage.schema import workers_table
-from storage.transactions import reading, transaction
+from storage.storage import HardenedStorage
+from storage.transactions import now, reading, transaction
 
 HEARTBEAT_SECONDS = 10.0
 GRACE_SECONDS = 90.0
 
+_ENDED = (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+_SUSPENDED = (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
+
+# How far two readings of a process's start may lie apart: each is rounded to the boot's second.
+_BIRTH_SECONDS = 2.0
+
 _UPDATE = update(workers_table).where(workers_table.c.worker_id == bindparam("id"))
+
+
+@dataclass(frozen=True)
+class ProcessIdentity:
+    """A process, told apart from a later one of the same number.
+
+    Attributes:
+        host: the machine's name.
+        pid: its number there.
+        birth: when it started, in hundredths of a second since boot, and after a slash the
+            namespace (a container, say) in which its number counts and which boot of which machine
+            that was; parts that are not known are empty.
+    """
+
+    host: str
+    pid: int
+    birth: str
+
+    def is_here(self) -> bool:
+        """Whether this process could see it: it is of the same machine, boot and namespace."""
+        namespace = self.birth.partition("/")[2]
+        return self.host == socket.gethostname() and namespace in ("", _namespace())
+
+    def status(self) -> str:
+        """psutil's word for what a process of this machine does; ``dead`` when it is gone."""
+        try:
+            process = psutil.Process(self.pid)
+            birth = self.birth.partition("/")[0]
+            if birth and abs(_seconds_after_boot(process) - int(birth) / 100) > _BIRTH_SECONDS:
+                return psutil.STATUS_DEAD
+            return process.status()
+        except psutil.NoSuchProcess:
+            return psutil.STATUS_DEAD
+        except psutil.AccessDenied:
+            return psutil.STATUS_RUNNING
+
+
+def this_process() -> ProcessIdentity:
+    """The identity of this process."""
+    birth = round(_seconds_after_boot(psutil.Process()) * 100)
+    return ProcessIdentity(socket.gethostname(), os.getpid(), f"{birth}/{_namespace()}")
 
 
 @dataclass(frozen=True)
@@ -25,8 +75,8 @@ class WorkerRecord:
     Attributes:
         number: counted from 0 within its study.
         started, last_seen, ended: seconds since 1970; ``ended`` is ``None`` for one at work.
-        trial_number, epoch, epochs, value: the trial it is at, its last finished epoch of how
-            many, and the metric then; ``None`` where there is none yet.
+        trial_number, epoch, epochs, value: its trial, that trial's last finished epoch of how many,
+            and the metric then; ``None`` where there is none yet.
     """
 
     worker_id: str
@@ -48,20 +98,21 @@ class WorkerRecord:
     def is_alive(self, now: float) -> bool:
         """Whether it is at work.
 
-        On this machine its process decides: it lives through a pause of the whole machine, and
-        through the death of its heartbeat; but not through being suspended alone for longer than
-        the grace. Of another machine's processes only the heartbeat is known.
+        On this machine its process decides: a worker survives a pause of the whole machine, and the
+        death of its heartbeat, but not being suspended alone for longer than the grace. Of another
+        machine's processes only the heartbeat is known.
 
         Args:
             now: seconds since 1970, by the clock that ``last_seen`` was taken from.
         """
         if self.ended is not None:
             return False
-        process = self._process()
         silent = now - self.last_seen > GRACE_SECONDS
-        if process.is_here():
-            return process.runs_here() and not (silent and process.is_suspended())
-        return not silent
+        process = self._process()
+        if not process.is_here():
+            return not silent
+        status = process.status()
+        return status not in _ENDED and not (silent and status in _SUSPENDED)
 
     def is_here(self) -> bool:
         """Whether it runs, or ran, on this machine."""
@@ -74,7 +125,7 @@ class WorkerRecord:
 def register_worker(
     storage: HardenedStorage, study_id: int, name: str, device: str, seat: str = ""
 ) -> WorkerRecord:
-    """Enter this process as a worker of a study.
+    """Register this process as a worker of a study.
 
     Args:
         storage: where the study is.
@@ -93,7 +144,7 @@ def _register(
 ) -> WorkerRecord:
     count = select(func.count()).where(workers_table.c.study_id == study_id)
     with transaction(storage.engine, study_id) as connection:
-        # Entered by a call whose answer was lost with its connection.
+        # Registered by a call whose answer was lost with its connection.
         connection.execute(delete(workers_table).where(workers_table.c.worker_id == worker_id))
         moment = now(connection)
         worker = WorkerRecord(
@@ -125,25 +176,25 @@ def note_progress(
     epochs: int | None = None,
     value: float | None = None,
 ) -> None:
-    """Say what a worker is at."""
+    """Record what a worker does."""
     _update(storage, worker_id, trial_number=trial_number, epoch=epoch, epochs=epochs, value=value)
 
 
 @patient
 def beat(storage: HardenedStorage, worker_id: str) -> None:
-    """Say that a worker lives, whatever others thought of it."""
+    """Record that a worker is alive, though it may have been taken for dead."""
     _update(storage, worker_id, ended=None)
 
 
 @patient
 def end_worker(storage: HardenedStorage, worker_id: str, last_seen: float | None = None) -> None:
-    """Say that a worker is no more.
+    """Record that a worker has ended.
 
     Args:
         storage: where it is registered.
         worker_id: the worker.
-        last_seen: when it was seen last; one that was seen since lives on. ``None`` where it is
-            the worker itself that says so.
+        last_seen: when it was last seen, by whoever takes it for dead: one that was seen since is
+            left alone. ``None`` where the worker itself ends.
     """
     with transaction(storage.engine) as connection:
         statement = update(workers_table).where(workers_table.c.worker_id == worker_id)
@@ -173,3 +224,19 @@ def living_workers(storage: HardenedStorage, study_id: int) -> list[WorkerRecord
 def _update(storage: HardenedStorage, worker_id: str, **values: object) -> None:
     with transaction(storage.engine) as connection:
         connection.execute(_UPDATE, {"id": worker_id, "last_seen": now(connection), **values})
+
+
+def _seconds_after_boot(process: psutil.Process) -> float:
+    # Both are told by the wall clock, and move with it when it is set.
+    return process.create_time() - psutil.boot_time()
+
+
+@cache
+def _namespace() -> str:
+    try:
+        # As pid:[4026531836]. The first one has the same number everywhere, and machines may share
+        # a name.
+        namespace = os.readlink("/proc/self/ns/pid").strip("pid:[]")
+        return f"{namespace}-{Path('/proc/sys/kernel/random/boot_id').read_text()[:8]}"
+    except OSError:
+        return ""

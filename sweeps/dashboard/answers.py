@@ -23,10 +23,6 @@ _ALWAYS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
 
-#: Kinds of artifacts that are passed on as what they claim to be; none can hold a program.
-_HARMLESS = ("image/", "audio/", "video/", "model/")
-_HARMLESS_TEXT = ("text/plain", "text/csv", "application/json", "application/jsonl")
-
 
 def refusal(request: Request, status: int, message: str, **headers: str) -> HTTPResponse:
     """A refusal, in a form whose reason the dashboard's page can show."""
@@ -62,37 +58,19 @@ def with_headers(app: "WSGIApplication") -> "WSGIApplication":
 
 
 def _completed(path: str, given: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    # optuna-dashboard lets every site read artifacts.
+    # optuna-dashboard lets every site read some of its answers.
     headers = [pair for pair in given if not pair[0].lower().startswith("access-control-")]
-    is_artifact = path.startswith("/artifacts/")
-    if is_artifact:
-        headers = [_as_artifact(pair) for pair in headers]
-        headers.append(("Content-Disposition", "attachment"))
     present = {name.lower() for name, _ in headers}
     # Static files may be cached, but are checked for changes.
     fresh = "private, no-cache" if path.startswith("/static/") else "no-store"
     for name, value in {**_ALWAYS, "Cache-Control": fresh}.items():
         if name.lower() not in present:
             headers.append((name, value))
-    if "content-security-policy" not in present or is_artifact:
+    if "content-security-policy" not in present:
         headers.append(("Content-Security-Policy", _CLOSED))
     else:
         headers = [_unframed(pair) for pair in headers]
     return headers
-
-
-def _as_artifact(header: tuple[str, str]) -> tuple[str, str]:
-    """The header of an artifact, where a script or page is told as mere bytes.
-
-    The dashboard's policy takes scripts from this server: an artifact must not pass for one.
-    """
-    name, value = header
-    if name.lower() != "content-type":
-        return header
-    kind = value.partition(";")[0].strip().lower()
-    if kind in _HARMLESS_TEXT:
-        return (name, f"{kind}; charset=utf-8")
-    return (name, kind if kind.startswith(_HARMLESS) else "application/octet-stream")
 
 
 def _unframed(header: tuple[str, str]) -> tuple[str, str]:

@@ -10,7 +10,7 @@ import click
 import waitress
 from optuna_dashboard import wsgi
 
-from storage import DatabaseArtifactStore, HardenedStorage
+from storage import HardenedStorage
 from sweeps.dashboard.announcement import announcement
 from sweeps.dashboard.answers import with_headers
 from sweeps.dashboard.guard import Guard
@@ -19,9 +19,8 @@ from sweeps.dashboard.login import Login
 from sweeps.dashboard.settings import Settings
 from sweeps.errors import SweepsError
 
-# Bodies are read before the token is checked. Only uploads need more than a form.
-_SMALL_BODY = 1 << 16
-_LARGE_BODY = 128 << 20
+# Bodies are read before the token is checked. Notes are the largest.
+_MAX_BODY_BYTES = 1 << 20
 
 # Shorter than a worker's: a visitor does not wait that long for a page, and threads are few.
 _PATIENCE_SECONDS = 5.0
@@ -45,7 +44,7 @@ def serve(storage: HardenedStorage, settings: Settings) -> None:
             made_up = secrets.token_urlsafe(32)
         token = settings.token or made_up
         guard = Guard(
-            wsgi(storage, DatabaseArtifactStore(storage)),
+            wsgi(storage),
             hosts=Hosts(settings.host, address, settings.allowed_hosts),
             writable=settings.writable,
             login=None
@@ -60,7 +59,7 @@ def serve(storage: HardenedStorage, settings: Settings) -> None:
             sockets=[listener],
             threads=8,
             ident=None,
-            max_request_body_size=_LARGE_BODY if settings.writable else _SMALL_BODY,
+            max_request_body_size=_MAX_BODY_BYTES,
         )
         for line in announcement(settings, address, port, storage.location, made_up):
             click.echo(line, err=True)

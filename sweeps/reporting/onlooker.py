@@ -2,9 +2,16 @@
 
 import os
 
-from storage import HardenedStorage, StorageError, open_storage, open_study, parse_url
-from storage.studies import READY
-from storage.url import is_sqlite, sqlite_path
+from storage import (
+    READY,
+    HardenedStorage,
+    StorageError,
+    is_sqlite,
+    open_storage,
+    open_study,
+    parse_url,
+    sqlite_path,
+)
 from sweeps.errors import in_words
 from sweeps.study.attributes import SPEC
 from sweeps.study.progress import Progress, read_progress

@@ -39,7 +39,7 @@ def refuse_failures_in_a_row(trials: Iterable[FrozenTrial], *, but_for: Collecti
     reason = last[-1].user_attrs.get(REASON, "unknown")
     raise SweepsError(
         f"{len(last)} trials failed in a row; trial {last[-1].number}: {reason} (its traceback is "
-        "among the trial's artifacts in `sweeps dashboard`)"
+        "in the trial's note in `sweeps dashboard`)"
     )
 
 

@@ -22,6 +22,15 @@ def write_note(target: optuna.Study | optuna.Trial, text: str) -> None:
     save_note(target, text)
 
 
+def append_note(target: optuna.Study | optuna.Trial, text: str) -> None:
+    """Add a paragraph to a note."""
+    try:
+        from optuna_dashboard import get_note
+    except ImportError:
+        return
+    write_note(target, f"{get_note(target)}\n\n{text}".lstrip())
+
+
 def study_note(spec: Spec, dataset: Dataset) -> str:
     """What the study is about, and the spec it was made from."""
     tree = spec.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude_none=True)

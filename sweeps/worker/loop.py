@@ -20,7 +20,6 @@ from storage import (
     StorageError,
     StudyDeleted,
     ask,
-    attach_artifact,
     beat,
     claim_trial,
     end_trial,
@@ -33,6 +32,7 @@ from storage import (
 )
 from sweeps.errors import Diverged, Interrupted, OutOfMemory, Survived
 from sweeps.study.failures import ended_numbers, refuse_deleted, refuse_failures_in_a_row
+from sweeps.study.notes import append_note
 from sweeps.study.progress import is_done
 from sweeps.worker.checkpoints import Checkpoints
 from sweeps.worker.context import Objective, TrialContext
@@ -169,8 +169,13 @@ class Worker:
             raise
         except Exception as error:
             first_line = next(iter(str(error).splitlines()), "")
-            self._attach_traceback(trial)
-            return self._end(trial, "failed", f"{type(error).__name__}: {first_line}")
+            # A path in it may hold bytes that are no text.
+            text = traceback.format_exc().encode(errors="backslashreplace").decode()
+            reason = f"{type(error).__name__}: {first_line}"
+            outcome = self._end(trial, "failed", reason, traceback=text)
+            if outcome == "failed":
+                append_note(trial, f"```\n{text}```")
+            return outcome
         return self._end(trial, "completed", value=value)
 
     def _make_context(self, trial: optuna.Trial) -> TrialContext:
@@ -196,6 +201,7 @@ class Worker:
         reason: str | None = None,
         value: float | None = None,
         overrides: dict[str, object] | None = None,
+        traceback: str | None = None,
     ) -> Outcome:
         mine = end_trial(
             self.storage,
@@ -204,18 +210,10 @@ class Worker:
             outcome,
             value=value,
             reason=reason,
+            traceback=traceback,
             overrides=overrides,
         )
         return outcome if mine else "lost"
-
-    def _attach_traceback(self, trial: optuna.Trial) -> None:
-        # A path in it may hold bytes that are no text.
-        content = traceback.format_exc().encode(errors="backslashreplace")
-        try:
-            attach_artifact(self.storage, trial, "traceback.txt", content, "text/plain")
-        except UpdateFinishedTrialError:
-            # Another process ended the trial; what went wrong in it no longer matters.
-            return
 
 
 class Heartbeat:

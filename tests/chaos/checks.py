@@ -21,8 +21,7 @@ from storage import (
     read_epochs,
     unfinished_outcome,
 )
-from storage.schema import claims_table, workers_table
-from storage.trials import LOSSES
+from storage.schema import LOSSES, claims_table, workers_table
 from tests.chaos.journal import read_journal
 from tests.chaos.objective import (
     EPOCHS,
@@ -124,6 +123,7 @@ def check_processes(settings: ChaosSettings) -> None:
 
 def check_budget(storage: HardenedStorage, study: optuna.Study, trials: list[FrozenTrial]) -> None:
     """Exactly the target's number of results, a claim for each, and nothing left over."""
+    assert [trial.number for trial in trials] == list(range(len(trials)))
     states = Counter(trial.state for trial in trials)
     assert states[TrialState.RUNNING] == 0
     assert states[TrialState.WAITING] == 0

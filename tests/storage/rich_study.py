@@ -1,6 +1,5 @@
 """A study with something of everything, and all that a storage holds of a study."""
 
-import json
 import math
 import re
 from typing import Any
@@ -16,18 +15,15 @@ from storage import (
     STUDY_UID,
     EpochRecord,
     HardenedStorage,
-    attach_artifact,
     create_study,
     end_trial,
     register_worker,
     report_epoch,
 )
-from storage.artifacts import write_artifact
 from storage.schema import metadata
 from tests.storage.claiming import at_work
 
 NAME = "Größe 📏 'of' \"x\"; DROP % {}"
-BIG = bytes(range(256)) * 10_000
 
 
 def record(epoch: int, value: float | None) -> EpochRecord:
@@ -53,30 +49,24 @@ def make_rich_study(storage: HardenedStorage, name: str = NAME) -> optuna.Study:
             report_epoch(storage, trial, record(2, value if finite else None), value, epochs=2)
             trial.set_user_attr(CONFIGURATION, "ä\n")
             save_note(trial, f"note of trial {trial.number}")
-            attach_artifact(storage, trial, "traceback.txt", f"of {trial.number}".encode())
             end_trial(storage, study, trial.number, "completed", value=value)
 
     with at_work(storage, study, worker.worker_id) as pruned:
         report_epoch(storage, pruned, record(1, None), math.nan, epochs=2)
         end_trial(storage, study, pruned.number, "diverged", reason="the loss was not finite")
     with at_work(storage, study, worker.worker_id) as failed:
-        attach_artifact(storage, failed, "empty.bin", b"")
-        attach_artifact(storage, failed, "big.bin", BIG)
-        end_trial(storage, study, failed.number, "failed", reason="RuntimeError: x")
+        reason = "RuntimeError: x"
+        end_trial(
+            storage, study, failed.number, "failed", reason=reason, traceback=f"...\n{reason}"
+        )
     with at_work(storage, study, worker.worker_id) as stopped:
         _pick(stopped)
         end_trial(storage, study, stopped.number, "interrupted", reason="stopped")
 
-    # A file that a finished trial and the study were given on the dashboard.
-    for key, artifact_id in (
-        (f"dashboard:artifacts:{failed._trial_id}:", "11111111-aaaa"),
-        ("artifacts:", "22222222-bbbb"),
-    ):
-        entry = {"artifact_id": artifact_id, "filename": "a.png", "mimetype": "image/png"}
-        write_artifact(storage, artifact_id, artifact_id.encode())
-        storage.set_study_system_attr(
-            study._study_id, f"{key}{artifact_id}", json.dumps(entry | {"encoding": None})
-        )
+    # Written on the dashboard after the trial's end.
+    storage.set_study_system_attr(
+        study._study_id, f"dashboard:{failed._trial_id}:note_str:0", "of the failed trial"
+    )
 
     with at_work(storage, study, worker.worker_id) as running:
         report_epoch(storage, running, record(1, 0.5), 0.5, epochs=2, worker_id=worker.worker_id)
@@ -125,19 +115,11 @@ def rows_of(storage: HardenedStorage, study: optuna.Study) -> dict[str, list[Any
                     continue
                 if "key" in plain:
                     plain["key"] = re.sub(
-                        r"(?<=^dashboard:)(artifacts:)?(\d+)(?=:)",
-                        lambda match: f"{match[1] or ''}trial {trials[int(match[2])]}",
+                        r"(?<=^dashboard:)(\d+)(?=:)",
+                        lambda match: f"trial {trials[int(match[1])]}",
                         plain["key"],
                     )
                 rows.append(plain)
             if rows:
                 found[table.name] = sorted(rows, key=repr)
-        ids = {
-            key.rpartition(":")[2]
-            for name in ("study_system_attributes", "trial_system_attributes")
-            for key in (row["key"] for row in found.get(name, []))
-            if "artifacts:" in key
-        }
-        artifacts = connection.execute(select(metadata.tables["sweeps_artifacts"])).all()
-        found["artifacts"] = sorted(tuple(row) for row in artifacts if row.artifact_id in ids)
     return found

@@ -1,4 +1,4 @@
-"""Backups that are made while others write."""
+"""Backups of a SQLite storage that are made while others write."""
 
 import sqlite3
 import subprocess
@@ -24,6 +24,11 @@ from tests.storage.rich_study import NAME, make_rich_study, rows_of
 from tests.sweeps.waiting import wait_for
 
 
+@pytest.fixture
+def url(sqlite_url):
+    return sqlite_url
+
+
 def _names(folder):
     return sorted(path.name for path in folder.iterdir())
 
@@ -38,7 +43,6 @@ def test_it_is_one_file_that_holds_everything(storage, url, tmp_path):
     with sqlite3.connect(folder / "a b%.db") as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        assert connection.execute("SELECT * FROM sweeps_leases").fetchall() == []
     connection.close()
     opened = open_storage(str(folder / "a b%.db"))
     rows = rows_of(storage, study)
@@ -84,7 +88,6 @@ def test_it_is_consistent_while_workers_run(storage, url, tmp_path):
 
 
 def test_a_program_that_writes_all_the_time_does_not_hold_it_up(sqlite_url, tmp_path):
-    """Without a snapshot each of its commits would let the copy begin again."""
     storage = open_storage(sqlite_url, create=True)
     study = create_study(storage, "study", "maximize", lambda study: None)
     with storage.engine.begin() as connection:
@@ -165,20 +168,18 @@ class TestWhatIsThere:
         self.refused("does not exist; create it first", tmp_path / "nowhere" / "backup.db")
         self.refused("is a folder, not a SQLite file", self.file.parent, replace=True)
 
-    def test_too_small_a_disk_is_told_before_anything_is_written(self, monkeypatch):
-        monkeypatch.setattr("storage.backup.shutil.disk_usage", lambda folder: _Usage)
-        self.refused("the disk has 0 MiB left, the backup needs 3; free some space")
-        assert _names(self.file.parent) == []
-
     def test_an_interrupt_leaves_nothing(self, monkeypatch):
-        def interrupt(path):
+        def interrupt(*_):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("storage.backup._finish", interrupt)
+        monkeypatch.setattr("storage.backup._sync", interrupt)
         with pytest.raises(KeyboardInterrupt):
             back_up(self.url, self.file)
         assert _names(self.file.parent) == []
 
 
-class _Usage:
-    free = 1000
+def test_a_server_is_backed_up_by_its_own_means(tmp_path):
+    url = parse_url("postgresql://me:hunter2@db/sweeps")
+    with pytest.raises(StorageError, match=r"pg_dump, or .* `sweeps storage copy") as caught:
+        back_up(url, tmp_path / "backup.db")
+    assert "hunter2" not in str(caught.value)

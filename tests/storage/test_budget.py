@@ -10,7 +10,6 @@ import optuna
 import pytest
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import RDBStorage
-from optuna.storages._rdb.models import TrialSystemAttributeModel
 from optuna.trial import TrialState
 
 from storage import (
@@ -20,7 +19,6 @@ from storage import (
     EpochRecord,
     StudyDeleted,
     ask,
-    attach_artifact,
     beat,
     claim_trial,
     copy_studies,
@@ -31,7 +29,6 @@ from storage import (
     holding,
     list_workers,
     living_workers,
-    open_storage,
     open_study,
     parse_url,
     read_epochs,
@@ -42,7 +39,7 @@ from storage import (
     study_uid,
     unfinished_outcome,
 )
-from storage.schema import schema_table, workers_table
+from storage.schema import workers_table
 from storage.transactions import transaction
 from storage.workers import GRACE_SECONDS
 from tests.storage.claiming import at_work, begin, claim_one
@@ -233,7 +230,7 @@ def test_an_end_is_whole_or_not_at_all(storage, study, monkeypatch):
     """Something breaks after the state is changed: neither the state nor the queue keeps it."""
     with at_work(storage, study):
         with monkeypatch.context() as patched:
-            patched.setattr("storage.trials._queue_again", lambda *arguments: 1 / 0)
+            patched.setattr("storage.trials._queue_retry", lambda *arguments: 1 / 0)
             with pytest.raises(ZeroDivisionError):
                 end_trial(storage, study, 0, "interrupted")
         assert _states(study) == ["RUNNING"]
@@ -373,7 +370,6 @@ def test_a_worker_of_a_deleted_study_changes_nothing_in_another_of_its_number(
             lambda: trial.suggest_float("x", 0, 1),
             lambda: trial.set_user_attr("a", 1),
             lambda: storage.set_trial_system_attr(trial._trial_id, "a", 1),
-            lambda: attach_artifact(storage, trial, "file", b"content"),
             lambda: storage.set_trial_state_values(trial._trial_id, TrialState.COMPLETE, [1.0]),
         ]
         for write in writes:
@@ -484,27 +480,3 @@ def test_who_works_on_a_deleted_study_ends_no_trial_of_another(storage, study):
     with pytest.raises((StudyDeleted, KeyError)):
         reclaim(storage, study, uid, stopped=True)
     assert _states(other) == ["RUNNING"]
-
-
-@pytest.mark.parametrize("url", ["sqlite", "postgresql"], indirect=True)
-def test_what_an_older_version_left_of_trials_that_are_retried_is_forgotten(storage, study, url):
-    outcomes = ("interrupted", "completed")
-    for number, outcome in enumerate(outcomes):
-        with at_work(storage, study, f"w{number}") as trial:
-            end_trial(storage, study, trial.number, outcome, value=1.0)
-    with transaction(storage.engine) as connection:
-        for trial in study.trials:
-            row = {"trial_id": trial._trial_id, "key": "completed_rung_0", "value_json": "0.5"}
-            connection.execute(TrialSystemAttributeModel.__table__.insert().values(row))
-        connection.execute(schema_table.update().values(version=2))
-    open_storage(url).engine.dispose()
-    left = [trial.number for trial in _fresh(url) if "completed_rung_0" in trial.system_attrs]
-    assert [trial.user_attrs["outcome"] for trial in study.trials] == list(outcomes)
-    assert left == [1]
-
-
-def _fresh(url):
-    storage = open_storage(url)
-    trials = open_study(storage).trials
-    storage.engine.dispose()
-    return trials

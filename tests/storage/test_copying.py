@@ -3,14 +3,12 @@
 import math
 import sqlite3
 
-import optuna
 import pytest
 from optuna_dashboard import get_note
 
 from storage import (
     STUDY_UID,
     TARGET,
-    DatabaseArtifactStore,
     StorageError,
     check_contents,
     copy_studies,
@@ -24,8 +22,7 @@ from storage import (
     reclaim,
     study_names,
 )
-from storage.artifact_entries import artifact_ids
-from storage.schema import artifacts_table, claims_table
+from storage.schema import claims_table
 from tests.storage.processes import claim_until_spent, run_at_once
 from tests.storage.rich_study import NAME, make_rich_study, rows_of
 
@@ -75,7 +72,7 @@ def test_all_rows_come_back_from_postgresql_as_they_were(
     assert (again.workers, again.running) == (0, 1)
 
     rows = _without_ends(rows_of(source, study))
-    assert {"trial_heartbeats", "sweeps_claims", "trial_params", "artifacts"} <= set(rows)
+    assert {"trial_heartbeats", "sweeps_claims", "trial_params"} <= set(rows)
     for url in (postgresql_url, back):
         storage = open_storage(url)
         copy = open_study(storage)
@@ -105,12 +102,6 @@ def test_optuna_sees_the_same_study(source, sqlite_url, postgresql_url):
         assert old != trial._trial_id
         assert read_epochs(storage, trial._trial_id) == read_epochs(source, old)
         assert _note(copy, trial._trial_id) == _note(study, old)
-    with storage.engine.connect() as connection:
-        ids = artifact_ids(connection)
-    assert len(ids) == 7
-    for artifact_id in ids:
-        old, new = (DatabaseArtifactStore(s).open_reader(artifact_id) for s in (source, storage))
-        assert old.read() == new.read()
     storage.engine.dispose()
 
 
@@ -184,36 +175,6 @@ def test_a_study_is_copied_within_its_storage(source, sqlite_url):
     assert copied == rows
 
 
-def test_a_copy_within_its_storage_outlives_what_it_was_copied_from(source, sqlite_url):
-    make_rich_study(source)
-    _copy(sqlite_url, sqlite_url, NAME, as_name="twin")
-
-    def artifacts():
-        with source.engine.connect() as connection:
-            return connection.execute(artifacts_table.select()).all()
-
-    before = artifacts()
-    assert before
-    optuna.delete_study(study_name=NAME, storage=source)
-    assert artifacts() == before
-    optuna.delete_study(study_name="twin", storage=source)
-    assert artifacts() == []
-
-
-def test_another_artifact_of_the_same_id_is_not_replaced(source, sqlite_url, tmp_path):
-    make_rich_study(source)
-    target = str(tmp_path / "copy.db")
-    storage = open_storage(target, create=True)
-    with storage.engine.begin() as connection:
-        connection.execute(
-            artifacts_table.insert().values(artifact_id="22222222-bbbb", part=0, content=b"mine")
-        )
-    with pytest.raises(StorageError, match="another artifact 22222222-bbbb"):
-        _copy(sqlite_url, target, NAME)
-    assert study_names(storage) == []
-    assert DatabaseArtifactStore(storage).open_reader("22222222-bbbb").read() == b"mine"
-
-
 def test_what_the_target_cannot_hold_is_told_and_nothing_is_copied(
     source, sqlite_url, postgresql_url
 ):
@@ -245,13 +206,11 @@ def test_a_read_only_file_of_an_older_schema_can_be_copied(source, sqlite_url, t
     source.engine.dispose()
     path = sqlite_url.removeprefix("sqlite:///")
     with sqlite3.connect(path) as connection:
-        connection.execute("DROP TABLE sweeps_artifacts")
         connection.execute("UPDATE sweeps_schema SET version = 1")
     connection.close()
     target = str(tmp_path / "copy.db")
     _copy(sqlite_url, target, NAME)
     storage = open_storage(target)
-    rows["artifacts"] = []
     assert _without_ends(rows_of(storage, open_study(storage))) == rows
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT version FROM sweeps_schema").fetchone() == (1,)

@@ -13,10 +13,9 @@ from storage import (
     create_study,
     explain,
     open_storage,
-    open_study,
     parse_url,
 )
-from tests.storage.processes import open_and_create, pop_all, run_and_wait, run_at_once
+from tests.storage.processes import pop_all, run_and_wait
 
 
 @pytest.fixture
@@ -42,12 +41,6 @@ def test_a_path_stands_for_its_sqlite_file(tmp_path):
 def test_braces_in_a_path_are_kept(tmp_path):
     open_storage(str(tmp_path / "a{SCHEMA_VERSION}b.db"), create=True)
     assert [path.name for path in tmp_path.glob("*.db")] == ["a{SCHEMA_VERSION}b.db"]
-
-
-def test_processes_that_create_it_at_once_share_one_study(url):
-    assert run_at_once(open_and_create, [(url,)] * 4) == ["shared"] * 4
-    study = open_study(open_storage(url))
-    assert [trial.system_attrs["fixed_params"]["x"] for trial in study.trials] == [*range(10)]
 
 
 def _missing(path):

@@ -26,7 +26,6 @@ from storage import (
 from storage.postgresql import IDLE_TRANSACTION_SECONDS, OLDEST_RELEASE
 from tests.storage.claiming import at_work
 from tests.storage.postgres import PASSWORD, ROLE
-from tests.storage.processes import open_and_create, run_at_once
 
 SECRET = "hunter2"
 
@@ -296,11 +295,6 @@ class TestSessions:
         with other.engine.connect() as connection:
             assert connection.exec_driver_sql("SHOW application_name").scalar_one() == "mine"
         other.engine.dispose()
-
-    def test_processes_that_create_it_at_once_share_one_study(self, url):
-        assert run_at_once(open_and_create, [(url,)] * 4) == ["shared"] * 4
-        study = open_study(open_storage(url))
-        assert [trial.system_attrs["fixed_params"]["x"] for trial in study.trials] == [*range(10)]
 
     def test_it_can_be_looked_at_before_it_is_made(self, url):
         check_storage(parse_url(url))

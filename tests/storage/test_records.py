@@ -6,6 +6,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import optuna
 import pytest
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import RDBStorage
@@ -13,7 +14,6 @@ from optuna.storages import RDBStorage
 from storage import (
     EpochRecord,
     StorageError,
-    attach_artifact,
     beat,
     create_study,
     end_trial,
@@ -21,16 +21,17 @@ from storage import (
     list_workers,
     living_workers,
     note_progress,
+    open_storage,
     open_study,
     read_epochs,
     register_worker,
     report_epoch,
     study_names,
 )
-from storage.schema import artifacts_table, claims_table, epochs_table, workers_table
+from storage.schema import claims_table, epochs_table, workers_table
 from storage.workers import GRACE_SECONDS
 from tests.storage.claiming import at_work
-from tests.storage.processes import CONTEXT
+from tests.storage.processes import CONTEXT, open_and_create, run_at_once
 from tests.sweeps.waiting import wait_for
 
 EPOCH = EpochRecord(
@@ -45,6 +46,32 @@ EPOCH = EpochRecord(
 
 
 class TestStudies:
+    def test_processes_that_create_one_at_once_share_it(self, url):
+        """Eight, five times over; the first time they make the tables too."""
+        for name in ("first", "second", "third", "fourth", "fifth"):
+            assert run_at_once(open_and_create, [(url, name)] * 8) == [name] * 8
+            storage = open_storage(url)
+            trials = open_study(storage, name).trials
+            assert [trial.system_attrs["fixed_params"]["x"] for trial in trials] == [*range(10)]
+            storage.engine.dispose()
+
+    def test_one_that_another_program_created_is_set_up_once(self, storage):
+        optuna.create_study(storage=storage, study_name="theirs", direction="maximize")
+        for _ in range(2):
+            study = create_study(
+                storage, "theirs", "maximize", lambda study: study.enqueue_trial({"x": 1.0})
+            )
+        assert len(study.trials) == 1
+
+    def test_one_whose_set_up_fails_is_not_there(self, storage):
+        def set_up(study):
+            study.enqueue_trial({"x": 1.0})
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            create_study(storage, "new", "maximize", set_up)
+        assert study_names(storage) == []
+
     def test_the_newest_is_meant_when_none_is_named(self, storage):
         for name in ("first", "second"):
             create_study(storage, name, "maximize", lambda study: None)
@@ -103,10 +130,9 @@ class TestStudies:
             worker = register_worker(storage, study._study_id, "w", "cpu")
             with at_work(storage, study, worker.worker_id) as trial:
                 report_epoch(storage, trial, EPOCH, 0.5, epochs=3)
-                attach_artifact(storage, trial, "file.txt", b"content")
         storage.delete_study(deleted._study_id)
         with storage.engine.connect() as connection:
-            for table in (workers_table, claims_table, epochs_table, artifacts_table):
+            for table in (workers_table, claims_table, epochs_table):
                 assert len(connection.execute(table.select()).all()) == 1, table.name
         with pytest.raises(KeyError):
             storage.delete_study(deleted._study_id)

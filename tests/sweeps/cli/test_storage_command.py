@@ -16,7 +16,6 @@ from storage import (
     register_worker,
     study_names,
 )
-from storage.artifacts import write_artifact
 from tests.storage.claiming import claim_one
 from tests.sweeps.waiting import wait_for
 
@@ -35,8 +34,7 @@ def stored(tmp_path) -> Path:
     with storage.engine.begin() as connection:
         connection.exec_driver_sql(f"UPDATE sweeps_claims SET trial_id = {trial._trial_id}")
     assert claim is not None
-    write_artifact(storage, "11111111-aaaa", os.urandom(2_000_000))
-    storage.set_study_system_attr(study._study_id, "artifacts:11111111-aaaa", "{}")
+    study.set_user_attr("large", os.urandom(1_000_000).hex())
     storage.engine.dispose()
     return path
 
@@ -103,7 +101,7 @@ def test_what_is_wrong_is_told_with_its_remedy_and_repaired(cli, stored):
     connection.close()
     status, out, _ = cli("storage", "check")
     assert status == 1
-    assert "WRONG  study study  the budget does not count what trials 0 used" in out
+    assert "WRONG  study study  the budget does not count trials 0" in out
     assert "remedy: `sweeps storage check --repair`" in out
     status, out, _ = cli("storage", "check", "--repair")
     assert status == 0

@@ -6,21 +6,13 @@ import signal
 import optuna
 import pytest
 
-from storage import attach_artifact, open_storage, open_study
+from storage import open_storage, open_study
 from sweeps.data import open_dataset
 from sweeps.spec.spec import parse_spec
 from sweeps.study.notes import write_note
 from sweeps.study.study import open_or_create_study
 from tests.sweeps.conftest import SMALL, Place
 from tests.sweeps.dashboards import Dashboard
-
-SCRIPT = b"<script>alert(document.domain)</script>"
-FILES = {
-    "traceback.txt": "Traceback: ValueError: zu groß".encode(),
-    "page.html": SCRIPT,
-    "program.js": b"alert(1)",
-    "drawing.svg": b"<svg xmlns='http://www.w3.org/2000/svg'>" + SCRIPT + b"</svg>",
-}
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +27,6 @@ def place(tmp_path_factory, data_dir):
         trial = study.ask()
         trial.set_user_attr("kernel_size", "7x7")
         write_note(trial, "The **note** of a trial")
-        if trial.number == 0:
-            for name, content in FILES.items():
-                attach_artifact(storage, trial, name, content)
         trial.report(value, 1)
         pruned = optuna.trial.TrialState.PRUNED if state else None
         study.tell(trial, None if state else value, state=pruned)
@@ -101,28 +90,9 @@ def test_every_answer_is_kept_to_its_reader(dashboard, path):
     assert "Server" not in headers
 
 
-def test_artifacts_are_files_to_save_and_never_pages_or_scripts(dashboard):
-    trial = dashboard.ask("/api/studies/1?after=0").json["trials"][0]
-    kinds = {}
-    for artifact in trial["artifacts"]:
-        answer = dashboard.ask(f"/artifacts/1/{trial['trial_id']}/{artifact['artifact_id']}")
-        assert (answer.status, answer.body) == (200, FILES[artifact["filename"]])
-        kinds[artifact["filename"]] = answer.headers["Content-Type"]
-        assert answer.headers["Content-Disposition"] == "attachment"
-        assert "sandbox" in answer.headers["Content-Security-Policy"]
-        assert answer.headers["X-Content-Type-Options"] == "nosniff"
-        assert "Access-Control-Allow-Origin" not in answer.headers
-    assert kinds == {
-        "traceback.txt": "text/plain; charset=utf-8",
-        "page.html": "application/octet-stream",
-        "program.js": "application/octet-stream",
-        "drawing.svg": "image/svg+xml",
-    }
-
-
 def test_a_path_that_is_no_text_does_not_get_past_the_rules_for_paths(dashboard):
-    """optuna-dashboard drops the bytes, and would serve the artifact."""
-    assert dashboard.ask("/artif%ffacts/1/1/abc").status == 400
+    """optuna-dashboard drops the bytes, and would serve the page."""
+    assert dashboard.ask("/dash%ffboard").status == 400
 
 
 @pytest.mark.parametrize("method", ["DELETE", "POST", "PUT"])
@@ -165,11 +135,10 @@ def test_forwarded_headers_of_strangers_are_not_believed(dashboard):
 
 @pytest.fixture
 def doomed(place):
-    """The path of a study that may be deleted, with an artifact."""
+    """The path of a study that may be deleted."""
     storage = open_storage(str(place.folder / "sweeps.db"))
     study = optuna.create_study(storage=storage, study_name="doomed")
     trial = study.ask()
-    attach_artifact(storage, trial, "log.txt", b"x")
     study.tell(trial, 1.0)
     yield f"/api/studies/{study._study_id}"
     if "doomed" in optuna.get_all_study_names(storage):
@@ -195,7 +164,7 @@ def test_a_writable_one_takes_changes_from_its_own_page_alone(writable, doomed):
 
 
 def test_a_study_keeps_its_name(writable, doomed):
-    """Renamed by optuna-dashboard, it would be another, without its artifacts and epochs."""
+    """Renamed by optuna-dashboard, it would be another, without its epochs."""
     answer = writable.ask(f"{doomed}/rename", "POST", body='{"study_name": "another"}')
     assert answer.status == 403
     assert b"studies cannot be renamed here" in answer.body

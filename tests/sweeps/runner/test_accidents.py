@@ -121,14 +121,13 @@ def test_two_runs_of_the_same_study_share_its_budget(place, small):
 
 
 def test_a_study_of_the_former_version_is_resumed(place, small, patterns):
-    """Its schema has no artifacts, its attributes no id for checkpoints and no retries."""
+    """Its study has no ids of its own and no retries."""
     small["budget"] = {"trials": 1}
     storage = open_storage(str(place.folder / "sweeps.db"), create=True)
     open_or_create_study(storage, parse_spec(small, "small"), "former", patterns)
     storage.engine.dispose()
     with sqlite3.connect(place.folder / "sweeps.db") as database:
         database.execute("UPDATE sweeps_schema SET version = 1")
-        database.execute("DROP TABLE sweeps_artifacts")
         database.execute(
             "DELETE FROM study_user_attributes WHERE key IN ('study_uid', 'sweep_id', 'retries')"
         )

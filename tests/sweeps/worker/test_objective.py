@@ -125,11 +125,7 @@ def test_a_retry_in_less_memory_resumes_from_the_checkpoint(run, study, monkeypa
     assert [t.state.name for t in study.trials] == ["FAIL", "COMPLETE"]
 
 
-def test_any_other_error_fails_a_trial_with_the_traceback_as_an_artifact(run, study, monkeypatch):
-    from optuna.artifacts import get_all_artifact_meta
-
-    from storage import DatabaseArtifactStore
-
+def test_any_other_error_fails_a_trial_with_the_traceback_in_its_note(run, study, monkeypatch):
     def broken(*arguments, **settings):
         raise ZeroDivisionError("by nought\nand more")
         yield
@@ -138,12 +134,12 @@ def test_any_other_error_fails_a_trial_with_the_traceback_as_an_artifact(run, st
     outcome, trial = run()
     assert outcome == "failed"
     assert trial.user_attrs["reason"] == "ZeroDivisionError: by nought"
-    [artifact] = get_all_artifact_meta(trial, storage=study._storage)
-    assert (artifact.filename, artifact.mimetype) == ("traceback.txt", "text/plain")
-    store = DatabaseArtifactStore(study._storage._backend)
-    text = store.open_reader(artifact.artifact_id).read().decode()
-    assert text.startswith("Traceback")
-    assert "ZeroDivisionError: by nought" in text
+    traceback = trial.user_attrs["traceback"]
+    assert traceback.startswith("Traceback")
+    assert "ZeroDivisionError: by nought" in traceback
+    notes = study._storage.get_study_system_attrs(study._study_id)
+    note = notes[f"dashboard:{trial._trial_id}:note_str:0"]
+    assert note.index("Effective kernel") < note.index("Traceback")
 
 
 def test_a_trial_that_was_taken_from_its_worker_leaves_its_retry_alone(run, study):

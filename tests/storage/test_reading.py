@@ -1,0 +1,57 @@
+"""Trials are read as they are at one moment."""
+
+import optuna
+import pytest
+from optuna.trial import create_trial
+from sqlalchemy import event
+
+from storage import RETRY_OF, ask, end_trial, holding, open_storage, register_worker, transaction
+from tests.storage.claiming import at_work, claim_one
+
+
+def test_a_trial_that_ends_meanwhile_is_not_seen_without_its_retry(storage, url, study):
+    """Its checkpoint would seem to be of no use."""
+    worker = register_worker(storage, study._study_id, "worker", "cpu").worker_id
+    claim = claim_one(storage, study, worker)
+    interrupted = ask(storage, study, claim).number
+    with at_work(storage, study, worker) as completed:
+        end_trial(storage, study, completed.number, "completed", value=1.0)
+    another = open_storage(url)
+    seen = optuna.load_study(study_name=study.study_name, storage=another)
+    assert [trial.number for trial in seen.trials] == [0, 1]
+    statements = []
+
+    def between_two(connection, cursor, statement, *_):
+        if "FROM studies" in statement or "FROM trials" in statement:
+            statements.append(statement)
+            if len(statements) == 1:
+                with holding(claim):
+                    assert end_trial(storage, study, interrupted, "interrupted")
+
+    event.listen(another.engine, "after_cursor_execute", between_two)
+    assert [trial.state.name for trial in seen.get_trials()] == ["RUNNING", "COMPLETE"]
+    assert len(statements) > 1
+    trials = seen.get_trials()
+    assert [trial.state.name for trial in trials] == ["FAIL", "COMPLETE", "WAITING"]
+    assert trials[2].user_attrs[RETRY_OF] == interrupted
+    another.engine.dispose()
+
+
+def test_inside_a_transaction_what_was_written_is_seen(storage, study):
+    with transaction(storage.engine):
+        trial = storage.create_new_trial(study._study_id)
+        storage.set_trial_user_attr(trial, "key", 1)
+        assert storage.get_trial(trial).user_attrs == {"key": 1}
+
+
+def test_more_trials_than_a_statement_names(storage, study):
+    study.add_trials(create_trial(value=number) for number in range(1005))
+    values = [trial.value for trial in storage.get_all_trials(study._study_id)]
+    assert values == list(range(1005))
+
+
+def test_what_does_not_exist(storage):
+    with pytest.raises(KeyError):
+        storage.get_trial(1)
+    with pytest.raises(KeyError):
+        storage.get_all_trials(1)
