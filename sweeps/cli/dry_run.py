@@ -8,6 +8,7 @@ from rich.console import Console
 from sweeps.engines.devices import Slot
 from sweeps.reporting.tables import make_table, print_table
 from sweeps.runner.dry_run import DryRun
+from sweeps.spec.samplers import kind_of
 from sweeps.spec.spec import Spec
 
 
@@ -20,7 +21,7 @@ def print_dry_run(console: Console, spec: Spec, slots: list[Slot], found: DryRun
     line(f"Study     {found.study_name}: {_trials(spec, found)}")
     line(f"Images    {_images(spec, found)}")
     line(f"Model     {spec.model.name}, {spec.training.epochs} epochs a trial")
-    line(f"Sampler   {spec.sampler.name}; pruner {spec.pruner.name}")
+    line(f"Sampler   {kind_of(spec.sampler)}; pruner {kind_of(spec.pruner)}")
     line(f"Workers   {_workers(slots)}")
     line(f"Time      {_time(spec, found)}")
 

@@ -308,6 +308,7 @@ def _open_images(spec: Spec, data_dir: Path) -> tuple[Spec, Dataset]:
 
 def check_runs(spec: Spec, dataset: Dataset) -> None:
     """Check the corners of the search space, so that no trial fails because of its images."""
+    spec.check_sampling()
     base = spec.base_config()
     train_rows, _ = split_rows(base, dataset)
     for where, values in probe_values(spec):

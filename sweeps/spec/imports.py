@@ -6,6 +6,7 @@ import inspect
 import os
 import sys
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -74,15 +75,64 @@ def import_object(reference: str, where: str) -> Imported:
         raise SweepsError(
             f"{where}: {reference}: importing {module_name} failed: {_in_one_line(error)}"
         ) from error
+    module_file = getattr(module, "__file__", None)
     try:
         value = reduce(getattr, name.split("."), module)
     except AttributeError:
         public = [known for known in dir(module) if not known.startswith("_")]
         words = unknown_name(name, public).replace("key", "name")
-        raise SweepsError(f"{where}: {reference}: {module.__file__}: {words}") from None
-    file = Path(_source_file(value) or module.__file__ or "")
+        raise SweepsError(f"{where}: {reference}: {module_file or module_name}: {words}") from None
+    file = Path(_source_file(value) or module_file or module_name)
     content = file.read_bytes() if file.is_file() else module_name.encode()
     return Imported(reference, value, file, f"sha256:{hashlib.sha256(content).hexdigest()[:16]}")
+
+
+def references(tree: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """The code that a spec's tree names: the key of each, ``sampler.import``, and its reference."""
+    if not isinstance(tree, dict):
+        return
+    for key, value in tree.items():
+        if key == "import" and isinstance(value, str):
+            yield f"{path}import", value
+        else:
+            yield from references(value, f"{path}{key}.")
+
+
+def make_imported(
+    reference: str, options: dict[str, Any], where: str, kind: type, **extra: Any
+) -> Any:
+    """Import a class or function and call it with options.
+
+    Args:
+        reference: ``module:name``.
+        options: its keyword arguments.
+        where: the section that names it, for messages.
+        kind: what the call has to return.
+        extra: further arguments, for those that take them.
+
+    Raises:
+        SweepsError: it cannot be imported, does not take the options, or returns another kind.
+    """
+    found = import_object(reference, f"{where}.import")
+    try:
+        parameters = inspect.signature(found.value).parameters
+    except (TypeError, ValueError):
+        raise SweepsError(f"{where}.import: {found} is neither a class nor a function") from None
+    anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    unknown = [] if anything else [name for name in options if name not in parameters]
+    if unknown:
+        words = unknown_name(unknown[0], list(parameters))
+        raise SweepsError(f"{where}.options.{unknown[0]}: {words}")
+    added = {name: value for name, value in extra.items() if name in parameters}
+    try:
+        made = found.value(**(added | options))
+    except Exception as error:
+        raise SweepsError(f"{where}.import: {reference}: {_in_one_line(error)}") from error
+    if not isinstance(made, kind):
+        raise SweepsError(
+            f"{where}.import: {reference} gave {type(made).__name__}, not {kind.__name__}"
+        )
+    return made
 
 
 def _source_file(value: Any) -> str | None:

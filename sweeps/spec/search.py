@@ -73,6 +73,22 @@ class Parameter(Section):
         # Between them lies no round number: a setting that takes whole ones refuses it.
         return [low, low + (high - low) / math.pi, high] if low < high else [low]
 
+    def values(self) -> list[Any]:
+        """All values, where they can be counted.
+
+        Raises:
+            ValueError: they cannot: a float without a step.
+        """
+        if self.choice is not None:
+            return self.choice
+        if self.int_ is not None:
+            return list(range(self.int_[0], self.int_[1] + 1, int(self.step or 1)))
+        assert self.float_ is not None
+        if self.step is None:
+            raise ValueError("float needs a step")
+        count = math.floor((self.float_[1] - self.float_[0]) / self.step + 1e-9)
+        return [self.float_[0] + index * self.step for index in range(count + 1)]
+
     def contains(self, value: Any) -> bool:
         """Whether the parameter can take the value."""
         if self.choice is not None:

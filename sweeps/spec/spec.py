@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import quote
 
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
 from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
 
 from sweeps.errors import SweepsError
@@ -21,6 +23,8 @@ from sweeps.spec.config import (
     setting_names,
 )
 from sweeps.spec.files import read_text
+from sweeps.spec.pruners import AnyPruner, Asha
+from sweeps.spec.samplers import AnySampler, Grid, Tpe
 from sweeps.spec.search import Parameter, pick_values, search_order
 from sweeps.spec.validation import describe, load_yaml, mistake_at, unknown_name, validate
 
@@ -76,32 +80,6 @@ class Baseline(Section):
         return values
 
 
-class SamplerSpec(Section):
-    """How values are picked.
-
-    Attributes:
-        startup_trials: picked at random before TPE's model is used.
-    """
-
-    name: Literal["tpe", "random"] = "tpe"
-    startup_trials: int = Field(8, ge=0)
-
-
-class PrunerSpec(Section):
-    """How hopeless trials are stopped early.
-
-    Attributes:
-        min_epochs: no trial is stopped before it has trained so many epochs.
-        reduction_factor: asha, hyperband: one in so many goes on at each rung.
-        startup_trials: median: no trial is stopped before so many have finished.
-    """
-
-    name: Literal["asha", "hyperband", "median", "none"] = "asha"
-    min_epochs: int = Field(1, ge=1)
-    reduction_factor: int = Field(3, ge=2)
-    startup_trials: int = Field(4, ge=0)
-
-
 class Budget(Section):
     """When a study is done.
 
@@ -148,8 +126,8 @@ class Spec(Section):
     baselines: list[Baseline] = Field(
         default_factory=list, validation_alias=AliasChoices("baselines", "try_first")
     )
-    sampler: SamplerSpec = SamplerSpec()
-    pruner: PrunerSpec = PrunerSpec()
+    sampler: AnySampler = Tpe()
+    pruner: AnyPruner = Asha()
 
     @field_validator("name")
     @classmethod
@@ -187,6 +165,36 @@ class Spec(Section):
     @property
     def direction(self) -> Literal["maximize", "minimize"]:
         return "minimize" if self.metric == "val_loss" else "maximize"
+
+    def make_sampler(self, stream: int) -> BaseSampler:
+        """Make the sampler of a worker.
+
+        Args:
+            stream: tells the study's workers apart: with one seed all would pick the same values.
+
+        Raises:
+            SweepsError: an imported one cannot be made.
+        """
+        return self.sampler.make((self.seed * 1_000_003 + stream) % 2**32, self.search)
+
+    def make_pruner(self) -> BasePruner:
+        """Make the pruner.
+
+        Raises:
+            SweepsError: an imported one cannot be made.
+        """
+        return self.pruner.make(self.training.epochs)
+
+    def check_sampling(self) -> None:
+        """Refuse a sampler or pruner that cannot be made, or that does not fit the budget.
+
+        Raises:
+            SweepsError: what is wrong and the remedy.
+        """
+        if isinstance(self.sampler, Grid):
+            self.sampler.check(self.search, self.budget.trials, len(self.baselines))
+        self.make_sampler(0)
+        self.make_pruner()
 
     def base_config(self) -> RunConfig:
         """The run's settings before anything is searched."""

@@ -4,11 +4,11 @@ import difflib
 import re
 import types
 import typing
-from collections.abc import Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Tag, ValidationError
 from pydantic_core import PydanticCustomError
 
 from sweeps.errors import SweepsError
@@ -106,16 +106,22 @@ def describe(error: ValidationError, source: str, model: type[BaseModel]) -> str
     """The mistakes of a validation, a line each: where, what, and the remedy."""
     lines = []
     for mistake in error.errors(include_url=False):
-        path = ".".join(str(part) for part in mistake["loc"])
-        if mistake["type"] == _MISTAKE_AT:
-            path = f"{path}.{mistake['ctx']['name']}"
-        where = f"{source}: {path}" if path else source
-        if mistake["type"] == "extra_forbidden":
-            known = _fields_at(model, mistake["loc"][:-1])
-            lines.append(f"{where}: {unknown_name(str(mistake['loc'][-1]), known)}")
-        elif mistake["type"] == "missing":
+        path, _ = _locate(model, mistake["loc"])
+        kind, context = mistake["type"], mistake.get("ctx", {})
+        if kind == _MISTAKE_AT:
+            path.append(context["name"])
+        elif kind == "union_tag_invalid":
+            path.append("name")
+        where = ": ".join(filter(None, (source, ".".join(path))))
+        if kind == "extra_forbidden":
+            _, known = _locate(model, mistake["loc"][:-1])
+            lines.append(f"{where}: {unknown_name(path[-1], known)}")
+        elif kind == "union_tag_invalid":
+            known = [tag.strip("'") for tag in context["expected_tags"].split(", ")]
+            lines.append(f"{where}: {unknown_name(context['tag'], known).replace('key', 'name')}")
+        elif kind == "missing":
             lines.append(f"{where}: is missing")
-        elif mistake["type"] in ("model_type", "dict_type"):
+        elif kind in ("model_type", "dict_type"):
             lines.append(f"{where}: expected keys and values, as in {{key: value}}")
         else:
             message = mistake["msg"].removeprefix("Value error, ")
@@ -137,22 +143,40 @@ def unknown_name(name: str, known: Sequence[str]) -> str:
     return f"no such key; there are: {', '.join(known)}"
 
 
-def _fields_at(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
+def _locate(model: type[BaseModel], loc: Sequence[int | str]) -> tuple[list[str], list[str]]:
+    """The path of a mistake as a person writes it, and the keys that are known there.
+
+    pydantic's location also names which of a union's types was meant; a person writes no such key.
+    """
+    path: list[str] = []
     current: Any = model
-    for part in path:
-        if isinstance(part, str) and part in getattr(current, "model_fields", {}):
-            current = current.model_fields[part].annotation
-        current = _model_in(current) or current
-    fields = getattr(current, "model_fields", {})
-    return [field.alias or name for name, field in fields.items()]
+    for part in loc:
+        alternatives = list(_alternatives(current))
+        tagged = [inner for tag, inner in alternatives if tag == part]
+        if tagged:
+            current = tagged[0]
+            continue
+        path.append(str(part))
+        fields = {k: v for _, inner in alternatives for k, v in _fields(inner).items()}
+        elements = [a for _, inner in alternatives for a in typing.get_args(inner)]
+        current = fields[part] if part in fields else next(reversed(elements), None)
+    return path, [name for _, inner in _alternatives(current) for name in _fields(inner)]
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    if typing.get_origin(annotation) in (list, dict, tuple, typing.Union, types.UnionType):
-        for inner in typing.get_args(annotation):
-            found = _model_in(inner)
-            if found is not None:
-                return found
-    return None
+def _alternatives(annotation: Any, tag: str | None = None) -> Iterator[tuple[str | None, Any]]:
+    """The types that an annotation allows, each with its tag in a union, if it has one."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        tags = [m.tag for m in annotation.__metadata__ if isinstance(m, Tag)]
+        yield from _alternatives(arguments[0], next(iter(tags), tag))
+    elif origin in (typing.Union, types.UnionType):
+        for argument in arguments:
+            yield from _alternatives(argument, tag)
+    else:
+        yield tag, annotation
+
+
+def _fields(annotation: Any) -> dict[str, Any]:
+    """A model's fields as a person writes them, with their types."""
+    fields = getattr(annotation, "model_fields", {})
+    return {field.alias or name: field.annotation for name, field in fields.items()}

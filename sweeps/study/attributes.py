@@ -6,6 +6,7 @@ from typing import Any
 # Of a study.
 SPEC = "spec"
 METRIC = "metric"
+CODE = "code"
 FINGERPRINT = "data_fingerprint"
 DATA_SIZE = "data_size"
 TRAIN_IMAGES = "train_images"

@@ -18,10 +18,12 @@ from storage import (
 )
 from sweeps.data import Dataset, split_rows
 from sweeps.errors import SweepsError
+from sweeps.spec.imports import import_object, references
 from sweeps.spec.spec import Baseline, Spec
 from sweeps.spec.validation import validate
 from sweeps.study.attributes import (
     CLASSES,
+    CODE,
     DATA_SIZE,
     FINGERPRINT,
     METRIC,
@@ -30,6 +32,16 @@ from sweeps.study.attributes import (
     VALIDATION_IMAGES,
 )
 from sweeps.study.notes import study_note, write_note
+
+_IDLE_OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
+    "sampler": {"random": ("startup_trials",)},
+    "pruner": {
+        "asha": ("startup_trials",),
+        "hyperband": ("startup_trials",),
+        "median": ("reduction_factor",),
+        "none": ("min_epochs", "reduction_factor", "startup_trials"),
+    },
+}
 
 
 def study_name(spec: Spec) -> str:
@@ -52,7 +64,17 @@ def read_spec(study: optuna.Study) -> Spec:
     tree = study.user_attrs.get(SPEC)
     if tree is None:
         raise SweepsError(f"{study.study_name}: this study was not made by `sweeps run`")
-    return validate(Spec, tree, study.study_name)
+    return validate(Spec, _without_idle_options(tree), study.study_name)
+
+
+def _without_idle_options(tree: dict[str, Any]) -> dict[str, Any]:
+    """A stored spec without options of other samplers, which earlier releases wrote for each."""
+    tree = dict(tree)
+    for section, idle in _IDLE_OPTIONS.items():
+        options = tree.get(section, {})
+        dropped = idle.get(options.get("name"), ())
+        tree[section] = {name: value for name, value in options.items() if name not in dropped}
+    return tree
 
 
 def open_or_create_study(
@@ -82,18 +104,39 @@ def open_or_create_study(
 
 
 def check_study(study: optuna.Study, spec: Spec, dataset: Dataset | None) -> None:
-    """Refuse a study that was made with other settings, or with other images where they are known.
+    """Refuse a study that was made with other settings or code, or other images where known.
 
     Raises:
         SweepsError: it was.
     """
     _refuse_other_spec(study, spec)
+    check_code(study, spec)
     if dataset is not None:
         _refuse_other_images(study, dataset)
 
 
+def check_code(study: optuna.Study, spec: Spec) -> None:
+    """Refuse code that the spec imports and that has changed since the study was made.
+
+    Raises:
+        SweepsError: it has, or it cannot be imported.
+    """
+    made_with = study.user_attrs.get(CODE, {})
+    for where, reference in references(spec_tree(spec)):
+        found = import_object(reference, where)
+        if made_with.get(where, found.digest) != found.digest:
+            raise SweepsError(
+                f"{study.study_name}: {where}: {found.file} has changed since this study was made "
+                f"({made_with[where]}, now {found.digest}); start another with --study NAME, or "
+                "bring the file back"
+            )
+
+
 def _set_up(study: optuna.Study, spec: Spec, dataset: Dataset) -> None:
     study.set_user_attr(SPEC, spec_tree(spec))
+    code = {where: import_object(r, where).digest for where, r in references(spec_tree(spec))}
+    if code:
+        study.set_user_attr(CODE, code)
     study.set_user_attr(FINGERPRINT, dataset.fingerprint)
     study.set_user_attr(DATA_SIZE, dataset.size)
     train_rows, val_rows = split_rows(spec.base_config(), dataset)

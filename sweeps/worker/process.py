@@ -30,8 +30,7 @@ from sweeps.engines.devices import available_cores, take_device
 from sweeps.errors import STOP_PATIENCE_SECONDS, Stopped, SweepsError
 from sweeps.study.attributes import DATA_SIZE, FINGERPRINT
 from sweeps.study.progress import count_finished
-from sweeps.study.samplers import make_pruner, make_sampler
-from sweeps.study.study import read_spec
+from sweeps.study.study import check_code, read_spec
 from sweeps.worker.checkpoints import Checkpoints, default_folder
 from sweeps.worker.loop import Worker
 
@@ -123,7 +122,8 @@ def run_worker_process(
                 f"{study.study_name}: {dataset.name} in {data_dir} ({dataset.fingerprint}) is not "
                 f"what this study was made with ({study.user_attrs[FINGERPRINT]})"
             )
-        study.pruner = make_pruner(spec)
+        check_code(study, spec)
+        study.pruner = spec.make_pruner()
         folder = checkpoint_dir or default_folder(storage.engine.url)
 
         import torch
@@ -143,7 +143,7 @@ def run_worker_process(
             configure=lambda trial: resolve_precision(
                 trial_config(spec, trial), torch.device(taken)
             ),
-            make_sampler=lambda number: make_sampler(spec, number),
+            make_sampler=spec.make_sampler,
             checkpoints=Checkpoints(folder, study, seconds=checkpoint_seconds),
             metric=spec.metric,
             # Workers that a shell starts at once do not see each other yet: no number would do.

@@ -5,7 +5,6 @@ import pytest
 
 from sweeps.spec.search import Parameter
 from sweeps.spec.spec import parse_spec
-from sweeps.study.samplers import make_pruner, make_sampler
 from sweeps.study.study import split_values
 from sweeps.worker.objective import trial_config
 
@@ -20,7 +19,7 @@ class TestPicking:
     def test_values_lie_in_the_space_and_conditions_hold(self, small):
         small["search"]["layer.stride"] = {"int": [1, 4], "step": 3}
         spec = parse_spec(small, "x")
-        study = optuna.create_study(sampler=make_sampler(spec, stream=1))
+        study = optuna.create_study(sampler=spec.make_sampler(1))
         seen = set()
         for _ in range(40):
             trial = study.ask()
@@ -45,14 +44,6 @@ class TestPicking:
         assert "layer.growth" not in trial.params
         assert "layer.fade" not in trial.params
 
-    def test_workers_do_not_pick_alike(self, small):
-        spec = parse_spec(small, "x")
-        picks = set()
-        for stream in range(5):
-            study = optuna.create_study(sampler=make_sampler(spec, stream))
-            picks.add(trial_config(spec, study.ask()).layer.edge)
-        assert len(picks) == 5
-
 
 class TestParameter:
     @pytest.mark.parametrize(
@@ -76,43 +67,6 @@ class TestParameter:
         values = {"a": 7, "b": True}
         assert several.is_active(values.__getitem__)
         assert not several.is_active({**values, "a": 6}.__getitem__)
-
-
-@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-class TestPruners:
-    """Trial 9 of ten is the worst throughout; the others rise together."""
-
-    @pytest.mark.parametrize(
-        ("pruner", "prunes"),
-        [
-            ({"name": "asha", "min_epochs": 1, "reduction_factor": 2}, True),
-            ({"name": "hyperband", "min_epochs": 1, "reduction_factor": 2}, True),
-            ({"name": "median", "min_epochs": 2, "startup_trials": 3}, True),
-            ({"name": "none"}, False),
-        ],
-    )
-    def test_a_hopeless_trial_is_stopped(self, small, pruner, prunes):
-        small["pruner"] = pruner
-        small["training"]["epochs"] = 8
-        spec = parse_spec(small, "x")
-        study = optuna.create_study(direction=spec.direction, pruner=make_pruner(spec))
-        pruned_at = {}
-        for number in range(30):
-            trial = study.ask()
-            hopeless = number >= 10
-            for epoch in range(1, 9):
-                trial.report(0.1 if hopeless else 0.5 + 0.01 * epoch + 0.001 * number, epoch)
-                if trial.should_prune():
-                    pruned_at[number] = epoch
-                    break
-            study.tell(
-                trial,
-                state=optuna.trial.TrialState.PRUNED if number in pruned_at else None,
-                values=None if number in pruned_at else 0.5,
-            )
-        assert any(number >= 10 for number in pruned_at) == prunes
-        if pruner["name"] == "median":
-            assert min(pruned_at.values()) >= 2
 
 
 class TestConfigurations:

@@ -1,0 +1,230 @@
+"""Optuna's pruners as a spec names them: their options, and how each is made."""
+
+from abc import ABC, abstractmethod
+from typing import Annotated, Any, Literal, Self
+
+from optuna.pruners import (
+    BasePruner,
+    HyperbandPruner,
+    MedianPruner,
+    NopPruner,
+    PatientPruner,
+    PercentilePruner,
+    SuccessiveHalvingPruner,
+    ThresholdPruner,
+    WilcoxonPruner,
+)
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from sweeps.spec.config import Section
+from sweeps.spec.imports import Reference, make_imported
+from sweeps.spec.samplers import kind_of
+
+
+class Pruner(Section, ABC):
+    """How hopeless trials are stopped early. Baselines never are."""
+
+    @abstractmethod
+    def make(self, epochs: int) -> BasePruner:
+        """Make Optuna's pruner for trials of so many epochs."""
+
+
+class Asha(Pruner):
+    """Asynchronous successive halving (Li et al., 2018).
+
+    Attributes:
+        min_epochs: the first rung: no trial is pruned before so many epochs.
+        reduction_factor: one trial in so many continues at each rung.
+        bootstrap_count: trials that have to reach a rung before one is pruned there.
+    """
+
+    name: Literal["asha"] = "asha"
+    min_epochs: int = Field(1, ge=1)
+    reduction_factor: int = Field(3, ge=2)
+    bootstrap_count: int = Field(0, ge=0)
+
+    def make(self, epochs: int) -> BasePruner:
+        return SuccessiveHalvingPruner(
+            min_resource=self.min_epochs,
+            reduction_factor=self.reduction_factor,
+            bootstrap_count=self.bootstrap_count,
+        )
+
+
+class Hyperband(Pruner):
+    """Several successive halvings that begin at different epochs (Li et al., 2017).
+
+    Attributes:
+        min_epochs: no trial is pruned before so many epochs.
+        reduction_factor: one trial in so many continues at each rung.
+    """
+
+    name: Literal["hyperband"]
+    min_epochs: int = Field(1, ge=1)
+    reduction_factor: int = Field(3, ge=2)
+
+    def make(self, epochs: int) -> BasePruner:
+        return HyperbandPruner(
+            min_resource=self.min_epochs,
+            max_resource=epochs,
+            reduction_factor=self.reduction_factor,
+        )
+
+
+class Percentile(Pruner):
+    """Prunes a trial whose best value so far is outside of the best ``percentile`` at its epoch.
+
+    Attributes:
+        percentile: how many percent of the trials continue.
+        startup_trials: no trial is pruned before so many have finished.
+        min_epochs: no trial is pruned before so many epochs.
+        interval: epochs between two decisions.
+        min_trials: trials that have to reach an epoch before one is pruned there.
+    """
+
+    name: Literal["percentile"]
+    percentile: float = Field(25.0, gt=0, lt=100)
+    startup_trials: int = Field(4, ge=0)
+    min_epochs: int = Field(1, ge=0)
+    interval: int = Field(1, ge=1)
+    min_trials: int = Field(1, ge=1)
+
+    def make(self, epochs: int) -> BasePruner:
+        return PercentilePruner(
+            self.percentile,
+            n_startup_trials=self.startup_trials,
+            n_warmup_steps=self.min_epochs,
+            interval_steps=self.interval,
+            n_min_trials=self.min_trials,
+        )
+
+
+class Median(Pruner):
+    """Prunes a trial whose best value so far is worse than the median at its epoch.
+
+    Attributes: as those of :class:`Percentile`.
+    """
+
+    name: Literal["median"]
+    startup_trials: int = Field(4, ge=0)
+    min_epochs: int = Field(1, ge=0)
+    interval: int = Field(1, ge=1)
+    min_trials: int = Field(1, ge=1)
+
+    def make(self, epochs: int) -> BasePruner:
+        return MedianPruner(
+            n_startup_trials=self.startup_trials,
+            n_warmup_steps=self.min_epochs,
+            interval_steps=self.interval,
+            n_min_trials=self.min_trials,
+        )
+
+
+class Threshold(Pruner):
+    """Prunes a trial whose value leaves a range.
+
+    Attributes:
+        lower: the lowest value that continues.
+        upper: the highest value that continues.
+        min_epochs: no trial is pruned before so many epochs.
+        interval: epochs between two decisions.
+    """
+
+    name: Literal["threshold"]
+    lower: float | None = None
+    upper: float | None = None
+    min_epochs: int = Field(1, ge=0)
+    interval: int = Field(1, ge=1)
+
+    @model_validator(mode="after")
+    def _has_a_bound(self) -> Self:
+        if self.lower is None and self.upper is None:
+            raise ValueError("give lower, upper, or both")
+        if self.lower is not None and self.upper is not None and self.lower > self.upper:
+            raise ValueError(f"lower {self.lower} is above upper {self.upper}")
+        return self
+
+    def make(self, epochs: int) -> BasePruner:
+        return ThresholdPruner(
+            self.lower,
+            self.upper,
+            n_warmup_steps=self.min_epochs,
+            interval_steps=self.interval,
+        )
+
+
+class Wilcoxon(Pruner):
+    """Prunes a trial that a signed-rank test of its epochs finds worse than the best trial.
+
+    Attributes:
+        p_threshold: the p-value below which a trial is pruned.
+        min_epochs: no trial is pruned before so many epochs.
+    """
+
+    name: Literal["wilcoxon"]
+    p_threshold: float = Field(0.1, gt=0, lt=1)
+    min_epochs: int = Field(2, ge=0)
+
+    def make(self, epochs: int) -> BasePruner:
+        return WilcoxonPruner(p_threshold=self.p_threshold, n_startup_steps=self.min_epochs)
+
+
+class Patient(Pruner):
+    """Prunes only trials that have become worse than they were.
+
+    Attributes:
+        patience: for so many epochs more a trial may stay below its best value.
+        min_delta: how far below its best value.
+        wrapped: the pruner that decides then; without one, every such trial is pruned.
+    """
+
+    name: Literal["patient"]
+    patience: int = Field(ge=0)
+    min_delta: float = Field(0.0, ge=0)
+    wrapped: "AnyPruner | None" = None
+
+    def make(self, epochs: int) -> BasePruner:
+        inner = None if self.wrapped is None else self.wrapped.make(epochs)
+        return PatientPruner(inner, self.patience, self.min_delta)
+
+
+class NoPruner(Pruner):
+    """Prunes nothing."""
+
+    name: Literal["none"]
+
+    def make(self, epochs: int) -> BasePruner:
+        return NopPruner()
+
+
+class ImportedPruner(Pruner):
+    """A pruner of your own.
+
+    Attributes:
+        import: ``module:Class``, a subclass of ``optuna.pruners.BasePruner``.
+        options: its arguments.
+    """
+
+    import_: Reference = Field(alias="import")
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    def make(self, epochs: int) -> BasePruner:
+        made: BasePruner = make_imported(self.import_, self.options, "pruner", BasePruner)
+        return made
+
+
+AnyPruner = Annotated[
+    Annotated[Asha, Tag("asha")]
+    | Annotated[Hyperband, Tag("hyperband")]
+    | Annotated[Percentile, Tag("percentile")]
+    | Annotated[Median, Tag("median")]
+    | Annotated[Threshold, Tag("threshold")]
+    | Annotated[Wilcoxon, Tag("wilcoxon")]
+    | Annotated[Patient, Tag("patient")]
+    | Annotated[NoPruner, Tag("none")]
+    | Annotated[ImportedPruner, Tag("import")],
+    Discriminator(lambda tree: kind_of(tree, "asha")),
+]
+
+# Its `wrapped` is one of them all.
+Patient.model_rebuild()

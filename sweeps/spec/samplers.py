@@ -1,0 +1,243 @@
+"""Optuna's samplers as a spec names them: their options, and how each is made."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from math import prod
+from typing import Annotated, Any, Literal, Self
+
+from optuna.samplers import (
+    BaseSampler,
+    CmaEsSampler,
+    GPSampler,
+    GridSampler,
+    NSGAIISampler,
+    QMCSampler,
+    RandomSampler,
+    TPESampler,
+)
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from sweeps.errors import SweepsError
+from sweeps.spec.config import Section
+from sweeps.spec.imports import Reference, make_imported
+from sweeps.spec.search import Parameter
+
+Search = Mapping[str, Parameter]
+
+
+class Sampler(Section, ABC):
+    """How values are picked."""
+
+    @abstractmethod
+    def make(self, seed: int, search: Search) -> BaseSampler:
+        """Make Optuna's sampler for one worker, whose seed differs from every other worker's."""
+
+
+class Tpe(Sampler):
+    """Tree-structured Parzen estimators (Bergstra et al., 2011).
+
+    Attributes:
+        startup_trials: picked at random before the model is used.
+        multivariate: model the settings together.
+        group: model settings that are searched under the same conditions together; only with
+            ``multivariate``, and then the default.
+        constant_liar: take running trials for bad ones, so that workers do not all pick nearby.
+        ei_candidates: values that are compared for each pick.
+    """
+
+    name: Literal["tpe"] = "tpe"
+    startup_trials: int = Field(8, ge=0)
+    multivariate: bool = True
+    group: bool | None = None
+    constant_liar: bool = True
+    ei_candidates: int = Field(24, ge=1)
+
+    @model_validator(mode="after")
+    def _groups_are_multivariate(self) -> Self:
+        if self.group and not self.multivariate:
+            raise ValueError("group needs multivariate: true")
+        return self
+
+    def make(self, seed: int, search: Search) -> BaseSampler:
+        return TPESampler(
+            n_startup_trials=self.startup_trials,
+            multivariate=self.multivariate,
+            group=self.multivariate if self.group is None else self.group,
+            constant_liar=self.constant_liar,
+            n_ei_candidates=self.ei_candidates,
+            seed=seed,
+        )
+
+
+class Gp(Sampler):
+    """Gaussian process with expected improvement; settings with a condition are picked at random.
+
+    Attributes:
+        startup_trials: picked at random before the model is used.
+        deterministic_objective: the same configuration always gives the same value.
+    """
+
+    name: Literal["gp"]
+    startup_trials: int = Field(10, ge=1)
+    deterministic_objective: bool = False
+
+    def make(self, seed: int, search: Search) -> BaseSampler:
+        return GPSampler(
+            n_startup_trials=self.startup_trials,
+            deterministic_objective=self.deterministic_objective,
+            warn_independent_sampling=False,
+            seed=seed,
+        )
+
+
+class CmaEs(Sampler):
+    """CMA-ES (Hansen, 2016); choices and settings with a condition are picked at random.
+
+    Attributes:
+        startup_trials: picked at random first.
+        sigma0: the initial step, in units of the search space; a sixth of it by default.
+        popsize: trials of one generation; by default 4 + floor(3 ln(settings)).
+        with_margin: keep whole numbers from collapsing to one value.
+        lr_adapt: adapt the learning rate, for noisy values.
+    """
+
+    name: Literal["cmaes"]
+    startup_trials: int = Field(1, ge=1)
+    sigma0: float | None = Field(None, gt=0)
+    popsize: int | None = Field(None, ge=2)
+    with_margin: bool = False
+    lr_adapt: bool = False
+
+    def make(self, seed: int, search: Search) -> BaseSampler:
+        return CmaEsSampler(
+            n_startup_trials=self.startup_trials,
+            sigma0=self.sigma0,
+            popsize=self.popsize,
+            with_margin=self.with_margin,
+            lr_adapt=self.lr_adapt,
+            warn_independent_sampling=False,
+            seed=seed,
+        )
+
+
+class Qmc(Sampler):
+    """Quasi-random points, more even than random ones; choices are picked at random.
+
+    Attributes:
+        qmc_type: the sequence.
+        scramble: randomize it. Every worker then walks a sequence of its own; without, workers
+            share one, and two that ask at the same moment may get the same point.
+    """
+
+    name: Literal["qmc"]
+    qmc_type: Literal["sobol", "halton"] = "sobol"
+    scramble: bool = True
+
+    def make(self, seed: int, search: Search) -> BaseSampler:
+        return QMCSampler(
+            qmc_type=self.qmc_type,
+            scramble=self.scramble,
+            warn_independent_sampling=False,
+            seed=seed,
+        )
+
+
+class Nsgaii(Sampler):
+    """The genetic algorithm NSGA-II (Deb et al., 2002), for one objective or several.
+
+    Attributes:
+        population_size: trials of one generation.
+        mutation_prob: of each setting; by default one over their number.
+        crossover_prob: of a child having two parents.
+        swapping_prob: of each setting coming from the second parent.
+    """
+
+    name: Literal["nsgaii"]
+    population_size: int = Field(50, ge=2)
+    mutation_prob: float | None = Field(None, ge=0, le=1)
+    crossover_prob: float = Field(0.9, ge=0, le=1)
+    swapping_prob: float = Field(0.5, ge=0, le=1)
+
+    def make(self, seed: int, search: Search) -> BaseSampler:
+        return NSGAIISampler(**self.model_dump(exclude={"name"}), seed=seed)
+
+
+class Grid(Sampler):
+    """Every combination of the settings' values once, in random order."""
+
+    name: Literal["grid"]
+
+    def make(self, seed: int, search: Search) -> BaseSampler:
+        return GridSampler({name: p.values() for name, p in search.items()}, seed=seed)
+
+    def check(self, search: Search, trials: int | None, baselines: int) -> None:
+        """Refuse a space without an end, and more trials than it has combinations.
+
+        Raises:
+            SweepsError: what is wrong and the remedy.
+        """
+        for name, parameter in search.items():
+            if parameter.when:
+                raise SweepsError(
+                    f"search.{name}.when: the grid sampler takes no conditions; take another "
+                    "sampler, or search without"
+                )
+            try:
+                parameter.values()
+            except ValueError as error:
+                raise SweepsError(f"search.{name}: {error}, for the grid sampler") from None
+        size = prod(len(parameter.values()) for parameter in search.values()) + baselines
+        if trials is None or trials > size:
+            raise SweepsError(
+                f"budget.trials: the grid and the baselines have {size} trials; "
+                f"give a number up to that"
+            )
+
+
+class Random(Sampler):
+    """Every value alike likely."""
+
+    name: Literal["random"]
+
+    def make(self, seed: int, search: Search) -> BaseSampler:
+        return RandomSampler(seed=seed)
+
+
+class ImportedSampler(Sampler):
+    """A sampler of your own.
+
+    Attributes:
+        import: ``module:Class``, a subclass of ``optuna.samplers.BaseSampler``.
+        options: its arguments. ``seed`` is added where it takes one.
+    """
+
+    import_: Reference = Field(alias="import")
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    def make(self, seed: int, search: Search) -> BaseSampler:
+        made: BaseSampler = make_imported(
+            self.import_, self.options, "sampler", BaseSampler, seed=seed
+        )
+        return made
+
+
+def kind_of(tree: Any, default: str = "") -> str:
+    """Which of the kinds below a tree means: its name, or ``import``."""
+    if isinstance(tree, Section):
+        return str(getattr(tree, "name", "import"))
+    if not isinstance(tree, dict):
+        return default
+    return "import" if "import" in tree else str(tree.get("name", default))
+
+
+AnySampler = Annotated[
+    Annotated[Tpe, Tag("tpe")]
+    | Annotated[Gp, Tag("gp")]
+    | Annotated[CmaEs, Tag("cmaes")]
+    | Annotated[Qmc, Tag("qmc")]
+    | Annotated[Nsgaii, Tag("nsgaii")]
+    | Annotated[Grid, Tag("grid")]
+    | Annotated[Random, Tag("random")]
+    | Annotated[ImportedSampler, Tag("import")],
+    Discriminator(lambda tree: kind_of(tree, "tpe")),
+]

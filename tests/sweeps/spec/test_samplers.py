@@ -1,0 +1,175 @@
+"""Samplers by name: their options, what they pick, and what is refused."""
+
+import itertools
+
+import optuna
+import pytest
+
+from sweeps.errors import SweepsError
+from sweeps.spec.search import pick_values
+from sweeps.spec.spec import parse_spec
+from sweeps.study.study import spec_tree
+
+NAMES = ["tpe", "gp", "cmaes", "qmc", "nsgaii", "grid", "random"]
+
+
+class Middle(optuna.samplers.RandomSampler):
+    """A sampler of one's own."""
+
+    def __init__(self, share: float, seed: int = 0) -> None:
+        super().__init__(seed)
+        self.share = share
+
+
+@pytest.fixture(autouse=True)
+def _quiet():
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+@pytest.fixture
+def make(small):
+    """A spec with a sampler; the space has an end where that is a grid."""
+
+    def call(sampler, **changes):
+        small["sampler"] = sampler
+        if sampler.get("name") == "grid":
+            small["search"] = {
+                "layer.growth": {"choice": [5, 7]},
+                "layer.stride": {"int": [1, 4], "step": 3},
+                "layer.edge": {"float": [0, 1], "step": 0.5},
+            }
+        small.update(changes)
+        return parse_spec(small, "mine.yaml")
+
+    return call
+
+
+def pick(spec, trial):
+    base = spec.base_config()
+    return pick_values(spec.search, base.value, lambda name, p: p.suggest(trial, name), {})
+
+
+def picks(spec, count, stream=1):
+    study = optuna.create_study(sampler=spec.make_sampler(stream))
+    found = [pick(spec, study.ask())]
+    while len(found) < count:
+        study.tell(len(found) - 1, found[-1]["layer.edge"])
+        found.append(pick(spec, study.ask()))
+    return found
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.parametrize("name", NAMES)
+def test_values_lie_in_the_space_and_conditions_hold(make, name):
+    spec = make({"name": name})
+    for values in picks(spec, 12):
+        assert all(spec.search[setting].contains(value) for setting, value in values.items())
+        if name != "grid":
+            assert ("layer.fade" in values) == (values["layer.growth"] == 7)
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.parametrize("name", NAMES)
+def test_a_workers_picks_are_its_own_and_come_again(make, name):
+    spec = make({"name": name})
+    assert picks(spec, 3, stream=1) == picks(spec, 3, stream=1)
+    if name != "grid":
+        assert picks(spec, 3, stream=1) != picks(spec, 3, stream=2)
+
+
+def test_a_grid_has_every_combination_once(make):
+    found = [tuple(values.values()) for values in picks(make({"name": "grid"}), 12)]
+    assert sorted(found) == sorted(itertools.product([5, 7], [1, 4], [0, 0.5, 1]))
+
+
+@pytest.mark.parametrize(
+    ("search", "trials", "message"),
+    [
+        ({"layer.edge": {"float": [0, 1]}}, 4, "search.layer.edge: float needs a step"),
+        ({"layer.stride": {"int": [1, 3]}}, 6, "the grid and the baselines have 5 trials"),
+        ({"layer.stride": {"int": [1, 3]}}, None, "give a number up to that"),
+        (
+            {
+                "layer.growth": {"choice": [5, 7]},
+                "layer.stride": {"int": [1, 2], "when": {"layer.growth": 7}},
+            },
+            4,
+            "search.layer.stride.when: the grid sampler takes no conditions",
+        ),
+    ],
+)
+def test_a_grid_that_cannot_be_walked_is_refused(make, search, trials, message):
+    spec = make({"name": "grid"}, budget={"trials": trials, "minutes": 1}, search=search)
+    with pytest.raises(SweepsError, match=message):
+        spec.check_sampling()
+
+
+def test_running_trials_are_no_secret_to_tpe(make):
+    """With a constant liar, eight workers that ask at once spread; without, they gather."""
+
+    def spread(constant_liar):
+        spec = make(
+            {"name": "tpe", "startup_trials": 10, "constant_liar": constant_liar},
+            search={"layer.edge": {"float": [0, 1]}, "layer.corner": {"float": [0, 1]}},
+        )
+        widths = []
+        for seed in range(8):
+            study = optuna.create_study(sampler=spec.make_sampler(seed))
+            for _ in range(40):
+                trial = study.ask()
+                values = pick(spec, trial)
+                study.tell(trial, sum((value - 0.3) ** 2 for value in values.values()))
+            edges = []
+            for stream in range(8):
+                study.sampler = spec.make_sampler(1000 + 10 * seed + stream)
+                edges.append(pick(spec, study.ask())["layer.edge"])
+            widths.append(max(edges) - min(edges))
+        return sum(widths) / len(widths)
+
+    assert spread(constant_liar=True) > 1.2 * spread(constant_liar=False)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "message"),
+    [
+        ({"name": "tpee"}, "sampler.name: no such name; did you mean tpe"),
+        ({"startup_trails": 3}, "sampler.startup_trails: no such key; did you mean startup_trials"),
+        (
+            {"name": "gp", "multivariate": True},
+            "sampler.multivariate: no such key; there are: name, startup_trials, determ",
+        ),
+        ({"name": "cmaes", "popsize": 1}, "sampler.popsize: .*greater than or equal to 2"),
+        ({"multivariate": False, "group": True}, "sampler: group needs multivariate: true"),
+        ({"import": "mysampler"}, "sampler.import: write module:name"),
+        ("tpe", "sampler: expected keys and values"),
+    ],
+)
+def test_what_is_wrong_is_refused_with_the_right_names(make, small, sampler, message):
+    small["sampler"] = sampler
+    with pytest.raises(SweepsError, match=f"^mine.yaml: {message}"):
+        parse_spec(small, "mine.yaml")
+
+
+class TestImported:
+    REFERENCE = f"{__name__}:Middle"
+
+    def test_it_is_made_with_its_options_and_a_seed(self, make):
+        spec = make({"import": self.REFERENCE, "options": {"share": 0.5}})
+        sampler = spec.make_sampler(3)
+        assert type(sampler).__name__ == "Middle"
+        assert sampler.share == 0.5
+        assert spec_tree(spec)["sampler"] == {"import": self.REFERENCE, "options": {"share": 0.5}}
+
+    @pytest.mark.parametrize(
+        ("sampler", "message"),
+        [
+            ({"options": {"shere": 1}}, "sampler.options.shere: no such key; did you mean share"),
+            ({}, "Middle.*missing 1 required positional argument: 'share'"),
+            ({"import": "pathlib:Path", "options": {}}, "gave PosixPath, not BaseSampler"),
+            ({"import": "sys:path"}, "is neither a class nor a function"),
+        ],
+    )
+    def test_what_cannot_be_made_is_refused(self, make, sampler, message):
+        spec = make({"import": self.REFERENCE, **sampler})
+        with pytest.raises(SweepsError, match=message):
+            spec.check_sampling()

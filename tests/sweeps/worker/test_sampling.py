@@ -1,0 +1,78 @@
+"""Every sampler and pruner in a sweep: two processes, both killed, and two that resume."""
+
+import signal
+
+import optuna
+import pytest
+
+from storage import RETRY_OF, TARGET, create_study, open_storage, unfinished_outcome
+from sweeps.spec.spec import parse_spec
+from tests.storage.processes import CONTEXT
+from tests.sweeps.worker.sampling import work
+
+TRIALS = 8
+
+
+# The others take most of a second to import, or several.
+QUICK = [
+    ({"name": "tpe", "startup_trials": 2}, {"name": "asha", "reduction_factor": 2}),
+    ({"import": "optuna.samplers:BruteForceSampler"}, {"import": "optuna.pruners:NopPruner"}),
+]
+SLOW = [
+    ({"name": "gp", "startup_trials": 2}, {"name": "hyperband", "reduction_factor": 2}),
+    ({"name": "cmaes"}, {"name": "median", "startup_trials": 1}),
+    ({"name": "qmc"}, {"name": "percentile", "startup_trials": 1}),
+    ({"name": "nsgaii", "population_size": 2}, {"name": "patient", "patience": 1}),
+    ({"name": "grid"}, {"name": "threshold", "lower": 0.2}),
+    ({"name": "random"}, {"name": "wilcoxon"}),
+]
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.parametrize(
+    ("sampler", "pruner"),
+    [*QUICK, *(pytest.param(*pair, marks=pytest.mark.slow) for pair in SLOW)],
+    ids=lambda tree: tree.get("name", "imported"),
+)
+def test_it_samples_and_prunes_across_processes_and_kills(tmp_path, small, sampler, pruner):
+    small.update(sampler=sampler, pruner=pruner, baselines=[], budget={"trials": TRIALS})
+    small["search"] = {
+        "layer.edge": {"float": [0, 1], "step": 0.25},
+        "layer.growth": {"choice": [5, 7]},
+    }
+    spec = parse_spec(small, "mine.yaml")
+    spec.check_sampling()
+    url = f"sqlite:///{tmp_path / 'sweeps.db'}"
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    create_study(
+        open_storage(url, create=True),
+        "sampled",
+        "maximize",
+        lambda study: study.set_user_attr(TARGET, TRIALS),
+    )
+    assert _work(url, small, tmp_path, {"first": 1, "second": 2}) == [-signal.SIGKILL] * 2
+    assert _work(url, small, tmp_path, {"third": None, "fourth": None}) == [0, 0]
+
+    trials = optuna.load_study(study_name="sampled", storage=url).trials
+    results = [trial for trial in trials if not unfinished_outcome(trial)]
+    assert len(results) == TRIALS
+    assert all(trial.state.is_finished() for trial in trials)
+    assert {trial.user_attrs["worker"] for trial in trials} >= {"first", "second"}
+    for trial in trials:
+        assert all(spec.search[name].contains(value) for name, value in trial.params.items())
+    retries = [trial for trial in trials if RETRY_OF in trial.user_attrs]
+    assert len(retries) == 2
+    for retry in retries:
+        assert retry.params == trials[retry.user_attrs[RETRY_OF]].params
+
+
+def _work(url, tree, folder, dies_in):
+    workers = [
+        CONTEXT.Process(target=work, args=(url, tree, folder, name, death))
+        for name, death in dies_in.items()
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(100)
+    return [worker.exitcode for worker in workers]
