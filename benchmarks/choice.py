@@ -1,20 +1,22 @@
-"""The measurements behind what the package decides by itself.
+"""The measurements behind what the layer decides by itself.
 
 ``make bench-choice``, or ``python -m benchmarks.choice`` in the project's folder.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+import math
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
+from unittest import mock
 
 import click
-from rich.console import Group
-from rich.table import Table
-from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map_only
+from torch import nn
 
+import interpodil
 from benchmarks.commands import (
     QUICK_BATCH,
     Indices,
@@ -24,53 +26,210 @@ from benchmarks.commands import (
     format_environment,
     json_option,
     make_console,
-    make_table,
     print_tables,
     quick_option,
     write_results,
 )
-from benchmarks.comparisons import COMPARISONS, Case, Comparison
-from benchmarks.measurement import (
-    MEMORY,
-    MEMORY_ABOVE_START,
-    MODES,
-    PLAIN,
-    STEP,
-    Measurement,
-    Workload,
-    make_workloads,
-    measure,
-)
+from benchmarks.measurement import PLAIN, Candidate, make_workloads, measure
 from benchmarks.tables import describe_measurement, results_table
+from interpodil.plan import Algorithm
+
+CHOSEN = "auto"
+CONTIGUOUS, CHANNELS_LAST = "contiguous", "channels_last"
+
+_LAYERS = (interpodil.InterpodilConv1d, interpodil.InterpodilConv2d, interpodil.InterpodilConv3d)
+_PLAIN_LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A layer with 3 taps and a padding of 1 per axis, without bias, and its input.
+
+    Attributes:
+        batch: samples a batch.
+        in_channels: channels of the input.
+        size: pixels of the input per axis; as many axes as the layer has.
+        out_channels: channels of the output.
+        memory_format: a key of ``benchmarks.measurement.MEMORY_FORMATS``.
+        stride: stride on every axis.
+        groups: number of groups of channels.
+        settings: other arguments of the layer, by name.
+    """
+
+    batch: int
+    in_channels: int
+    size: tuple[int, ...]
+    out_channels: int
+    memory_format: str
+    stride: int = 1
+    groups: int = 1
+    settings: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def input_size(self) -> tuple[int, ...]:
+        """Size of the input's every axis."""
+        return (self.batch, self.in_channels, *self.size)
+
+    @property
+    def is_first_layer(self) -> bool:
+        """Whether the input has as few channels as images, which need no gradient."""
+        return self.in_channels <= 3
+
+    def __str__(self) -> str:
+        stride = f" /{self.stride}" if self.stride > 1 else ""
+        groups = [f"groups {self.groups}"] if self.groups > 1 else []
+        settings = [f"{name} {value}" for name, value in self.settings]
+        layer = f"{'x'.join(map(str, self.input_size))} -> {self.out_channels}{stride}"
+        return ", ".join([layer, *groups, *settings, self.memory_format])
+
+    def build(self, **changes: Any) -> nn.Module:
+        """Build the layer, with other settings if any are given."""
+        return self._build(_LAYERS, **dict(self.settings), **changes)
+
+    def build_plain(self) -> nn.Module:
+        """Build the plain convolution of the same arguments, without dilation."""
+        return self._build(_PLAIN_LAYERS)
+
+    def _build(self, layers: tuple[Callable[..., nn.Module], ...], **settings: Any) -> nn.Module:
+        shared = {"stride": self.stride, "padding": 1, "groups": self.groups, "bias": False}
+        layer = layers[len(self.size) - 1]
+        return layer(self.in_channels, self.out_channels, 3, **shared, **settings)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A decision of the layer, beside its alternatives.
+
+    Attributes:
+        title: what is decided.
+        cases: what it is measured on.
+        exchanges: by alternative, a name of the package and the value it gets instead; without
+            any, the alternatives are the named algorithms that apply to a case.
+    """
+
+    title: str
+    cases: tuple[Case, ...]
+    exchanges: dict[str, tuple[str, Any]]
+
+    def candidates(self, case: Case) -> list[Candidate]:
+        """Return the plain convolution, the layer as it decides, and the alternatives."""
+        candidates = [Candidate(PLAIN, Case.build_plain), Candidate(CHOSEN, Case.build)]
+        for label, (name, value) in self.exchanges.items():
+            candidates.append(Candidate(label, Case.build, setting=exchanged(name, value)))
+        for algorithm in get_args(Algorithm)[1:] if not self.exchanges else ():
+            build = partial(Case.build, algorithm=algorithm)
+            with suppress(ValueError):  # where it does not apply
+                build(case)
+                candidates.append(Candidate(algorithm, build))
+        return candidates
+
+
+def exchanged(name: str, value: Any) -> Callable[[], AbstractContextManager[None]]:
+    """Return a factory of contexts in which a name has another value all over the package.
+
+    Raises:
+        LookupError: if no module of the package has the name.
+    """
+    package = interpodil.__name__
+    modules = [
+        module
+        for path, module in list(sys.modules.items())
+        if path.partition(".")[0] == package and name in vars(module)
+    ]
+    if not modules:
+        raise LookupError(f"no module of {package} has the name {name!r}")
+
+    @contextmanager
+    def context() -> Iterator[None]:
+        with ExitStack() as stack:
+            for module in modules:
+                stack.enter_context(mock.patch.object(module, name, value))
+            yield
+
+    return context
+
+
+def _both(*shapes: tuple[int, int, int, int]) -> tuple[Case, ...]:
+    """Return square cases of (batch, in, size, out) at stride 1 in both formats."""
+    return tuple(
+        Case(batch, inputs, (size, size), outputs, memory_format)
+        for memory_format in (CHANNELS_LAST, CONTIGUOUS)
+        for batch, inputs, size, outputs in shapes
+    )
+
+
+def _settings(**settings: Any) -> dict[str, Any]:
+    return {"settings": tuple(settings.items())}
+
+
+COMPARISONS = (
+    Comparison(
+        "algorithm",
+        (
+            Case(16, 128, (28, 28), 128, CHANNELS_LAST, groups=128),
+            Case(16, 128, (28, 28), 128, CONTIGUOUS, groups=128),
+            Case(16, 128, (28, 28), 128, CHANNELS_LAST, stride=2, groups=128),
+            Case(16, 128, (28, 28), 128, CHANNELS_LAST, groups=128, **_settings(fade=3)),
+            Case(16, 128, (28, 28), 128, CHANNELS_LAST, groups=8),
+            Case(16, 128, (28, 28), 4, CHANNELS_LAST),
+            Case(16, 64, (28, 28), 256, CHANNELS_LAST),
+            Case(16, 64, (28, 28), 64, CHANNELS_LAST, **_settings(dilation=3)),
+            Case(16, 64, (28, 28), 64, CHANNELS_LAST, **_settings(dilation=4)),
+            Case(16, 64, (28, 28), 64, CONTIGUOUS, **_settings(dilation=4)),
+            Case(16, 3, (112, 112), 64, CHANNELS_LAST, **_settings(dilation=3)),
+            Case(16, 3, (112, 112), 64, CHANNELS_LAST, **_settings(growth=5)),
+            Case(16, 3, (112, 112), 64, CONTIGUOUS, **_settings(growth=5)),
+            Case(16, 64, (28, 28), 64, CHANNELS_LAST, **_settings(fade=0.5)),
+            Case(16, 64, (2000,), 64, CONTIGUOUS),
+            Case(16, 64, (2000,), 64, CONTIGUOUS, **_settings(growth=5)),
+            Case(16, 64, (2000,), 64, CONTIGUOUS, **_settings(fade=3)),
+            Case(16, 2, (8000,), 32, CONTIGUOUS),
+            Case(4, 16, (16, 24, 24), 32, CONTIGUOUS),
+            Case(4, 16, (16, 24, 24), 32, CHANNELS_LAST),
+            Case(4, 16, (16, 24, 24), 32, CONTIGUOUS, **_settings(growth=5)),
+            Case(4, 1, (32, 48, 48), 16, CONTIGUOUS),
+        ),
+        {},
+    ),
+    Comparison(
+        "the tent before the base convolution, or after it with a backward pass of its own",
+        _both((16, 128, 28, 32), (16, 128, 28, 64), (16, 128, 28, 128), (16, 64, 28, 128)),
+        {"before": ("INPUTS_PER_OUTPUT", math.inf), "after": ("INPUTS_PER_OUTPUT", 0)},
+    ),
+    Comparison(
+        "images filtered by shifted sums, or by depthwise convolutions",
+        (
+            *_both((128, 3, 32, 35), (8, 3, 112, 64)),
+            Case(8, 3, (112, 112), 64, CHANNELS_LAST, stride=2),
+            Case(8, 3, (160, 160), 32, CHANNELS_LAST, stride=4),
+            Case(8, 3, (160, 160), 32, CONTIGUOUS, stride=4),
+        ),
+        {"shifted": ("SHIFTED_BELOW", 8), "depthwise": ("SHIFTED_BELOW", 0)},
+    ),
+    Comparison(
+        "contiguous inputs laid out anew for the filter, or not",
+        tuple(
+            Case(8, channels, (56, 56), 64, CONTIGUOUS, stride)
+            for stride in (1, 2)
+            for channels in (8, 16, 64)
+        ),
+        {"always": ("_relayout", lambda *_: True), "never": ("_relayout", lambda *_: False)},
+    ),
+    Comparison(
+        "single small images with the tent as a dense kernel, or as larger ones",
+        (
+            Case(1, 8, (8, 8), 8, CONTIGUOUS),
+            Case(1, 8, (8, 8), 8, CONTIGUOUS, stride=2),
+            Case(1, 8, (32, 32), 8, CONTIGUOUS),
+        ),
+        {"dense": ("TINY", math.inf), "as larger": ("TINY", 0)},
+    ),
+)
 
 CASES = tuple((comparison, case) for comparison in COMPARISONS for case in comparison.cases)
 CASES_HELP = "Cases to measure, by index: " + "; ".join(
     f"{index}: {case}" for index, (_, case) in enumerate(CASES)
 )
-
-# Every operation's name and arguments, tensors by their size, strides and dtype.
-Operations = list[tuple[str, Any]]
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What was decided in one mode.
-
-    Attributes:
-        fastest: the fastest alternative.
-        chosen: the alternatives that do just what the package decided to do: several where they
-            come to the same, none where the package has a way of its own.
-        slower: the chosen alternative's time over the fastest one's, at least 1 where one was
-            chosen; else what the package decided over the fastest.
-    """
-
-    fastest: str
-    chosen: tuple[str, ...]
-    slower: float
-
-
-# A case's measurement, and by mode what the package decided.
-Result = tuple[Measurement, dict[str, Decision]]
 
 
 @click.command()
@@ -94,178 +253,41 @@ def main(
     json_path: Path | None,
     quick: bool,
 ) -> None:
-    """Measure the alternatives among which the package decides by itself.
+    """Measure the layer as it decides ("auto") beside the alternatives.
 
-    These are the named algorithms, for algorithm="auto"; the backward pass at stride 1; and the
-    layout of contiguous inputs on CPUs. All candidates of a case are measured in turn, round after
-    round. A ratio is the median over the rounds of a candidate's time over the plain
-    convolution's in the same round.
+    All candidates of a case are measured in turn, round after round. A ratio is the median over
+    the rounds of a candidate's time over the plain convolution's in the same round.
     """
     rounds = 1 if quick else rounds
-    header = {
-        "benchmark": "choice",
-        "quick": quick,
-        "dtype": dtype,
-        "rounds": rounds,
-        "environment": describe_environment(device),
-    }
+    environment = describe_environment(device)
     console = make_console()
-    for line in _notes(header):
+    for line in (
+        format_environment(environment, dtype),
+        f"rounds after a warm-up: {rounds}, all candidates in turn",
+        "forward: as at inference. forward+backward: gradients of the weights and, with more than "
+        "3 channels, of the input",
+    ):
         console.print(line, markup=False, soft_wrap=True)
+    if quick:
+        console.print("A quick run: one sample each on a small batch. Its figures say nothing.")
     described = []
     for comparison in COMPARISONS:
         chosen = [case for other, case in cases if other is comparison]
-        if not chosen:
-            continue
-        results = []
+        measurements = []
         for number, case in enumerate(chosen, 1):
-            click.echo(f"{comparison.name} {number}/{len(chosen)}: {case}", err=True)
-            case = replace(case, batch=QUICK_BATCH) if quick else case
-            results.append(_measure(comparison, case, rounds, device, dtype, quick))
-        print_tables(console, _report(comparison, results))
-        described.append(_describe(comparison, results))
+            click.echo(f"{comparison.title} {number}/{len(chosen)}: {case}", err=True)
+            case = replace(case, batch=min(case.batch, QUICK_BATCH)) if quick else case
+            candidates = comparison.candidates(case)
+            workloads = make_workloads(candidates, case, case.memory_format, device, dtype)
+            measurements.append(measure(workloads, case, case.memory_format, rounds, quick))
+        if measurements:
+            title = f"{comparison.title}: times and memory over plain's"
+            print_tables(console, results_table(measurements, title, PLAIN, with_means=False))
+            entries = [{"case": str(m.shape)} | describe_measurement(m) for m in measurements]
+            described.append({"comparison": comparison.title, "cases": entries})
     if json_path:
-        write_results(json_path, header | {"comparisons": described})
-
-
-def _measure(
-    comparison: Comparison, case: Case, rounds: int, device: str, dtype: str, one_call: bool
-) -> Result:
-    candidates = comparison.candidates(case)
-    workloads = make_workloads(candidates, case, case.memory_format, device, dtype)
-    measurement = measure(workloads, case, case.memory_format, rounds, one_call)
-    decisions = {}
-    for mode in MODES:
-        operations = {name: record(workload, mode) for name, workload in workloads.items()}
-        decisions[mode] = decision(comparison, measurement, mode, operations)
-    return measurement, decisions
-
-
-def decision(
-    comparison: Comparison,
-    measurement: Measurement,
-    mode: str,
-    operations: Mapping[str, Operations],
-) -> Decision:
-    """Tell which alternative the package chose in a mode.
-
-    An alternative was chosen if torch was asked for the same operations, so nothing needs to be
-    known of how the package chooses, and the time is that alternative's own: what else the
-    candidate that decides by itself took is noise.
-
-    Args:
-        comparison: distinguishes the candidate for which the package decides from the others.
-        measurement: times of all of them.
-        mode: forward pass or step.
-        operations: every candidate's operations in that mode.
-    """
-    alternatives = comparison.alternatives(measurement.peaks)
-    ratios = {name: measurement.ratio(mode, name) for name in alternatives}
-    fastest = min(ratios, key=lambda name: ratios[name])
-    done = operations[comparison.decided]
-    chosen = tuple(name for name in alternatives if operations[name] == done)
-    if fastest in chosen:
-        return Decision(fastest, chosen, 1.0)
-    taken = ratios[chosen[0]] if chosen else measurement.ratio(mode, comparison.decided)
-    return Decision(fastest, chosen, taken / ratios[fastest])
-
-
-def record(workload: Workload, mode: str) -> Operations:
-    """Return the operations of a forward pass or a step that is not the layer's first."""
-    with workload.setting(), _Recorder() as recorder:
-        workload.run(mode)
-    workload.clear()
-    return recorder.operations
-
-
-class _Recorder(TorchDispatchMode):
-    def __init__(self) -> None:
-        super().__init__()
-        self.operations: Operations = []
-
-    def __torch_dispatch__(
-        self,
-        func: Callable[..., Any],
-        types: Iterable[type],
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        kwargs = kwargs or {}
-        described = tree_map_only(Tensor, _describe_tensor, (args, kwargs))
-        self.operations.append((str(func), described))
-        return func(*args, **kwargs)
-
-
-def _describe_tensor(tensor: Tensor) -> tuple[Any, ...]:
-    return tuple(tensor.shape), tensor.stride(), tensor.dtype
-
-
-def _report(comparison: Comparison, results: list[Result]) -> Group:
-    measurements = [measurement for measurement, _ in results]
-    title = f"{comparison.title}: times and memory over plain's"
-    figures = results_table(measurements, title, PLAIN, with_means=False)
-    return Group(figures, _decisions_table(comparison, results))
-
-
-def _decisions_table(comparison: Comparison, results: list[Result]) -> Table:
-    table = make_table(f"{comparison.name}: what {comparison.decided!r} does, and what is fastest")
-    table.add_column("input -> out channels /stride", no_wrap=True)
-    for mode in MODES:
-        for column in (f"{mode}:\ndone", "\nfastest"):
-            table.add_column(column)
-        table.add_column("done /\nfastest", justify="right")
-    if comparison.quotient:
-        over = " /\n".join(comparison.quotient)
-        for figure in (f"time,\n{STEP}", "peak\nmemory", "memory\nabove start"):
-            table.add_column(f"{over}:\n{figure}", justify="right")
-    for measurement, decisions in results:
-        row = [str(measurement.shape)]
-        for mode in MODES:
-            made = decisions[mode]
-            done = " = ".join(made.chosen) or "a way of its own"
-            row += [done, made.fastest, f"{made.slower:.2f}"]
-        row += [f"{figure:.2f}" for figure in _quotients(comparison, measurement).values()]
-        table.add_row(*row)
-    return table
-
-
-def _quotients(comparison: Comparison, measurement: Measurement) -> dict[str, float]:
-    """Return what the comparison's quotient is in time of a step and in memory, if it has one."""
-    if not comparison.quotient:
-        return {}
-    return {
-        "time": measurement.ratio(STEP, *comparison.quotient),
-        MEMORY: measurement.ratio(MEMORY, *comparison.quotient),
-        MEMORY_ABOVE_START: measurement.ratio(MEMORY_ABOVE_START, *comparison.quotient),
-    }
-
-
-def _describe(comparison: Comparison, results: list[Result]) -> dict[str, Any]:
-    """Return the comparison as it stands in a file."""
-    cases = []
-    for measurement, decisions in results:
-        entry = {"case": str(measurement.shape)} | describe_measurement(measurement)
-        entry["decisions"] = {mode: asdict(made) for mode, made in decisions.items()}
-        if comparison.quotient:
-            of = {"of": list(comparison.quotient)}
-            entry["quotient"] = of | _quotients(comparison, measurement)
-        cases.append(entry)
-    return {"comparison": comparison.name, "decided": comparison.decided, "cases": cases}
-
-
-def _notes(header: dict[str, Any]) -> Iterator[str]:
-    """Yield what a reader of the tables must know."""
-    yield format_environment(header["environment"], header["dtype"])
-    if header["quick"]:
-        yield "A quick run: one sample each on two samples a batch. Its figures say nothing."
-    yield f"rounds after a warm-up: {header['rounds']}, all candidates in turn"
-    yield (
-        "forward: as at inference. forward+backward: gradients of the weights and, with more than "
-        "3 channels, of the input"
-    )
-    yield "what was done is told from the operations that torch was asked for"
-    if header["environment"]["device"] != "cpu":
-        yield "the layout comparison means something on CPUs only"
+        header = {"benchmark": "choice", "quick": quick, "dtype": dtype, "rounds": rounds}
+        write_results(json_path, header | {"environment": environment, "comparisons": described})
 
 
 if __name__ == "__main__":

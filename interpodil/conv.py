@@ -6,17 +6,19 @@ from typing import Any, Self, cast
 import torch
 from torch import Tensor, nn
 
-from interpodil.algorithms import Algorithm, check_algorithm, compute
+from interpodil.algorithms import compute
 from interpodil.expansion import expand
 from interpodil.filters import Filters, check_learn_tent, make_constants
 from interpodil.folding import check_foldable, with_kernel
 from interpodil.modules import ConvNd
-from interpodil.settings import (
+from interpodil.plan import (
+    Algorithm,
     PaddingMode,
-    Settings,
+    Plan,
+    check_algorithm,
     check_groups,
     check_stride_and_padding,
-    make_settings,
+    make_plan,
 )
 from interpodil.spread import ints, make_spread, number
 from interpodil.tents import LearnTent, tent_from_raw
@@ -80,7 +82,7 @@ class InterpodilConv(nn.Module):
         if number(init_scale, "init_scale") <= 0:
             raise ValueError(f"init_scale must be finite and > 0, got {init_scale!r}")
         learned = check_learn_tent(learn_tent, spread)
-        constants = make_constants(spread, edge, corner, tent, learned, in_channels)
+        constants = make_constants(spread, edge, corner, tent, learned, in_channels, out_channels)
         # The base class draws the initial weights, which takes these.
         self._spread, self._groups = spread, groups
         self._constants = constants
@@ -105,7 +107,7 @@ class InterpodilConv(nn.Module):
             dtype=dtype,
         )
         device, dtype = self.weight.device, self.weight.dtype
-        self._settle()
+        self._make_plan()
         raw = nn.Parameter(constants.raw_tent(device, dtype)) if learned else None
         self.register_parameter("raw_tent", raw)
         # The buffers as they were made, from which others in their place are told.
@@ -211,62 +213,74 @@ class InterpodilConv(nn.Module):
         return ", ".join(parts)
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        # From the attributes, which people set anew on convolutions they have.
-        settings = self._settings if self._asked() == self._settled else self._settle()
-        return compute(input, weight, bias, settings, self._filters(weight), self._algorithm)
+        plan = self._plan if self._planned_for == self._arguments() else self._make_plan()
+        return compute(input, weight, bias, plan, self._filters(weight))
 
-    def _asked(self) -> tuple[Any, ...]:
-        """What the settings are worked out from, as it is now."""
-        arguments = (self.stride, self.padding, self.padding_mode)
-        return (*arguments, self.kernel_size, self.dilation, self.groups)
+    def _arguments(self) -> tuple[Any, ...]:
+        """Return the attributes behind the plan; people set some of them on existing layers."""
+        return (
+            self.stride,
+            self.padding,
+            self.padding_mode,
+            self.kernel_size,
+            self.dilation,
+            self.groups,
+            self.in_channels,
+            self._algorithm,
+        )
 
-    def _settle(self) -> Settings:
-        """Return the settings for the attributes, and keep them for the next call where one can."""
+    def _make_plan(self) -> Plan:
+        """Return the plan for the attributes as they are, and keep it where possible."""
         spread, groups = self._spread, self._groups
         if self.kernel_size != spread.kernel_size or self.dilation != spread.dilation:
             raise ValueError(
-                f"kernel_size and dilation are settled when a layer is built, as "
+                f"kernel_size and dilation cannot change after a layer is built with "
                 f"{spread.kernel_size} and {spread.dilation}, got {self.kernel_size} and "
                 f"{self.dilation}"
             )
         if self.groups != groups:
             raise ValueError(
-                f"groups is settled when a layer is built, as {groups}, got {self.groups!r}"
+                f"groups cannot change after a layer is built with {groups}, got {self.groups!r}"
             )
-        stride, padding, mode = self.stride, self.padding, self.padding_mode
-        if not isinstance(stride, tuple) or not isinstance(padding, tuple | str):
-            # Lists may be changed in place, which nothing would tell.
+        arguments = self._arguments()
+        stride, padding, mode = arguments[:3]
+        # Lists may be changed in place, which a later comparison would miss.
+        keep = isinstance(stride, tuple) and isinstance(padding, tuple | str)
+        if not keep:
             stride, padding = check_stride_and_padding(stride, padding, mode, self.dims)
-            return make_settings(stride, padding, groups, mode, spread)
-        settings = make_settings(stride, padding, groups, mode, spread)
+        plan = make_plan(
+            stride,
+            padding,
+            groups,
+            mode,
+            spread,
+            self.in_channels,
+            self._algorithm,
+            separable=self._constants.separable,
+        )
         # Compilers and export want a call to leave the module as it is.
-        if not torch.compiler.is_compiling():
-            self._settings, self._settled = settings, self._asked()
-        return settings
+        if keep and not torch.compiler.is_compiling():
+            self._plan, self._planned_for = plan, arguments
+        return plan
 
     def _check_algorithm(self, algorithm: Algorithm) -> None:
         separable, learned = self._constants.separable, bool(self.learn_tent)
         check_algorithm(algorithm, self._spread, separable=separable, learned=learned)
 
     def _filters(self, weight: Tensor) -> Filters:
-        """The filters for weights and a tent that may be others than the layer's own."""
-        spread, separable, own = self._spread, self._constants.separable, self._own()
+        """Return the filters for weights and a tent that may be others than the layer's own."""
+        constants, own = self._constants, self._own()
         if self.learn_tent:
             tent = self.tent
             exact = torch.promote_types(tent.dtype, torch.float32)
-            constants = self._constants.for_call(own, self._held, tent.device, exact)
-            return Filters(spread, tent, separable, axis_weights=tuple(constants.values()) or None)
+            placed = constants.for_call(own, self._held, tent.device, exact)
+            weights = tuple(placed.values()) or None
+            return Filters(self._spread, tent, constants.separable, axis_weights=weights)
         if "fixed_tent" not in own:
-            # All that is known of a tent in the place of the layer's own is its samples.
+            # Nothing is known of a tent in the place of the layer's own but its samples.
             tent = self.tent.to(device=weight.device, dtype=weight.dtype)
-            return Filters(spread, tent, separable=False)
-        constants = self._constants.for_call(own, self._held, weight.device, weight.dtype)
-        tent = constants["fixed_tent"]
-        tent = tent.view(*tent.shape[:-1], *spread.tent_shape)
-        placed = constants.get("expansion")
-        if placed is not None:
-            placed = placed.view(*placed.shape[:-1], *spread.effective_size)
-        return Filters(spread, tent, separable, placed)
+            return Filters(self._spread, tent, separable=False)
+        return constants.filters(constants.for_call(own, self._held, weight.device, weight.dtype))
 
     def _own(self) -> dict[str, Tensor]:
         """The constants among the buffers, but for others in their place and trained ones."""

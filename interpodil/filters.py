@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes
 
 from interpodil.expansion import gain_of, place, placements
+from interpodil.plan import FEW_CHANNELS
 from interpodil.spread import Spread, canonical_window
 from interpodil.tents import (
     LearnTent,
@@ -21,23 +22,33 @@ from interpodil.tents import (
     raw_from_tent,
 )
 
+# The numbers of one line per axis.
+Lines = tuple[tuple[float, ...], ...]
 
-@dataclass(frozen=True)
+
+@dataclass(slots=True)
 class Filters:
-    r"""A tent, and what follows from it for the algorithms.
+    r"""A tent in the forms that the algorithms take.
 
     Attributes:
-        spread: the taps' spread.
+        spread: where the taps lie.
         tent: the tent, :math:`(2 d_0 - 1, \ldots)`, with a leading axis where every channel has
             its own.
-        separable: whether the tent is known to be the product of its axes' lines.
-        placed: the tent as placed at every tap, where it is at hand already.
-        axis_weights: the spread's placements, where they are at hand already.
+        separable: whether the tent is the product of one line per axis.
+        constant: whether the tent is neither differentiated nor batched.
+        lines: the lines of a constant, separable tent as numbers, if known.
+        dense: the tent as a kernel of as many input as output channels, zero between different
+            ones, if known.
+        placed: the tent as placed at every tap, if known.
+        axis_weights: the :func:`placements` of the spread, if known.
     """
 
     spread: Spread
     tent: Tensor
     separable: bool
+    constant: bool = False
+    lines: Lines | None = None
+    dense: Tensor | None = None
     placed: Tensor | None = None
     axis_weights: tuple[Tensor, ...] | None = None
 
@@ -46,15 +57,15 @@ class Filters:
         return self.tent.dim() > self.spread.dims
 
     def expansion(self, like: Tensor) -> Tensor:
-        """The tent as placed, :math:`(k_0 k_1, S_0, S_1)`, rounded once to a tensor's dtype."""
+        """Return the placed tent, :math:`(k_0 k_1, S_0, S_1)`, rounded once to a tensor's dtype."""
         if self.placed is not None:
             return self.placed
         exact = self.tent.to(torch.promote_types(self.tent.dtype, torch.float32))
         placed = place(exact, self.spread, self.axis_weights)
         return placed.to(device=like.device, dtype=like.dtype)
 
-    def lines(self) -> list[Tensor]:
-        """The lines a separable tent is the product of, one per axis."""
+    def axis_lines(self) -> list[Tensor]:
+        """Return the lines of a separable tent, one per axis."""
         return [axis_line(self.tent, axis) for axis in range(self.spread.dims)]
 
     def first_axis(self, like: Tensor) -> tuple[Tensor, Tensor]:
@@ -85,15 +96,16 @@ class Filters:
 class Constants:
     """The exact numbers behind a layer's constants, and the only maker of tensors of them.
 
-    The numbers are Python's, which have no device and no dtype: whatever becomes of the tensors
-    that a layer holds, the right ones can be made.
+    The numbers are Python's, which have no device and no dtype: when a layer's tensors are cast,
+    moved or emptied, the right ones can be made again.
 
     Args:
-        spread: the taps' spread.
+        spread: where the taps lie.
         tent: the initial tent, in double precision on the CPU.
-        separable: whether this tent is the product of its axes' lines.
+        separable: whether this tent is the product of one line per axis.
         learned: whether the tent is learned, and whether one for the layer or one per channel.
-        channels: channels of the input.
+        in_channels: channels of the input.
+        out_channels: channels of the output.
 
     Raises:
         ValueError: if a learned tent cannot start as this one.
@@ -105,26 +117,36 @@ class Constants:
         tent: Tensor,
         separable: bool,
         learned: Literal[False] | LearnTent,
-        channels: int,
+        in_channels: int,
+        out_channels: int,
     ) -> None:
         self.spread = spread
         self.separable = separable and not learned
         self.gain = gain_of(place(tent, spread), spread.dims)
         self._samples = tent.tolist()
-        self._raw = None
+        self._channels = max(in_channels, out_channels)
+        self._raw, self._lines = None, None
         if learned:
-            self._raw = raw_from_tent(tent, spread.dims, channels, learned).tolist()
+            self._raw = raw_from_tent(tent, spread.dims, in_channels, learned).tolist()
+        elif separable and spread.uniform:
+            self._lines = tuple(tuple(axis_line(tent, i).tolist()) for i in range(spread.dims))
+        self._shared = tent.dim() == spread.dims
 
     def names(self, algorithm: str) -> list[str]:
-        """Names of the constants that a layer should hold to be computed by an algorithm.
+        """Return the names of the constants that a layer holds for an algorithm.
 
-        Tents as placed at every tap are small on one axis; otherwise only some layers need them.
+        Placed tents are small on one axis; otherwise only some layers need them.
         """
-        dims = self.spread.dims
-        places = not self.spread.uniform or algorithm == "expanded" or dims == 1
+        spread, dims = self.spread, self.spread.dims
+        places = not spread.uniform or algorithm == "expanded" or dims == 1
         if self._raw is not None:
             return [f"placement_{axis}" for axis in range(dims)] if places else []
-        return ["fixed_tent", "expansion"] if places else ["fixed_tent"]
+        names = ["fixed_tent"]
+        if places:
+            names.append("expansion")
+        elif dims == 2 and self._shared and self._channels <= FEW_CHANNELS:
+            names.append("dense_tent")
+        return names
 
     def make(
         self, names: Iterable[str], device: torch.device, dtype: torch.dtype
@@ -144,6 +166,9 @@ class Constants:
             made = {"fixed_tent": tent.flatten(-dims)}
             if "expansion" in names:
                 made["expansion"] = place(tent, self.spread).flatten(-dims)
+            if "dense_tent" in names:
+                same = torch.eye(self._channels, dtype=torch.float64, device="cpu")
+                made["dense_tent"] = same[..., None] * tent.flatten()
         return {name: made[name].to(device=device, dtype=dtype) for name in names}
 
     def for_call(
@@ -153,9 +178,10 @@ class Constants:
         device: torch.device,
         dtype: torch.dtype,
     ) -> dict[str, Tensor]:
-        """Return constants by name: a layer's own where they are there and as exact as the dtype.
+        """Return constants by name: a layer's own where they are complete and precise enough.
 
-        Else others, made for this call alone: what is made inside a transform must not outlive it.
+        Otherwise return new ones for this call alone: tensors made inside a transform must not
+        outlive it.
         """
         fit = len(own) == len(names)
         alike = True
@@ -168,6 +194,23 @@ class Constants:
             return self.make(names, device, dtype)
         # A call of `to` takes longer than all else here, even where it has nothing to do.
         return own if alike else {name: value.to(dtype) for name, value in own.items()}
+
+    def filters(self, constants: dict[str, Tensor]) -> Filters:
+        """Return a fixed tent's constants in the forms that the algorithms take."""
+        spread = self.spread
+        tent = constants["fixed_tent"]
+        placed, dense = constants.get("expansion"), constants.get("dense_tent")
+        return Filters(
+            spread,
+            tent.view(*tent.shape[:-1], *spread.tent_shape),
+            self.separable,
+            constant=True,
+            lines=self._lines,
+            dense=None if dense is None else dense.view(*dense.shape[:-1], *spread.tent_shape),
+            placed=None
+            if placed is None
+            else placed.view(*placed.shape[:-1], *spread.effective_size),
+        )
 
     def raw_tent(self, device: torch.device, dtype: torch.dtype) -> Tensor:
         """Return the initial values of a learned tent's parameter."""
@@ -200,7 +243,8 @@ def make_constants(
     corner: float,
     tent: str | Tensor | None,
     learned: Literal[False] | LearnTent,
-    channels: int,
+    in_channels: int,
+    out_channels: int,
 ) -> Constants:
     """Return the constants that a layer's arguments ask for.
 
@@ -215,11 +259,11 @@ def make_constants(
         raise ValueError("tent must not require a gradient, pass learn_tent to learn it")
     # Numbers that are read now, even where tensors stand for tensors to come.
     with _disable_current_modes():
-        surface = make_tent(spread.dilation, edge, corner, tent, channels)
+        surface = make_tent(spread.dilation, edge, corner, tent, in_channels)
         surface = surface.detach().to(device="cpu", dtype=torch.float64)
         check_tent(surface, spread.dims)
         if isinstance(tent, Tensor):
             separable = is_separable(surface, spread.dims)
         else:
             separable = tent is not None or spread.dims == 1 or are_separable(edge, corner)
-        return Constants(spread, surface, separable, learned, channels)
+        return Constants(spread, surface, separable, learned, in_channels, out_channels)

@@ -9,7 +9,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils.parametrize import is_parametrized
 
 from interpodil.modules import ConvNd, hooks_of
-from interpodil.settings import padding_sides
+from interpodil.plan import padding_sides
 
 PLAIN: Mapping[int, Callable[..., ConvNd]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 

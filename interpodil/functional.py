@@ -4,10 +4,17 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from interpodil.algorithms import Algorithm, check_algorithm, compute
+from interpodil.algorithms import compute
 from interpodil.expansion import expand
 from interpodil.filters import Filters
-from interpodil.settings import PaddingMode, check_groups, check_stride_and_padding, make_settings
+from interpodil.plan import (
+    Algorithm,
+    PaddingMode,
+    check_algorithm,
+    check_groups,
+    check_stride_and_padding,
+    make_plan,
+)
 from interpodil.spread import make_spread
 from interpodil.tents import are_separable, make_tent
 
@@ -283,9 +290,18 @@ def _from_arguments(
     else:
         separable = dims == 1 or tent is not None or are_separable(edge, corner)
     check_algorithm(algorithm, spread, separable=separable, learned=False)
-    filters = Filters(spread, surface, separable)
-    settings = make_settings(strides, paddings, groups, padding_mode, spread)
-    return compute(input, weight, bias, settings, filters, algorithm)
+    constant = not any(isinstance(value, Tensor) for value in (edge, corner, tent))
+    plan = make_plan(
+        strides,
+        paddings,
+        groups,
+        padding_mode,
+        spread,
+        weight.shape[1] * groups,
+        algorithm,
+        separable=separable,
+    )
+    return compute(input, weight, bias, plan, Filters(spread, surface, separable, constant))
 
 
 def _check_axes(weight: Tensor, dims: int) -> None:

@@ -9,7 +9,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import UninitializedParameter
 
 from interpodil.conv import InterpodilConv1d, InterpodilConv2d, InterpodilConv3d
-from interpodil.settings import PaddingMode
+from interpodil.plan import PaddingMode
 from interpodil.spread import ints
 
 

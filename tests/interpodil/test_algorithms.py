@@ -155,27 +155,23 @@ def test_a_stride_that_is_changed_in_place_counts():
     assert layer(x).shape[2:] == (3, 9)
 
 
-def test_settings_are_worked_out_once(monkeypatch):
+def test_the_plan_is_made_once(monkeypatch):
     layers = [InterpodilConv2d(2, 3, stride=2, padding=1), InterpodilConv2d(2, 3, dilation=1)]
     layers[0].stride = (1, 1)
     x = torch.randn(1, 2, 9, 9)
     expected = [layer(x) for layer in layers]
-    monkeypatch.setattr("interpodil.conv.make_settings", lambda *_: pytest.fail("once more"))
+    monkeypatch.setattr("interpodil.conv.make_plan", lambda *_, **__: pytest.fail("made again"))
     for layer, output in zip(layers, expected, strict=True):
         torch.testing.assert_close(layer(x), output, rtol=0, atol=0)
 
 
-def test_the_taps_are_settled_when_a_layer_is_built():
-    layer = InterpodilConv2d(2, 3)
+@pytest.mark.parametrize(
+    ("attribute", "value"), [("dilation", (1, 1)), ("kernel_size", (5, 5)), ("groups", 2)]
+)
+def test_what_cannot_change_after_a_layer_is_built(attribute, value):
+    layer = InterpodilConv2d(4, 4)
     with pytest.raises(AttributeError):
         layer.fade = 2.0
-    layer.dilation = (1, 1)
-    with pytest.raises(ValueError, match=r"are settled when a layer is built, as \(3, 3\) and"):
-        layer(torch.randn(1, 2, 9, 9))
-
-
-def test_groups_are_settled_when_a_layer_is_built():
-    layer = InterpodilConv2d(4, 4)
-    layer.groups = 2
-    with pytest.raises(ValueError, match=r"groups is settled when a layer is built, as 1, got 2"):
+    setattr(layer, attribute, value)
+    with pytest.raises(ValueError, match=f"{attribute}.* cannot change after a layer is built"):
         layer(torch.randn(1, 4, 9, 9))

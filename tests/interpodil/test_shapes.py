@@ -18,7 +18,7 @@ from interpodil import (
     interpodil_conv2d,
     interpodil_conv3d,
 )
-from interpodil.algorithms import Algorithm
+from interpodil.plan import Algorithm
 
 PLAIN = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 LAYERS = {1: InterpodilConv1d, 2: InterpodilConv2d, 3: InterpodilConv3d}
