@@ -11,7 +11,7 @@ from sweeps.errors import SweepsError
 from sweeps.export.environment import Environment
 from sweeps.export.exported import Exported, ExportedData, Source
 from sweeps.spec.config import RunConfig
-from sweeps.spec.validation import load_yaml
+from sweeps.spec.files import load_yaml
 from sweeps.study import attributes
 from sweeps.study.attributes import TRAIN_IMAGES, VALIDATION_IMAGES, image_count
 from sweeps.study.progress import best_first

@@ -13,7 +13,7 @@ from sweeps.spec.config import (
     Section,
     TrainingConfig,
 )
-from sweeps.spec.validation import dump_yaml
+from sweeps.spec.files import dump_yaml
 
 
 class ExportedData(DataConfig):

@@ -8,8 +8,8 @@ import click
 from sweeps.engines.devices import available_cores, take_device
 from sweeps.errors import SweepsError
 from sweeps.export.exported import Exported
-from sweeps.spec.files import check_writable, read_text, write_whole
-from sweeps.spec.validation import load_yaml, validate
+from sweeps.spec.files import check_writable, load_yaml, read_text, write_whole
+from sweeps.spec.validation import validate
 
 
 def read_exported(path: Path) -> Exported:

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from sweeps.spec.checks import pixels_left
+from sweeps.spec.config import pixels_left
 
 CHANNELS = 35
 

@@ -36,7 +36,7 @@ from sweeps.errors import STOP_PATIENCE_SECONDS, DatasetUnavailable, Stopped, Sw
 from sweeps.reporting import View
 from sweeps.runner.shutdown import Shutdown
 from sweeps.runner.supervisor import Supervisor
-from sweeps.spec.checks import check_run
+from sweeps.spec.config import check_run
 from sweeps.spec.spec import Spec, check_study_name, is_study_name, probe_values
 from sweeps.study.failures import refuse_deleted
 from sweeps.study.progress import Progress, read_progress

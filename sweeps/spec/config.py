@@ -9,6 +9,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from sweeps.errors import SweepsError
+
 
 class Section(BaseModel):
     """Base of all sections: immutable, and unknown keys are refused."""
@@ -160,3 +162,45 @@ def _leaf_names(section: type[BaseModel], prefix: str) -> Iterator[str]:
             yield from _leaf_names(inner, f"{prefix}{name}.")
         else:
             yield prefix + name
+
+
+def check_run(config: RunConfig, size: int, train_images: int) -> None:
+    """Check that a configuration fits its images, without opening them.
+
+    Args:
+        config: the run.
+        size: height and width of the images in pixels.
+        train_images: number of images to train on.
+
+    Raises:
+        SweepsError: it does not fit.
+    """
+    settings = config.training
+    if settings.crop >= size:
+        raise SweepsError(f"training.crop {settings.crop} is too large for images of {size} pixels")
+    if settings.batch_size > train_images:
+        raise SweepsError(
+            f"training.batch_size {settings.batch_size} is more than the {train_images} "
+            "training images; make it smaller"
+        )
+    if config.model.name == "tutorial":
+        pixels_left(config.layer.stride, size)
+
+
+def pixels_left(first_stride: int, size: int) -> int:
+    """Height and width of what reaches the tutorial network's linear layer, in pixels.
+
+    Raises:
+        SweepsError: no pixel does.
+
+    Example:
+        Images of 32 pixels at stride 2 leave 4: 16 after the first layer, then 8, then 4.
+    """
+    # After the first layer of that stride, and two poolings.
+    left = ((size - 1) // first_stride + 1) // 2 // 2
+    if left == 0:
+        raise SweepsError(
+            f"stride {first_stride} leaves nothing of images of {size} pixels: the tutorial "
+            "network needs 4 pixels after its first layer; use a smaller stride or larger images"
+        )
+    return left

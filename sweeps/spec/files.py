@@ -1,21 +1,27 @@
-"""Reading files with their mistakes told, and writing them so that they are whole or not there."""
+"""Text and YAML files: read with clear errors, written whole or not at all."""
 
+import io
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.representer import SafeRepresenter
 
 from sweeps.errors import SweepsError
 
 
 def read_text(path: Path, *, if_missing: str = "") -> str:
-    """A file's text.
+    """Read a UTF-8 file.
 
     Args:
         path: the file.
-        if_missing: the remedy to tell where it does not exist.
+        if_missing: the remedy to name where it does not exist.
 
     Raises:
-        SweepsError: it cannot be read, or is no UTF-8.
+        SweepsError: it cannot be read, or is not UTF-8.
     """
     try:
         return path.read_text("utf-8")
@@ -25,14 +31,14 @@ def read_text(path: Path, *, if_missing: str = "") -> str:
     except OSError as error:
         raise SweepsError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise SweepsError(f"{path}: cannot be read: it is no text") from None
+        raise SweepsError(f"{path}: cannot be read: it is not UTF-8 text") from None
 
 
 def check_writable(path: Path) -> None:
-    """See whether :func:`write_whole` could write a file, before the work that makes it.
+    """Check that :func:`write_whole` can write a file, before the work that makes it.
 
     Raises:
-        SweepsError: it could not.
+        SweepsError: it cannot.
     """
     folder = path.absolute().parent
     if path.exists() and not path.is_file():
@@ -44,11 +50,11 @@ def check_writable(path: Path) -> None:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file beside its place, then rename it into it.
+    """Write a file beside its place, then rename it: readers see the old content or the new.
 
     Args:
         path: the file; one that exists is replaced.
-        content: all of it.
+        content: all of its bytes.
 
     Raises:
         SweepsError: it cannot be written; what was there before is still there.
@@ -74,3 +80,59 @@ def _umask() -> int:
     current = os.umask(0)
     os.umask(current)
     return current
+
+
+def load_yaml(text: str, source: str) -> dict[str, Any]:
+    """Parse YAML 1.2 whose top level is a mapping; a key written twice is refused.
+
+    Raises:
+        SweepsError: it is not, or no YAML at all; the line is named.
+
+    Example:
+        >>> load_yaml("rate: 1e-3\nflip: no", "spec.yaml")
+        {'rate': 0.001, 'flip': 'no'}
+    """
+    try:
+        tree = YAML(typ="safe", pure=True).load(text)
+    except MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise SweepsError(f"{source}{line}: not valid YAML: {error.problem}") from None
+    except (YAMLError, ValueError, RecursionError) as error:
+        # Besides its own errors, ruamel.yaml lets through those of Python's numbers and dates.
+        raise SweepsError(f"{source}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(tree, dict):
+        raise SweepsError(f"{source}: expected keys and values at the top, as in `name: my-sweep`")
+    return tree
+
+
+class _Representer(SafeRepresenter):
+    """Lists on one line, mappings a line a key."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _represent_list(representer: SafeRepresenter, data: list[Any]) -> Any:
+    return representer.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=True)
+
+
+def _represent_str(representer: SafeRepresenter, data: str) -> Any:
+    # Only double quotes escape what is not printed; in a list ruamel.yaml leaves `? a` bare.
+    style = None if data.isprintable() and data[:1] != "?" else '"'
+    return representer.represent_scalar("tag:yaml.org,2002:str", data, style)
+
+
+_Representer.add_representer(list, _represent_list)
+_Representer.add_representer(str, _represent_str)
+
+
+def dump_yaml(tree: dict[str, Any]) -> str:
+    """Write plain YAML, keys in the order given; :func:`load_yaml` reads it back as it was."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Representer = _Representer
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    yaml.width = 100
+    text = io.StringIO()
+    yaml.dump(tree, text)
+    return text.getvalue()

@@ -22,11 +22,11 @@ from sweeps.spec.config import (
     TrainingConfig,
     setting_names,
 )
-from sweeps.spec.files import read_text
+from sweeps.spec.files import load_yaml, read_text
 from sweeps.spec.pruners import AnyPruner, Asha
 from sweeps.spec.samplers import AnySampler, Grid, Tpe
 from sweeps.spec.search import Parameter, pick_values, search_order
-from sweeps.spec.validation import describe, load_yaml, mistake_at, unknown_name, validate
+from sweeps.spec.validation import describe, mistake_at, unknown_name, validate
 
 _MAX_COMBINATIONS = 2048
 

@@ -1,85 +1,17 @@
-"""YAML text to a validated model; a mistake is told with its path and the nearest right name."""
+"""Validation of what people write: a line for each error, with its path and the nearest name."""
 
 import difflib
-import re
 import types
 import typing
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, Tag, ValidationError
 from pydantic_core import PydanticCustomError
 
 from sweeps.errors import SweepsError
 
 M = TypeVar("M", bound=BaseModel)
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML that refuses a key written twice and reads ``1e-3`` as a number."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, str | int | float | bool | None):
-                raise yaml.MarkedYAMLError(
-                    problem="a key must be a word", problem_mark=key_node.start_mark
-                )
-            if key in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"{key!r} stands twice", problem_mark=key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)
-
-
-def load_yaml(text: str, source: str) -> dict[str, Any]:
-    """Parse YAML text whose top level is a mapping.
-
-    Raises:
-        SweepsError: it is not, or no YAML at all; the line is named.
-    """
-    try:
-        tree = yaml.load(text, Loader=_Loader)
-    except yaml.MarkedYAMLError as error:
-        mark = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise SweepsError(f"{source}{mark}: not valid YAML: {error.problem}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        # Beside its own errors PyYAML lets through those of Python's numbers and dates.
-        raise SweepsError(f"{source}: not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(tree, dict):
-        raise SweepsError(f"{source}: expected keys and values at the top, as in `name: my-sweep`")
-    return tree
-
-
-class _Dumper(yaml.SafeDumper):
-    """Lists on one line, mappings a line a key; text is quoted where it reads as another kind."""
-
-    yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
-
-
-_Dumper.add_representer(
-    list, lambda dumper, data: dumper.represent_sequence("tag:yaml.org,2002:seq", data, True)
-)
-# Between single quotes PyYAML loses some line breaks; between double ones it escapes them.
-_Dumper.add_representer(
-    str,
-    lambda dumper, data: dumper.represent_scalar(
-        "tag:yaml.org,2002:str", data, None if data.isprintable() else '"'
-    ),
-)
-
-
-def dump_yaml(tree: dict[str, Any]) -> str:
-    """Plain YAML, keys in the order given."""
-    return yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
 def validate(model: type[M], tree: Any, source: str) -> M:

@@ -6,8 +6,8 @@ import optuna
 
 from sweeps.data import Dataset
 from sweeps.spec.config import RunConfig
+from sweeps.spec.files import dump_yaml
 from sweeps.spec.spec import Spec
-from sweeps.spec.validation import dump_yaml
 
 if TYPE_CHECKING:
     from sweeps.models import ModelFacts

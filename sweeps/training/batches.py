@@ -6,8 +6,7 @@ import torch
 
 from sweeps.data import Dataset, split_rows
 from sweeps.data.batches import Batches
-from sweeps.spec.checks import check_run
-from sweeps.spec.config import RunConfig
+from sweeps.spec.config import RunConfig, check_run
 
 _EVALUATION_BATCH = 500
 

@@ -5,8 +5,7 @@ import torch
 
 from sweeps.errors import SweepsError
 from sweeps.models import build_model, model_facts
-from sweeps.spec.checks import check_run
-from sweeps.spec.config import RunConfig
+from sweeps.spec.config import RunConfig, check_run
 
 
 def _config(**values):

@@ -10,8 +10,7 @@ from sweeps.errors import SweepsError
 from sweeps.export.environment import Environment
 from sweeps.export.exported import Exported, ExportedData, Source
 from sweeps.export.retrain import read_exported
-from sweeps.spec.files import write_whole
-from sweeps.spec.validation import dump_yaml, load_yaml
+from sweeps.spec.files import dump_yaml, load_yaml, write_whole
 
 #: Strings that some YAML reads as something else, or writes on several lines.
 CATCHES = [
