@@ -10,12 +10,12 @@ from typing import Any
 
 import optuna
 import pytest
-import yaml
 from sqlalchemy import create_engine
 from sqlalchemy.exc import DBAPIError
 
 from storage import open_storage, open_study
 from sweeps.data import open_dataset
+from sweeps.spec.files import dump_yaml
 from tests.sweeps.waiting import is_gone, wait_for
 
 SMALL = {
@@ -82,7 +82,7 @@ class Place:
         self.environment.pop("COLUMNS", None)
 
     def write_spec(self, tree: dict[str, Any], name: str = "spec.yaml") -> str:
-        (self.folder / name).write_text(yaml.safe_dump(tree, sort_keys=False))
+        (self.folder / name).write_text(dump_yaml(tree))
         return name
 
     def study(self) -> optuna.Study:

@@ -10,11 +10,11 @@ import tarfile
 
 import optuna
 import pytest
-import yaml
 from PIL import Image
 
 from storage import end_trial, open_storage
 from sweeps.errors import SweepsError
+from sweeps.spec.files import dump_yaml
 from sweeps.spec.spec import check_study_name, parse_spec
 from sweeps.study.study import open_or_create_study
 from tests.storage.claiming import at_work
@@ -294,7 +294,7 @@ class TestStudyNames:
         self, cli, tmp_path, small, patterns, data_dir
     ):
         small["budget"], small["baselines"] = {"trials": 1}, []
-        (tmp_path / "mine.yaml").write_text(yaml.safe_dump(small))
+        (tmp_path / "mine.yaml").write_text(dump_yaml(small))
         storage = open_storage(str(tmp_path / "sweeps.db"), create=True)
         study = open_or_create_study(storage, parse_spec(small, "mine.yaml"), "a b", patterns)
         with at_work(storage, study) as trial:

@@ -1,7 +1,8 @@
 """`sweeps run --dry-run`: what a sweep would do, with nothing started."""
 
 import pytest
-import yaml
+
+from sweeps.spec.files import dump_yaml
 
 
 @pytest.fixture
@@ -9,7 +10,7 @@ def look(cli, tmp_path, data_dir):
     """Write a spec and look at it dry."""
 
     def call(tree, *arguments):
-        (tmp_path / "spec.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
+        (tmp_path / "spec.yaml").write_text(dump_yaml(tree))
         return cli("run", "spec.yaml", "--dry-run", "--data-dir", str(data_dir), *arguments)
 
     return call

@@ -7,9 +7,10 @@ import socket
 import sqlite3
 
 import pytest
-import yaml
+from ruamel.yaml import YAML
 
 from storage import list_workers, open_storage, open_study, read_epochs
+from sweeps.spec.files import load_yaml
 from tests.sweeps.conftest import SMALL, Place
 from tests.sweeps.waiting import is_gone
 
@@ -137,7 +138,7 @@ class TestFinished:
         place, _ = finished
         exported = place.run("export", "-o", "best.yaml")
         assert exported.returncode == 0, exported.stderr
-        tree = yaml.safe_load((place.folder / "best.yaml").read_text())
+        tree = load_yaml((place.folder / "best.yaml").read_text(), "best.yaml")
         study = place.study()
         assert tree["source"]["trial"] == study.best_trial.number
         assert tree["source"]["value"] == study.best_value
@@ -179,12 +180,12 @@ class TestFinished:
         place, _ = finished
         assert place.run("export", "--top", "2", "-o", "top.yaml").returncode == 0
         values = [
-            yaml.safe_load((place.folder / f"top-{i}.yaml").read_text())["source"]["value"]
+            load_yaml((place.folder / f"top-{i}.yaml").read_text(), "")["source"]["value"]
             for i in (1, 2)
         ]
         assert values == sorted(values, reverse=True)
         both = place.run("export", "--top", "2").stdout
-        assert [tree["source"]["value"] for tree in yaml.safe_load_all(both)] == values
+        assert [tree["source"]["value"] for tree in YAML(typ="safe").load_all(both)] == values
 
     def test_another_worker_finds_the_budget_spent(self, finished):
         place, _ = finished
