@@ -19,7 +19,7 @@ def command() -> None:
 def list_command(data_dir: Path) -> None:
     """List the datasets that are known and those on disk."""
     from sweeps.data import list_datasets
-    from sweeps.reporting.tables import make_table, print_table
+    from sweeps.reporting.formatting import make_table, print_table
 
     table = make_table()
     for column in ("name", "on disk", "pixels", "train", "test", "classes"):

@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 
 from sweeps.engines.devices import Slot
-from sweeps.reporting.tables import make_table, print_table
+from sweeps.reporting.formatting import make_table, print_table
 from sweeps.runner.dry_run import DryRun
 from sweeps.spec.samplers import kind_of
 from sweeps.spec.spec import Spec

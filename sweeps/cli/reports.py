@@ -1,65 +1,69 @@
-"""The options for what is told of a sweep elsewhere than on a terminal."""
+"""The options for reports of a sweep: JSON lines and notifications."""
 
 import functools
 import signal
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sweeps.cli.options import option
 from sweeps.errors import Stopped, in_words
 
+if TYPE_CHECKING:
+    from sweeps.reporting.notifications import Service
+
 # As sweeps.reporting.notifications.KINDS, which takes a second to import.
 _KINDS = ("finished", "failed", "stopped", "best")
 
 
 def report_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options, and as ``reports`` what they ask for.
+    """Give a command the options, and a ``reporter`` made from them.
 
-    Whatever ends the command is reported too. With ``--log-json`` it is told there alone.
+    An error that ends the command is reported too. With ``--log-json`` it is shown nowhere else.
     """
 
-    @option("--log-json", is_flag=True, help="Tell what happens as JSON lines on stderr.")
+    @option("--log-json", is_flag=True, help="Write what happens as JSON lines to stderr.")
     @option(
         "--notify-url",
         metavar="URL",
-        callback=_check_url,
-        help="POST a JSON message there on the sweep's end and on a new best.",
+        callback=_open_service,
+        help="Notify of the sweep's end and new bests: an apprise URL (slack://, mailto://, "
+        "json://, ...), or an https:// URL that is sent JSON.",
     )
-    @option("--notify-command", metavar="CMD", help="Run a shell command then.")
+    @option("--notify-command", metavar="CMD", help="Notify by running a shell command.")
     @option(
         "--notify-on",
         metavar="KINDS",
         default="finished,failed,best",
         show_default=True,
         callback=_split_kinds,
-        help=f"What to notify of, of {', '.join(_KINDS)}.",
+        help=f"What to notify of: {', '.join(_KINDS)}.",
     )
     @functools.wraps(command)
     def reported(
         *,
         log_json: bool,
-        notify_url: str | None,
+        notify_url: "Service | None",
         notify_command: str | None,
         notify_on: tuple[str, ...],
         **options: Any,
     ) -> None:
-        from sweeps.reporting.reports import Reports
+        from sweeps.reporting import reporting
+        from sweeps.reporting.notifications import Channel, Command
 
-        with Reports(
-            options["study"],
-            log_json=log_json,
-            notify_url=notify_url,
-            notify_command=notify_command,
-            notify_on=notify_on,
-        ) as reports:
+        channels: list[Channel] = [notify_url] if notify_url else []
+        if notify_command:
+            channels.append(Command(notify_command))
+        with reporting(
+            options["study"], log_json=log_json, channels=channels, notify_on=notify_on
+        ) as reporter:
             try:
-                command(reports=reports, **options)
+                command(reporter=reporter, **options)
             except (click.ClickException, click.exceptions.Exit):
                 raise
             except (Exception, KeyboardInterrupt, Stopped) as error:
-                reports.ended_by(error)
+                reporter.failed(error)
                 status = _exit_status(error)
                 if log_json and status is not None:
                     raise click.exceptions.Exit(status) from None
@@ -69,7 +73,7 @@ def report_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _exit_status(error: BaseException) -> int | None:
-    """As the command line gives it; ``None`` for a programming error, which keeps its traceback."""
+    """Return the error's exit status; ``None`` for a programming error: it gets a traceback."""
     if isinstance(error, Stopped):
         return 128 + error.signal
     if isinstance(error, KeyboardInterrupt):
@@ -77,15 +81,17 @@ def _exit_status(error: BaseException) -> int | None:
     return None if in_words(error) is None else 1
 
 
-def _check_url(_context: click.Context, _parameter: click.Parameter, url: str | None) -> str | None:
-    if url is not None:
-        from sweeps.reporting.notifications import Webhook
+def _open_service(
+    _context: click.Context, _parameter: click.Parameter, url: str | None
+) -> "Service | None":
+    if not url:
+        return None
+    from sweeps.reporting.notifications import Service
 
-        try:
-            Webhook(url)
-        except ValueError as error:
-            raise click.BadParameter(str(error)) from None
-    return url
+    try:
+        return Service(url)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 def _split_kinds(

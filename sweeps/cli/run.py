@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 
 from sweeps.cli.console import quieten_optuna, results_console
 from sweeps.cli.engine import EngineChoice, engine_options
@@ -21,7 +20,7 @@ from sweeps.cli.options import (
 from sweeps.cli.reports import report_options
 
 if TYPE_CHECKING:
-    from sweeps.reporting.reports import Reports
+    from sweeps.reporting import Reporter
 
 
 @click.command("run")
@@ -58,7 +57,7 @@ def command(
     data_dir: Path,
     checkpoint_dir: Path | None,
     checkpoint_seconds: float,
-    reports: "Reports",
+    reporter: "Reporter",
 ) -> None:
     """Run a sweep, or resume it.
 
@@ -70,7 +69,7 @@ def command(
     from sweeps.errors import SweepsError
     from sweeps.reporting import no_trial_worked
     from sweeps.reporting.summary import print_summary
-    from sweeps.runner.sweep import prepare_sweep, run_workers, show_log
+    from sweeps.runner.sweep import prepare_sweep, run_workers
     from sweeps.spec.spec import load_spec
     from sweeps.study.progress import read_progress
 
@@ -91,32 +90,25 @@ def command(
         print_dry_run(results_console(), loaded, slots, found)
         return
 
-    console = Console(stderr=True)
-
-    def say(text: str) -> None:
-        # On a terminal lines break between words; in a file they do not break.
-        console.print(text, markup=False, highlight=False, soft_wrap=not console.is_terminal)
-
-    with show_log(say):
-        sweep = prepare_sweep(
-            loaded,
-            storage_url=storage,
-            name=study,
-            data_dir=data_dir.absolute(),
-            checkpoint_dir=None if checkpoint_dir is None else checkpoint_dir.absolute(),
-            checkpoint_seconds=checkpoint_seconds,
-        )
+    sweep = prepare_sweep(
+        loaded,
+        storage_url=storage,
+        name=study,
+        data_dir=data_dir.absolute(),
+        checkpoint_dir=None if checkpoint_dir is None else checkpoint_dir.absolute(),
+        checkpoint_seconds=checkpoint_seconds,
+    )
     name = sweep.study.study_name
     progress = read_progress(sweep.storage, sweep.study)
     where = show_url(parse_url(storage))
     if progress.is_done:
         have = "1 trial" if progress.finished == 1 else f"{progress.finished} trials"
-        say(f"{name} has all of its {have}; for more: --trials N")
-        reports.nothing_to_do(progress)
+        reporter.say(f"{name} has all of its {have}; for more: --trials N")
+        reporter.nothing_to_do(progress)
     else:
         data = sweep.dataset
         counted = f"{len(slots)} {'worker' if len(slots) == 1 else 'workers'}"
-        say(
+        reporter.say(
             f"{name}: {progress.finished} of {progress.target or 'any number of'} trials done, on "
             f"{data.name} ({data.size} x {data.size} pixels), {counted} on "
             f"{', '.join(dict.fromkeys(slot.device for slot in slots))}, results in {where}"
@@ -124,7 +116,7 @@ def command(
         progress = run_workers(
             sweep,
             slots,
-            reports.view(console, progress),
+            reporter,
             engine=engine.name,
             **engine.settings,
         )

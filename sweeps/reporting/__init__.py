@@ -1,20 +1,21 @@
-"""What is told of a sweep while it runs: a live table, plain lines, or JSON lines."""
+"""Reports of a sweep: one stream of events, which sinks show, log and send.
 
-from sweeps.reporting.endings import ended, no_trial_worked, why_ended
+A :class:`Reporter` works the events out from a study's progress and passes each to every sink: a
+live table on a terminal, plain lines in a file, JSON lines, notifications.
+"""
+
 from sweeps.reporting.events import Event, NewBest, SweepEnded
-from sweeps.reporting.json_log import JsonLog
-from sweeps.reporting.make import make_view
-from sweeps.reporting.view import EventView, View
+from sweeps.reporting.reporter import Reporter, reporting, show_log
+from sweeps.reporting.stream import EventStream, Sink, no_trial_worked
 
 __all__ = [
     "Event",
-    "EventView",
-    "JsonLog",
+    "EventStream",
     "NewBest",
+    "Reporter",
+    "Sink",
     "SweepEnded",
-    "View",
-    "ended",
-    "make_view",
     "no_trial_worked",
-    "why_ended",
+    "reporting",
+    "show_log",
 ]

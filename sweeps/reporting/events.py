@@ -1,4 +1,4 @@
-"""What happens in a sweep: the one source of what the views show, log and send."""
+"""What happens in a sweep. Every table, line, log and notification is made of these events."""
 
 import math
 from abc import ABC, abstractmethod
@@ -16,7 +16,7 @@ Ending = Literal["finished", "time_is_up", "stopped", "failed"]
 
 
 class Best(TypedDict):
-    """The best trial: its number, its value, and the settings that gave it."""
+    """The best trial: its number, its value, its baseline's name if it is one, and its settings."""
 
     trial: int
     value: float
@@ -29,8 +29,8 @@ class Event(ABC):
     """Something that happened.
 
     Attributes:
-        study: where; ``None`` where no study is known yet.
-        time: when it was seen.
+        study: the study's name; ``None`` before it is known.
+        time: when the event was seen.
     """
 
     name: ClassVar[str]
@@ -40,19 +40,19 @@ class Event(ABC):
 
     @abstractmethod
     def sentence(self) -> str:
-        """It in plain words."""
+        """Say in plain words what happened."""
 
     def as_dict(self) -> dict[str, Any]:
-        """It as plain values that JSON has: no NaN, and the time in ISO 8601."""
-        own = {item.name: plain(getattr(self, item.name)) for item in fields(self)}
+        """Convert to plain JSON values: no NaN, and the time in ISO 8601.
+
+        Example:
+            >>> Message(study="quick", text="hello").as_dict()
+            {'time': '2026-01-31T12:00:00.000Z', 'event': 'message', 'study': 'quick', ...}
+        """
+        own = {item.name: json_value(getattr(self, item.name)) for item in fields(self)}
         del own["study"], own["time"]
-        return {
-            "time": iso_time(self.time),
-            "event": self.name,
-            "study": self.study,
-            **own,
-            "text": self.sentence(),
-        }
+        head = {"time": iso_time(self.time), "event": self.name, "study": self.study}
+        return {**head, **own, "text": self.sentence()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +84,7 @@ class WorkerStarted(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerEnded(Event):
-    """A worker is gone; ``trial`` is what it was at when it was last seen."""
+    """A worker ended; ``trial`` is the trial on which it was last seen."""
 
     name = "worker_ended"
 
@@ -108,12 +108,9 @@ class TrialStarted(Event):
     retry_of: int | None
 
     def sentence(self) -> str:
-        return f"trial {self.trial} started" + self.what()
-
-    def what(self) -> str:
-        """What is tried, and whether it is again, as the end of a line."""
-        again = "" if self.retry_of is None else f" (again, after trial {self.retry_of})"
-        return (f": {self.configuration}" if self.configuration else "") + again
+        retry = "" if self.retry_of is None else f" (retry of trial {self.retry_of})"
+        named = f": {self.configuration}" if self.configuration else ""
+        return f"trial {self.trial} started{named}{retry}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,9 +132,9 @@ class TrialEnded(Event):
     """A trial ended.
 
     Attributes:
-        value: of the metric in its last epoch; ``None`` where there is none or it was not finite.
-        queued_again: whether another trial stands in for this one.
-        finished, target: how far the study is.
+        value: the metric in the last epoch; ``None`` if there is none or it is not finite.
+        queued_again: whether a retry replaces this trial.
+        finished, target: how many trials the study has finished, and how many it is to have.
     """
 
     name = "trial_ended"
@@ -158,13 +155,12 @@ class TrialEnded(Event):
     target: int | None
 
     def sentence(self) -> str:
-        result = self.result()
+        outcome, result = self.outcome.replace("_", " "), self.result()
         named = f" ({self.configuration})" if self.configuration else ""
-        outcome = self.outcome.replace("_", " ")
         return f"trial {self.trial} {outcome}" + (f": {result}" if result else "") + named
 
     def result(self) -> str:
-        """What it reached, or why it did not."""
+        """Say what the trial reached, or why it ended without a result."""
         if self.outcome in ("completed", "pruned") and self.value is not None:
             epochs = "epoch" if self.epochs == 1 else "epochs"
             return f"{self.metric} {self.value:.4f} after {self.epochs} {epochs}"
@@ -173,7 +169,7 @@ class TrialEnded(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class NewBest(Event):
-    """A trial beat all before it; ``previous`` is the best value until then."""
+    """A completed trial beat all earlier ones; ``previous`` is the best value until then."""
 
     name = "new_best"
 
@@ -195,6 +191,8 @@ class NewBest(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Message(Event):
+    """Something that a person should know."""
+
     name = "message"
 
     text: str
@@ -205,14 +203,15 @@ class Message(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class SweepEnded(Event):
-    """The sweep is over; the study may be gone on with.
+    """The sweep ended; another run can resume its study.
 
     Attributes:
-        how: ``finished``: it has all its trials; ``time_is_up``; ``stopped`` by a signal;
+        how: ``finished`` if the study has all its trials, else ``time_is_up``, ``stopped`` or
             ``failed``.
-        reason: why it was stopped or failed.
+        reason: why it stopped or failed.
         seconds: how long it took.
-        The others are ``None`` where it ended before its study was found.
+
+    All fields after ``reason`` are ``None`` if the sweep ended before its study was found.
     """
 
     name = "sweep_ended"
@@ -231,32 +230,21 @@ class SweepEnded(Event):
         if self.how == "failed":
             return f"{study} failed: {self.reason}"
         words = {"finished": "is finished", "time_is_up": "is out of time", "stopped": "stopped"}
-        parts = [f"{study} {words[self.how]}"]
-        if self.finished is not None:
-            total = "" if self.target is None else f" of {self.target}"
-            parts[0] += f": {self.finished}{total} trials"
-            parts.append(_best_words(self.metric, self.best))
-        return ", ".join(parts)
+        ended = f"{study} {words[self.how]}"
+        if self.finished is None:
+            return ended
+        total = "" if self.target is None else f" of {self.target}"
+        return f"{ended}: {self.finished}{total} trials, {self._best_words()}"
 
-
-def plain(value: Any) -> Any:
-    """A value as JSON has it: numbers that are not finite are ``None``."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return value if isinstance(value, str | int | None) else str(value)
-
-
-def iso_time(time: datetime) -> str:
-    """A moment as ``2026-01-31T12:00:00.000Z``."""
-    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    def _best_words(self) -> str:
+        if self.best is None:
+            return "none complete"
+        named = f" ({self.best['configuration']})" if self.best["configuration"] else ""
+        return f"best {self.metric} {self.best['value']:.4f} in trial {self.best['trial']}{named}"
 
 
 def best_of(progress: Progress) -> Best | None:
-    """The best trial of a study, if one is complete."""
+    """Describe the best trial of a study; ``None`` if no trial is complete."""
     if progress.best is None:
         return None
     return Best(
@@ -268,12 +256,21 @@ def best_of(progress: Progress) -> Best | None:
 
 
 def params_of(trial: FrozenTrial) -> dict[str, Any]:
-    """What was set for a trial: what it was given, and what the sampler picked."""
+    """Return a trial's settings: those its baseline or retry fixed, and those sampled."""
     return {**trial.user_attrs.get(OVERRIDES, {}), **trial.params}
 
 
-def _best_words(metric: str | None, best: Best | None) -> str:
-    if best is None:
-        return "none complete"
-    named = f" ({best['configuration']})" if best["configuration"] else ""
-    return f"best {metric} {best['value']:.4f} in trial {best['trial']}{named}"
+def json_value(value: Any) -> Any:
+    """Convert to a plain JSON value; a number that is not finite becomes ``None``."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): json_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_value(item) for item in value]
+    return value if isinstance(value, str | int | None) else str(value)
+
+
+def iso_time(time: datetime) -> str:
+    """Format a moment as ``2026-01-31T12:00:00.000Z``."""
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,53 +1,36 @@
-"""State changes as JSON, a line each."""
+"""JSON for other programs: a sweep's events, a line each, and a study's state."""
 
 import io
 import json
 import os
-import sys
 import threading
-from contextlib import redirect_stderr
-from types import TracebackType
-from typing import Self, TextIO
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr
+from datetime import UTC, datetime
+from typing import Any, TextIO
 
-from sweeps.reporting.events import Event, Message, SweepEnded
-from sweeps.reporting.view import EventView
+import click
+
+from sweeps.reporting.events import Event, Message, best_of, iso_time, json_value
+from sweeps.reporting.stream import Sink
 from sweeps.study.progress import Progress
 
+_OUTCOMES = ("completed", "pruned", "diverged", "failed", "interrupted", "lost", "out_of_memory")
 
-class JsonLog:
-    """Events on stderr; whatever else is written there meanwhile becomes a message, line by line.
 
-    Attributes:
-        study: that messages belong to; ``None`` before it is known.
-        ended: the sweep's end, once it was told.
+class JsonLog(Sink):
+    """Writes each event as a line of JSON.
+
+    Args:
+        stream: where to write.
     """
 
-    def __init__(self) -> None:
-        self.study: str | None = None
-        self.ended: SweepEnded | None = None
-        self._stream: TextIO = sys.stderr
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
         self._lock = threading.Lock()
-        self._lines = _Lines(self)
-        self._redirected = redirect_stderr(self._lines)
 
-    def __enter__(self) -> Self:
-        self._stream = sys.stderr
-        self._redirected.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._redirected.__exit__(kind, error, trace)
-        self._lines.end()
-
-    def write(self, event: Event) -> None:
-        """Write an event, whole and at once; nobody needs to read it."""
-        if isinstance(event, SweepEnded):
-            self.ended = event
+    def show(self, event: Event) -> None:
         # All in ASCII: no string can break a line or the encoding.
         line = json.dumps(event.as_dict(), allow_nan=False) + "\n"
         with self._lock:
@@ -55,39 +38,32 @@ class JsonLog:
                 self._stream.write(line)
                 self._stream.flush()
             except BrokenPipeError:
-                # Its reader has gone. The sweep's results go elsewhere, so it goes on; but Python
-                # would try to write the rest again at its end, and complain.
+                # The reader has gone, but the sweep's results go elsewhere: it continues. Without
+                # this, Python would try to write the rest again at its end, and complain.
                 with open(os.devnull, "w") as nowhere:
                     os.dup2(nowhere.fileno(), self._stream.fileno())
             except OSError:
-                # A full disk, say: what could not be written is tried again with the next line.
+                # A full disk, for instance: the next line tries to write this one too.
                 return
 
-    def say(self, text: str) -> None:
-        self.write(Message(study=self.study, text=text))
+
+@contextmanager
+def stderr_as_messages(say: Callable[[str], None]) -> Iterator[None]:
+    """Pass what is written to stderr to ``say`` instead, line by line."""
+    lines = _LineWriter(say)
+    try:
+        with redirect_stderr(lines):
+            yield
+    finally:
+        lines.write("\n")
 
 
-class JsonView(EventView):
-    """Writes every event to a log."""
+class _LineWriter(io.TextIOBase):
+    """A text stream that passes on each line that is not empty."""
 
-    def __init__(self, log: JsonLog, progress: Progress) -> None:
-        super().__init__(progress)
-        self._log = log
-        log.study = progress.study_name
-
-    def show(self, event: Event) -> None:
-        self._log.write(event)
-
-    def say(self, text: str) -> None:
-        self._log.say(text)
-
-
-class _Lines(io.TextIOBase):
-    """A text stream whose lines are messages."""
-
-    def __init__(self, log: JsonLog) -> None:
-        self._log = log
-        self._begun = ""
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._rest = ""
         self._lock = threading.Lock()
 
     def writable(self) -> bool:
@@ -95,12 +71,78 @@ class _Lines(io.TextIOBase):
 
     def write(self, text: str) -> int:
         with self._lock:
-            *lines, self._begun = (self._begun + text).split("\n")
+            *lines, self._rest = (self._rest + text).split("\n")
         for line in lines:
             if line.strip():
-                self._log.say(line.rstrip())
+                self._say(line.rstrip())
         return len(text)
 
-    def end(self) -> None:
-        """Let go of a line that was begun."""
-        self.write("\n")
+
+class JsonStates(Sink):
+    """Writes a study's state to stdout as a line of JSON whenever it changes.
+
+    Messages go to stderr.
+
+    Args:
+        where: the storage, as a person knows it.
+    """
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._last: dict[str, Any] = {}
+
+    def update(self, progress: Progress, seconds_left: float | None) -> None:
+        state = state_of(progress, self._where)
+        workers = [{**worker, "last_seen": None} for worker in state["workers"]]
+        compared = {**state, "time": None, "workers": workers}
+        if compared != self._last:
+            self._last = compared
+            click.echo(json.dumps(state, allow_nan=False))
+
+    def show(self, event: Event) -> None:
+        if isinstance(event, Message):
+            click.echo(event.text, err=True)
+
+
+def state_of(progress: Progress, where: str) -> dict[str, Any]:
+    """Describe a study at one moment in plain JSON values.
+
+    Args:
+        progress: the study.
+        where: the storage, as a person knows it.
+    """
+    states = Counter(trial.state.name.lower() for trial in progress.trials)
+    target = progress.target
+    left = None if target is None else max(target - progress.finished, 0)
+    state = {
+        "time": iso_time(datetime.now(UTC)),
+        "study": progress.study_name,
+        "storage": where,
+        "metric": progress.metric,
+        "direction": progress.direction,
+        "done": progress.is_done,
+        "budget": {"target": target, "finished": progress.finished, "left": left},
+        "trials": {
+            **{outcome: progress.outcomes[outcome] for outcome in _OUTCOMES},
+            "running": progress.running,
+            "waiting": states["waiting"],
+        },
+        "best": best_of(progress),
+        "workers": [
+            {
+                "worker": worker.name,
+                "host": worker.host,
+                "pid": worker.pid,
+                "device": worker.device,
+                "trial": worker.trial_number,
+                "epoch": worker.epoch,
+                "epochs": worker.epochs,
+                "value": worker.value,
+                "started": iso_time(datetime.fromtimestamp(worker.started, UTC)),
+                "last_seen": iso_time(datetime.fromtimestamp(worker.last_seen, UTC)),
+            }
+            for worker in progress.workers
+        ],
+    }
+    plain: dict[str, Any] = json_value(state)
+    return plain

@@ -1,65 +1,125 @@
 """A live table, for terminals."""
 
 import time
-from types import TracebackType
-from typing import Self
+from collections.abc import Sequence
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
 from rich.text import Text
 
-from sweeps.reporting.events import Event, TrialEnded
-from sweeps.reporting.standing import standing, time_left
-from sweeps.reporting.trial_lines import ended_line
-from sweeps.reporting.view import EventView
-from sweeps.reporting.words import clock
-from sweeps.study.progress import Progress
+from storage import WorkerRecord
+from sweeps.reporting.events import Event, Message, SweepEnded, TrialEnded
+from sweeps.reporting.formatting import best_words, clock, count_trials, make_table
+from sweeps.reporting.lines import aligned, no_workers
+from sweeps.reporting.stream import Sink
+from sweeps.reporting.time_left import time_left
+from sweeps.study.progress import Progress, count_words
 
 _STARTING = "Starting the workers ..."
 _STYLES = {"completed": "green", "pruned": "yellow", "diverged": "magenta", "failed": "red"}
+#: The lines above and below the workers: the table's head, the bar, the footer, and some room.
+_OTHER_LINES = 8
+#: Leaves room for the times beside the bar on a terminal of 80 columns.
+_BAR_WIDTH = 24
 
 
-class LiveView(EventView):
-    """Each worker's trial, epoch and metric, the best so far and the time left.
+class LiveTable(Sink):
+    """Shows each worker's trial, epoch and metric, the best so far and the time left.
 
-    The trials that ended scroll by above the table.
+    The trials that end, and messages, scroll by above the table.
+
+    Args:
+        console: the terminal.
+        watching: what to call the storage above the table, if other processes run the sweep.
     """
 
-    def __init__(self, console: Console, progress: Progress) -> None:
-        super().__init__(progress)
+    def __init__(self, console: Console, *, watching: str | None = None) -> None:
         self._console = console
-        self._start = time.monotonic()
-        self._seen = False
-        self._live = Live(console=console, refresh_per_second=4, transient=True)
+        self._watching = watching
+        self._started = time.monotonic()
+        self._had_workers = False
+        # Drawn at each update only; at the end the summary takes its place.
+        self._live = Live(console=console, auto_refresh=False, transient=watching is None)
 
-    def __enter__(self) -> Self:
-        self._start = time.monotonic()
+    def start(self) -> None:
+        self._started = time.monotonic()
         self._live.start()
-        self._live.update(Text(_STARTING))
-        return super().__enter__()
+        if self._watching is None:
+            self._live.update(Text(_STARTING), refresh=True)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        super().__exit__(kind, error, trace)
+    def stop(self) -> None:
         self._live.stop()
 
     def show(self, event: Event) -> None:
         if isinstance(event, TrialEnded):
             style = _STYLES.get(event.outcome, "dim")
-            self._console.print(Text(ended_line(event), style=style))
+            self._console.print(Text(aligned(event), style=style))
+        elif isinstance(event, Message):
+            self._console.print(Text(event.text))
+        elif isinstance(event, SweepEnded):
+            self._live.transient = True
 
     def update(self, progress: Progress, seconds_left: float | None) -> None:
-        super().update(progress, seconds_left)
-        times = [f"{clock(time.monotonic() - self._start)} elapsed"]
+        self._had_workers = self._had_workers or bool(progress.workers)
+        parts: list[RenderableType] = []
+        times = []
+        if self._watching is None:
+            nobody = "The workers have ended" if self._had_workers else _STARTING
+            times.append(f"{clock(time.monotonic() - self._started)} elapsed")
+        else:
+            nobody = no_workers(progress).capitalize()
+            parts.append(Text(f"{progress.study_name} in {self._watching}", style="bold"))
         if left := time_left(progress, seconds_left):
             times.append(left)
-        self._seen = self._seen or bool(progress.workers)
-        nobody = "The workers have ended" if self._seen else _STARTING
-        self._live.update(standing(progress, self._console.height, nobody, *times))
+        room = max(self._console.height - _OTHER_LINES, 1)
+        hidden = len(progress.workers) - room
+        if progress.workers:
+            parts.append(worker_table(progress, progress.workers[:room]))
+        else:
+            parts.append(Text(f"{nobody}\n"))
+        if hidden > 0:
+            parts.append(Text(f"and {hidden} more", style="dim"))
+        parts += [_bar(progress, times), Text(_footer(progress))]
+        self._live.update(Group(*parts), refresh=True)
 
-    def say(self, text: str) -> None:
-        self._console.print(Text(text))
+
+def worker_table(progress: Progress, workers: Sequence[WorkerRecord]) -> Table:
+    """Make a table of each worker's trial, epoch and metric, and its host if there are several."""
+    several_hosts = len({worker.host for worker in progress.workers}) > 1
+    table = make_table()
+    for name in ("worker", "host", "device") if several_hosts else ("worker", "device"):
+        table.add_column(name)
+    for name in ("trial", "epoch", progress.metric):
+        table.add_column(name, justify="right")
+    for worker in workers:
+        names = [worker.name, worker.host] if several_hosts else [worker.name]
+        work = ["-", "-", "-"]
+        if worker.trial_number is not None:
+            epoch = f"{worker.epoch or 0}/{worker.epochs}" if worker.epochs else "-"
+            value = "-" if worker.value is None else f"{worker.value:.4f}"
+            work = [str(worker.trial_number), epoch, value]
+        table.add_row(*(Text(cell) for cell in [*names, worker.device, *work]))
+    return table
+
+
+def _bar(progress: Progress, times: Sequence[str]) -> RenderableType:
+    words = " · ".join([count_trials(progress), *times])
+    if progress.target is None:
+        return Text(words)
+    bar = ProgressBar(
+        total=progress.target,
+        completed=progress.finished,
+        width=_BAR_WIDTH,
+        complete_style="cyan",
+        finished_style="green",
+    )
+    grid = Table.grid(padding=(0, 1))
+    grid.add_row(bar, words)
+    return grid
+
+
+def _footer(progress: Progress) -> str:
+    words = [best_words(progress)] if progress.best or not progress.outcomes else []
+    return " · ".join([*words, count_words(progress)] if progress.outcomes else words)

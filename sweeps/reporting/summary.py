@@ -1,4 +1,4 @@
-"""What a sweep found, for its end and for `sweeps status`."""
+"""What a sweep found: printed at its end and by ``sweeps status``."""
 
 import math
 
@@ -6,47 +6,34 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 from rich.text import Text
 
-from storage import CONFIGURATION, OVERRIDES
-from sweeps.reporting.tables import make_table, print_table
+from storage import CONFIGURATION
+from sweeps.reporting.events import params_of
+from sweeps.reporting.formatting import make_table, print_line, print_table
+from sweeps.reporting.live import worker_table
 from sweeps.study.progress import Progress, best_first, count_words, outcome_of
-
-
-def standard_error(accuracy: float, images: int) -> float:
-    """Of an accuracy measured on so many images: sqrt(p (1 - p) / n), the binomial's."""
-    return math.sqrt(accuracy * (1 - accuracy) / images)
-
-
-def learnt(progress: Progress, value: float) -> bool:
-    """Whether a value of the metric is better than guessing, by more than chance allows."""
-    if not progress.classes or not progress.val_images:
-        return True
-    if progress.metric == "val_loss":
-        return value < math.log(progress.classes)
-    guessed = 1 / progress.classes
-    return value > guessed + 2 * standard_error(guessed, progress.val_images)
 
 
 def print_summary(console: Console, progress: Progress, where: str) -> None:
     """Print the best trial, and how it compares with the baselines.
 
     Args:
-        console: where to.
+        console: where to print.
         progress: the study.
         where: the storage, as a person knows it.
     """
     total = "" if progress.target is None else f" of {progress.target}"
-    _line(console, f"\nStudy {progress.study_name} in {where}")
-    _line(console, f"{progress.finished}{total} trials: {count_words(progress)}\n")
+    print_line(console, f"\nStudy {progress.study_name} in {where}")
+    print_line(console, f"{progress.finished}{total} trials: {count_words(progress)}\n")
     best = progress.best
     if best is None:
-        _line(console, "No trial is complete yet.")
+        print_line(console, "No trial is complete yet.")
         return
     title = f"Best: trial {best.number}, {progress.metric} {_value(progress, best)}"
     if CONFIGURATION in best.user_attrs:
         title += f" ({best.user_attrs[CONFIGURATION]})"
     console.print(Text(title, style="bold"))
     settings = make_table(box=None, show_header=False, padding=(0, 2))
-    for name, value in {**best.user_attrs.get(OVERRIDES, {}), **best.params}.items():
+    for name, value in params_of(best).items():
         settings.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
     print_table(console, settings)
     baselines = [trial for trial in _latest_baselines(progress) if trial.number != best.number]
@@ -56,67 +43,96 @@ def print_summary(console: Console, progress: Progress, where: str) -> None:
         console.print(Text(note, style="dim"), soft_wrap=not console.is_terminal)
 
 
+def print_status(console: Console, progress: Progress, where: str) -> None:
+    """Print the summary, the budget left and the workers alive."""
+    print_summary(console, progress, where)
+    if progress.target is not None:
+        left = max(progress.target - progress.finished, 0)
+        budget = f"{left} of {progress.target} trials left, {progress.running} running"
+        print_line(console, f"\nBudget: {budget}")
+    if progress.workers:
+        table = worker_table(progress, progress.workers)
+        table.title, table.title_justify = "Workers", "left"
+        print_table(console, table)
+        return
+    print_line(console, "Workers: none alive")
+    if progress.running:
+        print_line(console, "The running trials are orphaned; the next run queues them again")
+
+
+def standard_error(accuracy: float, images: int) -> float:
+    """Return the standard error of an accuracy: sqrt(p (1 - p) / n), the binomial's.
+
+    Args:
+        accuracy: the share of images that were classified correctly.
+        images: how many images it was measured on.
+
+    Example:
+        >>> standard_error(0.5, 100)
+        0.05
+    """
+    return math.sqrt(accuracy * (1 - accuracy) / images)
+
+
+def learned(progress: Progress, value: float) -> bool:
+    """Whether a value of the metric is better than guessing, by more than chance allows."""
+    if not progress.classes or not progress.val_images:
+        return True
+    if progress.metric == "val_loss":
+        return value < math.log(progress.classes)
+    guessed = 1 / progress.classes
+    return value > guessed + 2 * standard_error(guessed, progress.val_images)
+
+
 def _print_comparison(
-    console: Console,
-    progress: Progress,
-    best: FrozenTrial,
-    baselines: list[FrozenTrial],
+    console: Console, progress: Progress, best: FrozenTrial, baselines: list[FrozenTrial]
 ) -> None:
-    _line(console, "\nAgainst the baselines:")
+    print_line(console, "\nAgainst the baselines:")
     table = make_table()
-    table.add_column("configuration")
-    table.add_column("trial", justify="right")
-    table.add_column(progress.metric, justify="right")
-    table.add_column("best is", justify="right")
+    table.add_column("baseline")
+    for name in ("trial", progress.metric, "best is"):
+        table.add_column(name, justify="right")
     for trial in baselines:
-        name = trial.user_attrs[CONFIGURATION]
-        if trial.state is not TrialState.COMPLETE:
-            outcome = outcome_of(trial) if trial.state.is_finished() else trial.state.name.lower()
-            if outcome == "waiting" and progress.is_done:
-                outcome = "not run"
-            table.add_row(name, str(trial.number), outcome, "-")
-            continue
-        table.add_row(
-            name,
-            str(trial.number),
-            _value(progress, trial),
-            _verdict(progress, best.values[0], trial.values[0]),
-        )
+        value, verdict = _state(progress, trial), "-"
+        if trial.state is TrialState.COMPLETE:
+            value = _value(progress, trial)
+            verdict = _verdict(progress, best.values[0], trial.values[0])
+        table.add_row(Text(trial.user_attrs[CONFIGURATION]), str(trial.number), value, verdict)
     print_table(console, table)
 
 
 def _notes(progress: Progress, best: FrozenTrial, baselines: list[FrozenTrial]) -> list[str]:
-    """What has to be known to read the figures rightly."""
+    """List what a reader has to know to read the numbers rightly."""
     notes = []
+    if CONFIGURATION in best.user_attrs:
+        notes.append(_search_found_nothing_better(progress, best))
     if progress.metric == "val_accuracy" and progress.val_images:
         notes.append(
             f"±: one standard error, of {progress.val_images:,} validation images. "
             "Within the noise: less than two standard errors of the difference."
         )
-    if not all(learnt(progress, t.values[0]) for t in baselines if t.values):
+    if not all(learned(progress, t.values[0]) for t in baselines if t.values):
         notes.append(
-            "What did not learn is no better than guessing: most often its learning rate is too "
-            "high for it. That says nothing of what it could reach."
+            "A baseline that did not learn is no better than guessing: most often its learning "
+            "rate is too high for it. That says nothing about what it could reach."
         )
-    if CONFIGURATION in best.user_attrs:
-        notes.insert(0, _search_found_nothing_better(progress, best))
-    elif baselines:
+    if baselines and CONFIGURATION not in best.user_attrs:
         notes.append(
             f"The best is the best of {progress.outcomes['completed']}, chosen on these images; "
-            "those above were set beforehand and not tuned."
+            "the baselines were set beforehand and not tuned."
         )
     notes.append("One seed each: another seed moves every value.")
     return notes
 
 
 def _search_found_nothing_better(progress: Progress, best: FrozenTrial) -> str:
-    of_the_search = [t for t in progress.trials if CONFIGURATION not in t.user_attrs]
-    sampled = best_first(of_the_search, maximize=progress.direction == "maximize")
-    if not any(trial.state.is_finished() for trial in of_the_search):
-        return "The search has not begun: no trial has run that was not set beforehand."
-    if not sampled:
+    searched = [t for t in progress.trials if CONFIGURATION not in t.user_attrs]
+    if not any(trial.state.is_finished() for trial in searched):
+        return "The search has not begun: only baselines have run."
+    complete = best_first(searched, maximize=progress.direction == "maximize")
+    if not complete:
         return "The search has found nothing better yet: none of its trials is complete."
-    found = sampled[0]
+    found = complete[0]
     verdict = _verdict(progress, best.values[0], found.values[0]).replace("better", "worse")
     return (
         f"The search found nothing better. Its own best is trial {found.number} with "
@@ -124,15 +140,23 @@ def _search_found_nothing_better(progress: Progress, best: FrozenTrial) -> str:
     )
 
 
+def _state(progress: Progress, trial: FrozenTrial) -> str:
+    if trial.state.is_finished():
+        return outcome_of(trial)
+    if trial.state is TrialState.WAITING and progress.is_done:
+        return "not run"
+    return trial.state.name.lower()
+
+
 def _value(progress: Progress, trial: FrozenTrial) -> str:
-    value = trial.values[0]
+    value: float = trial.values[0]
     if progress.metric != "val_accuracy" or not progress.val_images:
         return f"{value:.4f}"
     return f"{value:.4f} ±{standard_error(value, progress.val_images):.4f}"
 
 
 def _verdict(progress: Progress, best: float, other: float) -> str:
-    if not learnt(progress, other):
+    if not learned(progress, other):
         return "no match: it did not learn"
     difference = best - other if progress.direction == "maximize" else other - best
     if difference == 0:
@@ -147,13 +171,9 @@ def _verdict(progress: Progress, best: float, other: float) -> str:
 
 
 def _latest_baselines(progress: Progress) -> list[FrozenTrial]:
-    """The last trial of each configuration: one that was interrupted has a successor."""
+    """Return the last trial of each baseline: one that was interrupted has a retry."""
     latest: dict[str, FrozenTrial] = {}
     for trial in progress.trials:
         if CONFIGURATION in trial.user_attrs:
             latest[trial.user_attrs[CONFIGURATION]] = trial
     return list(latest.values())
-
-
-def _line(console: Console, text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)

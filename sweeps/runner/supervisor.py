@@ -10,7 +10,7 @@ import optuna
 from storage import WORKER_ID, HardenedStorage, StorageError, StudyDeleted, reclaim
 from sweeps.engines import Engine, WorkerExit
 from sweeps.errors import SweepsError
-from sweeps.reporting import View
+from sweeps.reporting import Reporter
 from sweeps.runner.shutdown import STOP_SECONDS
 from sweeps.study.failures import ended_numbers, refuse_deleted, refuse_failures_in_a_row
 from sweeps.study.progress import Progress, read_progress
@@ -57,7 +57,7 @@ class Supervisor:
         study_uid: the study's own id.
         engine: runs the workers.
         seat: maps a worker's name to how the ids of its processes begin.
-        view: shows what happens.
+        reporter: reports where the study stands.
         seconds_left: until no trial is started any more; ``None`` for no limit.
         received: the signals that asked for an end, in the order of their arrival.
     """
@@ -69,7 +69,7 @@ class Supervisor:
         study_uid: str,
         engine: Engine,
         seat: Callable[[str], str],
-        view: View,
+        reporter: Reporter,
         *,
         seconds_left: Callable[[], float | None],
         received: list[int],
@@ -79,7 +79,7 @@ class Supervisor:
         self._study_uid = study_uid
         self._engine = engine
         self._seat = seat
-        self._view = view
+        self._reporter = reporter
         self._seconds_left = seconds_left
         self._received = received
         self._started = time.time()
@@ -137,7 +137,7 @@ class Supervisor:
             refuse_deleted(self._study, self._study_uid)
         for worker in exits:
             self._plan_restart(worker, progress)
-        self._view.update(progress, self._seconds_left())
+        self._reporter.update(progress, self._seconds_left())
         if self._received:
             return False
         if progress.outcomes["failed"]:

@@ -3,8 +3,7 @@
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,7 @@ from sweeps.data import Dataset, open_dataset, split_rows
 from sweeps.engines import WorkerPlan, make_engine
 from sweeps.engines.devices import Slot
 from sweeps.errors import STOP_PATIENCE_SECONDS, DatasetUnavailable, Stopped, SweepsError
-from sweeps.reporting import View
+from sweeps.reporting import Reporter
 from sweeps.runner.shutdown import Shutdown
 from sweeps.runner.supervisor import Supervisor
 from sweeps.spec.config import check_run
@@ -124,7 +123,7 @@ def prepare_sweep(
 def run_workers(
     sweep: Sweep,
     slots: list[Slot],
-    view: View,
+    reporter: Reporter,
     *,
     engine: str = "local",
     **settings: Any,
@@ -134,7 +133,7 @@ def run_workers(
     Args:
         sweep: what to work on.
         slots: one per worker.
-        view: shows what happens.
+        reporter: reports the run.
         engine: runs the workers; see :func:`sweeps.engines.make_engine`.
         settings: the engine's.
 
@@ -158,7 +157,8 @@ def run_workers(
         prefix=prefix,
         first_number=take_numbers(sweep.storage, sweep.study, prefix, len(slots)),
     )
-    with Shutdown(sweep.storage) as shutdown, view, show_log(view.say):
+    before = read_progress(sweep.storage, sweep.study)
+    with Shutdown(sweep.storage) as shutdown, reporter.running(before):
         received = shutdown.received
         workers = shutdown.guard(make_engine(engine, plan, slots, **settings))
         supervisor = Supervisor(
@@ -167,7 +167,7 @@ def run_workers(
             sweep.study_uid,
             workers,
             plan.seat,
-            view,
+            reporter,
             seconds_left=lambda: None if deadline is None else max(deadline - time.monotonic(), 0),
             received=received,
         )
@@ -180,7 +180,7 @@ def run_workers(
                 raise
         finally:
             workers.kill()
-            progress = _clean_up(sweep, view, stopped=bool(received))
+            progress = _clean_up(sweep, reporter, stopped=bool(received))
         if received:
             raise Stopped(received[0], "run it again to resume")
         if progress is None:
@@ -188,12 +188,12 @@ def run_workers(
     return progress
 
 
-def _clean_up(sweep: Sweep, view: View, *, stopped: bool) -> Progress | None:
+def _clean_up(sweep: Sweep, reporter: Reporter, *, stopped: bool) -> Progress | None:
     """Queue again what ended without a result, and remove checkpoints that nobody needs.
 
     Args:
         sweep: what was worked on.
-        view: shows where the study stands.
+        reporter: reports where the study stands.
         stopped: whether workers were killed on purpose.
 
     Returns:
@@ -214,7 +214,7 @@ def _clean_up(sweep: Sweep, view: View, *, stopped: bool) -> Progress | None:
         reason = explain(error, "the storage") or error
         _logger.info("The next run queues again what was running: %s", reason)
         return None
-    view.update(progress, None)
+    reporter.update(progress, None)
     return progress
 
 
@@ -244,34 +244,6 @@ def next_number(living: Iterable[WorkerRecord], prefix: str) -> int:
     pattern = re.compile(re.escape(prefix) + r"-(\d+)")
     found = (pattern.fullmatch(worker.name) for worker in living)
     return max((int(match[1]) for match in found if match), default=-1) + 1
-
-
-@contextmanager
-def show_log(show: Callable[[str], None]) -> Iterator[None]:
-    """Show what ``sweeps`` logs from INFO on, for the length of a block.
-
-    Args:
-        show: called with each message, from any thread. In nested blocks the innermost is called.
-    """
-    logger = logging.getLogger("sweeps")
-    handlers, level = logger.handlers[:], logger.level
-    handler = _MessageHandler(show)
-    logger.handlers[:] = [handler]
-    logger.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        logger.handlers[:] = handlers
-        logger.setLevel(level)
-
-
-class _MessageHandler(logging.Handler):
-    def __init__(self, show: Callable[[str], None]) -> None:
-        super().__init__()
-        self._show = show
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._show(record.getMessage())
 
 
 def holds_study(url: URL, name: str) -> bool:

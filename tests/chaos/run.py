@@ -22,8 +22,8 @@ from storage import (
     study_uid,
 )
 from sweeps.errors import SweepsError
+from sweeps.reporting import show_log
 from sweeps.runner.supervisor import Supervisor
-from sweeps.runner.sweep import show_log
 from sweeps.study.progress import Progress
 from sweeps.worker.checkpoints import Checkpoints
 from tests.chaos.engine import ForkEngine

@@ -13,7 +13,7 @@ from sqlalchemy import event
 
 from storage import StorageError, open_storage, open_study, study_uid
 from sweeps.errors import Stopped, SweepsError
-from sweeps.runner.sweep import show_log
+from sweeps.reporting import show_log
 from sweeps.worker.checkpoints import Checkpoints
 from sweeps.worker.loop import Worker
 from sweeps.worker.process import stop_with_parent

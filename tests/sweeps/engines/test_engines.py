@@ -15,7 +15,7 @@ import pytest
 from sweeps.engines import make_engine
 from sweeps.engines.devices import Slot
 from sweeps.errors import SweepsError
-from sweeps.runner.sweep import show_log
+from sweeps.reporting import show_log
 from tests.sweeps.fake_workers import (
     ROOT,
     Orders,

@@ -17,7 +17,7 @@ from sweeps.engines import make_engine
 from sweeps.engines.devices import Slot
 from sweeps.engines.slurm import Lifeline
 from sweeps.errors import SweepsError
-from sweeps.runner.sweep import show_log
+from sweeps.reporting import show_log
 from tests.sweeps.fake_workers import ROOT, Orders, fake_plan, slots
 from tests.sweeps.waiting import is_gone, wait_for
 

@@ -9,8 +9,8 @@ from optuna.trial import TrialState
 from rich.console import Console
 
 from storage import create_study, open_storage
+from sweeps.reporting.formatting import clock
 from sweeps.reporting.summary import print_summary, standard_error
-from sweeps.reporting.words import clock
 from sweeps.study.progress import read_progress
 from tests.storage.claiming import claim_one
 
@@ -98,7 +98,7 @@ def test_a_search_that_found_less_says_so(storage):
     assert "Its own best is trial 1 with 0.6000 ±0.0155: 0.1000 worse." in text
 
 
-def test_a_search_that_has_not_begun_is_not_said_to_have_found_nothing(storage):
+def test_a_search_that_has_not_begun_has_not_failed(storage):
     study = _study(storage)
     _add(study, 0.5, "baseline")
     assert "The search has not begun" in _print(storage, study)
@@ -130,7 +130,7 @@ def test_a_baseline_that_wins_shows_what_was_fixed_for_it(storage):
     assert "layer.dilation 1 layer.growth 3" in text
 
 
-def test_nothing_complete_is_said(storage):
+def test_no_trial_is_complete(storage):
     study = _study(storage)
     _add(study, None, state=TrialState.PRUNED)
     assert "No trial is complete yet." in _print(storage, study)

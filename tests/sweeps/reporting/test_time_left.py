@@ -6,8 +6,7 @@ import itertools
 import pytest
 from sqlalchemy import event
 
-from sweeps.reporting.standing import time_left
-from sweeps.reporting.words import seconds_to_go
+from sweeps.reporting.time_left import seconds_to_go, time_left
 from tests.sweeps.handmade import HandmadeStudy
 
 
@@ -50,8 +49,8 @@ def test_nothing_is_said_before_an_epoch_was_measured(tmp_path):
     assert time_left(study.progress(), 90.0) == "at most 1:30 left"
     study.train(number, worker, 1, 5, 60.0)
     # Four epochs more of this trial, and three trials of five.
-    assert time_left(study.progress(), None) == "about 19:00 left"
-    assert time_left(study.progress(), 90.0) == "about 1:30 left"
+    assert time_left(study.progress(), None) == "at most 19:00 left"
+    assert time_left(study.progress(), 90.0) == "at most 1:30 left"
 
 
 def test_what_waits_beyond_the_budget_is_not_counted(tmp_path):
@@ -74,10 +73,10 @@ def test_nobody_works_so_nothing_is_said(tmp_path):
 @pytest.mark.parametrize("workers", [1, 2, 4])
 def test_while_the_first_long_trials_run_it_counts_down_with_the_clock(tmp_path, workers):
     study = HandmadeStudy(tmp_path, target=8)
-    told = list(simulate(study, [10] * 8, workers))
-    end = told[-1][0]
-    for now, left in told:
-        assert left == pytest.approx(end - now, abs=90), (now, told)
+    estimates = list(simulate(study, [10] * 8, workers))
+    end = estimates[-1][0]
+    for now, left in estimates:
+        assert left == pytest.approx(end - now, abs=90), (now, estimates)
 
 
 # Most are pruned early, but for those that are tried first.
@@ -94,18 +93,18 @@ def test_trials_that_are_pruned_are_learned_from_without_a_jump(
     study = HandmadeStudy(tmp_path, target=len(lengths))
     for number in range(baselines):
         study.queue(f"baseline {number}")
-    told = list(simulate(study, lengths, workers))
+    estimates = list(simulate(study, lengths, workers))
     # A trial's end tells of all that are to come; but never does it double or halve what is left.
-    for (_, before), (now, after) in itertools.pairwise(told):
+    for (_, before), (now, after) in itertools.pairwise(estimates):
         assert after >= before * 0.65 - 600 / workers, now
         assert after <= before * 1.3 + 600 / workers, now
     # Of those that may be pruned some have ended by then.
-    begin = next(now for now, _ in told if now > (600 * baselines + 2400) / workers)
-    end = told[-1][0]
-    for now, left in told:
+    begin = next(now for now, _ in estimates if now > (600 * baselines + 2400) / workers)
+    end = estimates[-1][0]
+    for now, left in estimates:
         if now > begin:
             assert end - now - 600 < left < 1.8 * (end - now) + 600, (now, left, end - now)
-    assert told[-1][1] == 0
+    assert estimates[-1][1] == 0
 
 
 def test_one_that_is_resumed_has_less_to_do(tmp_path):

@@ -18,9 +18,9 @@ from storage import (
 )
 from sweeps.engines import WorkerExit, WorkerPlan
 from sweeps.errors import SweepsError
+from sweeps.reporting import show_log
 from sweeps.runner import supervisor as supervision
 from sweeps.runner.supervisor import Supervisor
-from sweeps.runner.sweep import show_log
 from tests.storage.claiming import at_work
 
 PLAN = WorkerPlan("study", "sqlite:///unused.db", Path("data"), Path("checkpoints"), 30, None)

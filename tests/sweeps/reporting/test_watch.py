@@ -1,4 +1,4 @@
-"""`sweeps status`, also as JSON, and while others work on the study."""
+"""`sweeps status`: once, as JSON, and while other processes work on the study."""
 
 import json
 import os
@@ -6,10 +6,16 @@ import pty
 import re
 import signal
 import threading
+import time
 from itertools import pairwise
 
+import optuna
 import pytest
 
+from storage import StorageError, create_study, open_storage
+from sweeps.reporting.watch import Observer
+from sweeps.study.attributes import SPEC
+from tests.storage.postgres import running_server
 from tests.sweeps.handmade import HandmadeStudy
 from tests.sweeps.waiting import wait_for
 
@@ -103,7 +109,7 @@ def test_json_is_one_object(place):
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", shown["last_seen"])
 
 
-def test_in_a_pipe_there_is_a_line_a_change_until_the_end(place, watch):
+def test_a_pipe_gets_a_line_a_change_until_the_end(place, watch):
     """The storage is not there yet, and goes away for a moment."""
     folder = place.folder / "kept"
     folder.mkdir()
@@ -111,7 +117,7 @@ def test_in_a_pipe_there_is_a_line_a_change_until_the_end(place, watch):
     process, out = watch()
     out.wait_for("sweeps.db: no such storage")
     study = HandmadeStudy(folder, target=3)
-    out.wait_for("handmade: 0/3 trials, no trial complete yet, nobody works on it, so this waits")
+    out.wait_for("handmade: 0/3 trials, no trial complete yet, no worker is running: waiting")
     worker = study.start_worker("worker-7")
     out.wait_for("worker-7 started on cpu")
     study.run(0.5)
@@ -119,14 +125,14 @@ def test_in_a_pipe_there_is_a_line_a_change_until_the_end(place, watch):
     study.end(study.start(), "interrupted", reason="the sweep was stopped")
     out.wait_for("trial   1 interrupted: the sweep was stopped")
     study.storage.engine.dispose()
-    told = out.text.count("(looking again)")
+    lost = out.text.count("(trying again)")
     away = folder.rename(place.folder / "away")
-    wait_for(lambda: out.text.count("(looking again)") == told + 1, "word of the loss")
+    wait_for(lambda: out.text.count("(trying again)") == lost + 1, "a line about the loss")
     away.rename(folder)
     study.run(0.25)
     study.run(0.125)
     out.wait_for("[3/3 trials, best 0.5000 in trial 0]")
-    assert process.poll() is None, "somebody still works on it"
+    assert process.poll() is None, "a worker is left"
     study.end_worker(worker)
     assert _end(process) == (0, "")
     lines = out.finish().splitlines()
@@ -135,11 +141,11 @@ def test_in_a_pipe_there_is_a_line_a_change_until_the_end(place, watch):
         "handmade is finished: 3 of 3 trials, best val_accuracy 0.5000 in trial 0"
     )
     assert out.text.count("trial   0 completed") == 1
-    assert out.text.count("(looking again)") == told + 1
+    assert out.text.count("(trying again)") == lost + 1
     assert "\x1b" not in out.text
 
 
-def test_on_a_terminal_it_is_drawn_in_place_and_the_summary_follows(place, watch):
+def test_a_terminal_gets_a_table_drawn_in_place_and_then_the_summary(place, watch):
     study = HandmadeStudy(place.folder, target=2)
     worker = study.start_worker("worker-0")
     study.run(0.5)
@@ -160,13 +166,13 @@ def test_on_a_terminal_it_is_drawn_in_place_and_the_summary_follows(place, watch
 def test_ctrl_c_ends_it_quietly(place, watch):
     HandmadeStudy(place.folder).run(0.5)
     process, out = watch(terminal=True)
-    out.wait_for("Nobody works on it")
+    out.wait_for("No worker is running")
     process.send_signal(signal.SIGINT)
     assert _end(process) == (130, "")
     assert "Traceback" not in out.finish()
 
 
-def test_watched_as_json_it_is_a_line_a_change(place, watch):
+def test_json_is_a_line_a_change(place, watch):
     study = HandmadeStudy(place.folder, target=1)
     process, out = watch("--json")
     out.wait_for('"completed": 0')
@@ -178,8 +184,37 @@ def test_watched_as_json_it_is_a_line_a_change(place, watch):
     assert all(now != before for before, now in pairwise(changes))
 
 
-def test_what_waiting_does_not_cure_is_refused_at_once(place):
+def test_a_file_that_is_no_storage_is_refused_at_once(place):
     (place.folder / "sweeps.db").write_text("hello")
     done = place.run("status", "--watch")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.count("\n") == 1
+
+
+def test_an_observer_reports_at_once_that_a_server_is_unavailable_and_sees_it_again():
+    with running_server() as server, server.database() as url:
+        storage = open_storage(url, create=True)
+        create_study(storage, "study", "maximize", lambda study: None)
+        storage.engine.dispose()
+        observer = Observer(url, None)
+        assert observer.look().study_name == "study"
+        server.stop("immediate")
+        began = time.monotonic()
+        # Once with a storage that is open, then while it is opened.
+        for _ in range(2):
+            with pytest.raises(StorageError, match="does not answer"):
+                observer.look()
+        assert time.monotonic() - began < 5
+        server.start()
+        assert observer.look().study_name == "study"
+
+
+def test_a_study_that_a_person_made_is_shown_and_one_that_is_being_made_is_not(tmp_path):
+    url = str(tmp_path / "sweeps.db")
+    storage = open_storage(url, create=True)
+    study = optuna.create_study(storage=storage, study_name="study", direction="maximize")
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
+    assert Observer(url, None).look().finished == 2
+    study.set_user_attr(SPEC, {})
+    with pytest.raises(StorageError, match="just being made"):
+        Observer(url, None).look()

@@ -1,0 +1,115 @@
+"""Watching a study that other processes work on, for ``sweeps status --watch``."""
+
+import os
+import time
+
+from storage import (
+    READY,
+    HardenedStorage,
+    StorageError,
+    is_sqlite,
+    open_storage,
+    open_study,
+    parse_url,
+    sqlite_path,
+)
+from sweeps.errors import in_words
+from sweeps.reporting.events import Message
+from sweeps.reporting.stream import EventStream, Sink
+from sweeps.study.attributes import SPEC
+from sweeps.study.progress import Progress, read_progress
+
+
+class Observer:
+    """Reads one study again and again, although it may not be there yet, or not for a while.
+
+    Args:
+        storage: its URL.
+        study: its name; ``None`` for the newest at the first look.
+    """
+
+    def __init__(self, storage: str, study: str | None) -> None:
+        self._url = parse_url(storage)
+        self._study = study
+        self._storage: HardenedStorage | None = None
+        self._file: tuple[int, int] | None = None
+
+    def look(self) -> Progress:
+        """Read where the study stands.
+
+        Raises:
+            StorageError: it cannot be read now; the next look opens the storage again.
+        """
+        try:
+            if self._storage is not None and self._find_file() != self._file:
+                # The open file was deleted or moved.
+                self._close()
+            if self._storage is None:
+                self._storage = open_storage(self._url)
+                # Report trouble at once: the next look tries again in any case.
+                self._storage.patience = 0.0
+                self._file = self._find_file()
+            study = open_study(self._storage, self._study)
+            self._study = study.study_name
+            # Studies that `sweeps run` did not make have neither attribute.
+            if SPEC in study.user_attrs and not study.user_attrs.get(READY):
+                raise StorageError(f"{self._study}: the study is just being made")
+            return read_progress(self._storage, study)
+        except Exception as error:
+            words = in_words(error)
+            if words is None:
+                raise
+            self._close()
+            raise StorageError(words) from None
+
+    def _close(self) -> None:
+        if self._storage is not None:
+            self._storage.engine.dispose()
+            self._storage = None
+
+    def _find_file(self) -> tuple[int, int] | None:
+        if not is_sqlite(self._url):
+            return None
+        try:
+            status = os.stat(sqlite_path(self._url))
+        except FileNotFoundError:
+            return None
+        return status.st_dev, status.st_ino
+
+
+def watch(observer: Observer, sink: Sink, interval: float) -> Progress:
+    """Show a study until it is done and no worker is left.
+
+    Args:
+        observer: reads the study. A storage that is unavailable is waited for.
+        sink: shows it.
+        interval: seconds between two looks.
+
+    Returns:
+        The study at its end.
+    """
+    stream: EventStream | None = None
+    trouble = ""
+    sink.start()
+    try:
+        while True:
+            try:
+                progress = observer.look()
+            except StorageError as error:
+                if str(error) != trouble:
+                    trouble = str(error)
+                    sink.show(Message(study=None, text=f"{trouble} (trying again)"))
+            else:
+                trouble = ""
+                if stream is None:
+                    stream = EventStream(progress)
+                events = stream.advance(progress, None)
+                sink.update(progress, None)
+                for event in events:
+                    sink.show(event)
+                if progress.is_done and not progress.workers:
+                    sink.show(stream.ended(None))
+                    return progress
+            time.sleep(interval)
+    finally:
+        sink.stop()
