@@ -1,4 +1,4 @@
-"""What can be said of a model without training it."""
+"""What is known of a model without training it."""
 
 from dataclasses import dataclass
 
@@ -13,8 +13,8 @@ class ModelFacts:
 
     Attributes:
         kernel_size: height and width of the layer's effective kernel, in pixels, as ``7x7``.
-        receptive_field: how many pixels of the image, along one axis, a unit of the last
-            convolution or pooling sees.
+        receptive_field: pixels of the image, along one axis, that a unit of the last convolution or
+            pooling sees.
         parameters: number of trained values.
     """
 
@@ -35,7 +35,7 @@ def model_facts(model: nn.Module) -> ModelFacts:
 
 
 def receptive_field(model: nn.Module) -> int:
-    """Pixels along one axis seen by a unit after the last convolution or pooling.
+    """Count the pixels along one axis that a unit after the last convolution or pooling sees.
 
     Each adds (kernel - 1) times the distance of its inputs in the image, and multiplies that
     distance by its stride. Modules count in the order in which they were registered; shortcuts

@@ -1,13 +1,15 @@
 """Training: a function of a configuration that yields one result an epoch. It knows no studies."""
 
-from sweeps.training.batches import make_batches
-from sweeps.training.evaluation import evaluate
-from sweeps.training.memory import MICRO_BATCHES, is_out_of_memory
-from sweeps.training.model import new_model
-from sweeps.training.precision import Precision, resolve_precision
-from sweeps.training.results import EpochResult
-from sweeps.training.schedule import one_cycle
-from sweeps.training.train import Checkpoint, train
+from sweeps.training.evaluation import EpochResult, evaluate
+from sweeps.training.optimizer import one_cycle
+from sweeps.training.precision import (
+    MICRO_BATCHES,
+    Precision,
+    is_out_of_memory,
+    resolve_precision,
+)
+from sweeps.training.state import Checkpoint
+from sweeps.training.train import make_batches, new_model, train
 
 __all__ = [
     "MICRO_BATCHES",

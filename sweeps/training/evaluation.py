@@ -1,6 +1,7 @@
-"""Measuring a model."""
+"""What an epoch measures."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -11,6 +12,34 @@ from sweeps.errors import Interrupted
 from sweeps.training.precision import Precision
 
 
+@dataclass(frozen=True)
+class EpochResult:
+    """The result of one epoch.
+
+    Attributes:
+        epoch: counted from 1.
+        train_loss: mean cross-entropy over the epoch's training images, NaN when diverged.
+        val_loss: mean cross-entropy over the validation images, NaN when diverged.
+        val_accuracy: share of the validation images that were classified correctly, 0 to 1; NaN
+            when diverged.
+        learning_rate: of the epoch's last step.
+        seconds: training and validation together.
+        images_per_second: training images per second of training.
+        diverged: a loss was not finite; no epoch follows.
+        replayed: the epoch was read back from a checkpoint, not trained again.
+    """
+
+    epoch: int
+    train_loss: float
+    val_loss: float
+    val_accuracy: float
+    learning_rate: float
+    seconds: float
+    images_per_second: float
+    diverged: bool = False
+    replayed: bool = False
+
+
 @torch.no_grad()
 def evaluate(
     model: nn.Module,
@@ -18,10 +47,10 @@ def evaluate(
     precision: Precision,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy of a model over batches.
+    """Return a model's mean cross-entropy and its accuracy (0 to 1) over batches.
 
     Raises:
-        Interrupted: ``should_stop`` said so.
+        Interrupted: ``should_stop`` returned true; it is called before every batch.
     """
     model.eval()
     loss = torch.zeros((), dtype=torch.float64, device=batches.device)

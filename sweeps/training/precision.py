@@ -1,13 +1,25 @@
-"""Number formats: what ``auto`` stands for, autocast, loss scaling."""
+"""Number formats: what ``auto`` stands for, autocast, loss scaling; and running out of memory."""
 
 import torch
 
 from sweeps.errors import SweepsError
 from sweeps.spec.config import RunConfig, TrainingConfig
 
+#: Number of parts each batch is split into when a run is tried again in less memory.
+MICRO_BATCHES = 4
+
+_SIGNS = ("can't allocate memory", "ALLOC_FAILED", "out of memory")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory was too little, a GPU's or the machine's."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _SIGNS)
+
 
 def resolve_precision(config: RunConfig, device: torch.device) -> RunConfig:
-    """The configuration with ``auto`` precision replaced by what the device takes.
+    """Replace ``auto`` precision by what suits the device.
 
     On CPUs that is float32: bfloat16 is faster on a few of them only.
 
@@ -42,7 +54,7 @@ class Precision:
         self.scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "float16")
 
     def step(self, optimizer: torch.optim.Optimizer) -> bool:
-        """Let the optimizer step; false where float16 overflowed and the step was left out."""
+        """Let the optimiser step; false where float16 overflowed and the step was skipped."""
         if not self.scaler.is_enabled():
             optimizer.step()
             return True

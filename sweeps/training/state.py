@@ -1,14 +1,42 @@
-"""All that changes while a run trains, to be put away and gone on with."""
+"""A run's state, and the checkpoints that it is written to and resumed from."""
 
+import copy
+import io
+import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
+from sweeps.data import Dataset
+from sweeps.errors import Interrupted, SweepsError
+from sweeps.spec.config import RunConfig, setting_names
+from sweeps.spec.validation import validate
+from sweeps.training.evaluation import EpochResult
 from sweeps.training.precision import Precision
-from sweeps.training.results import EpochResult
+
+#: The settings in which a run may differ from the checkpoint that it resumes from: they say how a
+#: step is computed, not which. A retry in less memory changes one, another device the other.
+MAY_DIFFER = ("training.micro_batches", "training.precision")
+
+
+class Checkpoint(Protocol):
+    """Where an unfinished run is kept."""
+
+    def read(self) -> bytes | None:
+        """Return what was written last, by this process or another; ``None`` for nothing."""
+
+    def write(self, content: bytes) -> None:
+        """Replace what was written before."""
+
+    def is_due(self) -> bool:
+        """Whether it is time to write; called between two batches."""
+
+    def refuse(self, reason: str) -> None:
+        """Take note that what was read cannot be used; the run starts anew."""
 
 
 @dataclass
@@ -16,12 +44,12 @@ class TrainingState:
     """A run at one moment, between two batches.
 
     Attributes:
-        epoch: the one under way, counted from 1.
+        epoch: the current one, counted from 1.
         batch: how many of its batches are done.
         loss: the sum of its losses so far, float64 [].
         seen: its images so far.
         learning_rate: of the last step.
-        seconds: spent on it so far, before this process took it up.
+        seconds: spent on it so far by processes before this one.
         history: the epochs before it.
     """
 
@@ -44,7 +72,7 @@ class TrainingState:
         self.epoch, self.batch, self.seen, self.seconds = self.epoch + 1, 0, 0, 0.0
 
     def tree(self) -> dict[str, Any]:
-        """Plain containers and tensors, for ``torch.save``; to be written before going on."""
+        """Return plain containers and the live tensors, for ``torch.save`` before the next step."""
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -60,7 +88,7 @@ class TrainingState:
         }
 
     def load_tree(self, tree: dict[str, Any]) -> None:
-        """Take over what :meth:`tree` gave, in this process or another.
+        """Restore what :meth:`tree` returned, in this process or another.
 
         Raises:
             KeyError, RuntimeError, ValueError: it is of another run.
@@ -80,3 +108,86 @@ class TrainingState:
             EpochResult(**{name: value for name, value in result.items() if name in known})
             for result in tree["history"]
         ]
+
+
+@dataclass
+class Checkpointing:
+    """Writes a run's checkpoints when one is due or the run has to stop, and resumes from one.
+
+    Attributes:
+        epoch_start: when this process began the current epoch, by ``time.perf_counter``.
+    """
+
+    config: RunConfig
+    dataset: Dataset
+    state: TrainingState
+    checkpoint: Checkpoint | None
+    should_stop: Callable[[], bool]
+    epoch_start: float = 0.0
+
+    def resume(self) -> None:
+        """Restore the state from the checkpoint if it fits; refuse it with the reason if not."""
+        content = None if self.checkpoint is None else self.checkpoint.read()
+        if self.checkpoint is None or content is None:
+            return
+        fresh = copy.deepcopy(self.state.tree())
+        try:
+            saved = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            self._check_run(saved["run"])
+            self.state.load_tree(saved["state"])
+        except SweepsError as error:
+            self.checkpoint.refuse(str(error))
+        except Exception as error:
+            # Damaged, or of another release: the run starts anew, as if there were none.
+            self.state.load_tree(fresh)
+            self.checkpoint.refuse(f"{type(error).__name__}: {error}")
+
+    def after_epoch(self) -> None:
+        """Write a checkpoint if one is due."""
+        if self.checkpoint is not None and self.checkpoint.is_due():
+            self._write(self.checkpoint)
+
+    def between_batches(self) -> None:
+        """Write a checkpoint if one is due or the run has to stop.
+
+        Raises:
+            Interrupted: it has to stop.
+        """
+        stopping = self.should_stop()
+        if stopping or (self.checkpoint is not None and self.checkpoint.is_due()):
+            self.within_epoch()
+        if stopping:
+            raise Interrupted
+
+    def within_epoch(self) -> None:
+        """Write a checkpoint in the middle of an epoch."""
+        if self.checkpoint is None:
+            return
+        before = self.state.seconds
+        self.state.seconds += time.perf_counter() - self.epoch_start
+        self._write(self.checkpoint)
+        self.state.seconds = before
+
+    def _write(self, checkpoint: Checkpoint) -> None:
+        content = io.BytesIO()
+        config = self.config.model_dump(mode="json")
+        run = {"config": config, "fingerprint": self.dataset.fingerprint}
+        torch.save({"run": run, "state": self.state.tree()}, content)
+        checkpoint.write(content.getvalue())
+
+    def _check_run(self, run: dict[str, Any]) -> None:
+        """Check that a checkpoint is of this run.
+
+        Raises:
+            SweepsError: it is not; every setting that differs is named with both values.
+        """
+        saved = validate(RunConfig, run["config"], "its settings")
+        pairs = {name: (saved.value(name), self.config.value(name)) for name in setting_names()}
+        pairs["the fingerprint of the data"] = (run["fingerprint"], self.dataset.fingerprint)
+        differences = [
+            f"{name} is {there!r} there and {here!r} here"
+            for name, (there, here) in pairs.items()
+            if there != here and name not in MAY_DIFFER
+        ]
+        if differences:
+            raise SweepsError("; ".join(differences))

@@ -1,53 +1,79 @@
-"""Training as a configuration says, epoch by epoch.
+"""Train as a configuration says, epoch by epoch; the caller reports, prunes or prints."""
 
-Whoever iterates may report, prune by stopping, or print.
-"""
-
-import copy
-import io
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from dataclasses import replace
 
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch.optim.lr_scheduler import LambdaLR
 
-from sweeps.data import Dataset
+from sweeps.data import Dataset, split_rows
 from sweeps.data.batches import Batches
 from sweeps.errors import Interrupted, SweepsError
-from sweeps.spec.config import RunConfig, setting_names
-from sweeps.spec.validation import validate
-from sweeps.training.batches import make_batches
-from sweeps.training.evaluation import evaluate
-from sweeps.training.model import new_model
+from sweeps.models import build_model
+from sweeps.spec.config import RunConfig, check_run
+from sweeps.training.evaluation import EpochResult, evaluate
+from sweeps.training.optimizer import make_optimizer
 from sweeps.training.precision import Precision
-from sweeps.training.results import EpochResult
-from sweeps.training.schedule import one_cycle
-from sweeps.training.state import TrainingState
+from sweeps.training.state import Checkpoint, Checkpointing, TrainingState
 
-#: The settings in which a run may differ from the checkpoint that it resumes from: they say how a
-#: step is computed, not which. A retry in less memory changes one, another device the other.
-MAY_DIFFER = ("training.micro_batches", "training.precision")
+_EVALUATION_BATCH = 500
 
 
-class Checkpoint(Protocol):
-    """Where an unfinished run is kept."""
+def new_model(config: RunConfig, dataset: Dataset) -> nn.Module:
+    """Build a model for a dataset, initialised from the configuration's seed.
 
-    def read(self) -> bytes | None:
-        """What was written last, by this process or another; ``None`` where nothing was."""
+    Raises:
+        SweepsError: the configuration does not fit the dataset's images.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        try:
+            return build_model(config, size=dataset.size, num_classes=len(dataset.classes))
+        except ValueError as error:
+            raise SweepsError(str(error)) from None
 
-    def write(self, content: bytes) -> None:
-        """Keep the run as it is now, in place of what was written before."""
 
-    def is_due(self) -> bool:
-        """Whether it is time to write; asked between two batches."""
+def make_batches(
+    config: RunConfig, dataset: Dataset, device: torch.device
+) -> tuple[Batches, Batches]:
+    """Make the training and the validation batches of a run.
 
-    def refuse(self, reason: str) -> None:
-        """What was read is not to be used; the run starts anew."""
+    Raises:
+        SweepsError: the configuration does not fit the dataset's images.
+    """
+    settings = config.training
+    train_rows, val_rows = split_rows(config, dataset)
+    check_run(config, dataset.size, len(train_rows))
+    images, labels = dataset.train.images, dataset.train.labels
+    training = Batches(
+        images,
+        labels,
+        train_rows,
+        settings.batch_size,
+        dataset.mean,
+        dataset.std,
+        crop=settings.crop,
+        flip=settings.flip,
+        shuffle=True,
+        seed=config.seed,
+        device=device,
+        channels_last=settings.channels_last,
+        drop_last=True,
+    )
+    validation = Batches(
+        images,
+        labels,
+        val_rows,
+        math.ceil(_EVALUATION_BATCH / settings.micro_batches),
+        dataset.mean,
+        dataset.std,
+        device=device,
+        channels_last=settings.channels_last,
+    )
+    return training, validation
 
 
 def train(
@@ -59,28 +85,28 @@ def train(
     should_stop: Callable[[], bool] = lambda: False,
     checkpoint: Checkpoint | None = None,
 ) -> Iterator[EpochResult]:
-    """Train as a configuration says, on the training part of a dataset.
+    """Train as a configuration says, on the train split of a dataset.
 
     The result depends on the configuration, the images, the machine and the number of CPU
-    threads, and on a CPU on nothing else: not on how often it was interrupted and resumed, as long
-    as that was with the same settings. A run that resumes with other settings of ``MAY_DIFFER``
-    has another result.
+    threads, and on a CPU on nothing else: not on how often the run was interrupted and resumed,
+    as long as its settings stayed the same. A run that resumes with other settings of
+    ``MAY_DIFFER`` has another result.
 
     Args:
         config: the run; its ``precision`` is resolved by :func:`resolve_precision`.
         dataset: the images of ``config.data``.
         device: where to train.
-        model: trained in place of a fresh one.
-        should_stop: asked before every batch.
-        checkpoint: where the run is kept; one that was begun there is gone on with.
+        model: trained instead of a fresh one.
+        should_stop: called before every batch.
+        checkpoint: where the run is kept, and resumed from if it was begun there.
 
     Yields:
-        A result after each epoch, those before a checkpoint included; the last one says whether
-        the run diverged.
+        A result after each epoch, beginning with those before the checkpoint; the last one says
+        whether the run diverged.
 
     Raises:
-        Interrupted: ``should_stop`` said so; the checkpoint has what was done.
-        SweepsError: the configuration does not go with the dataset or the device.
+        Interrupted: ``should_stop`` returned true; the checkpoint has what was done.
+        SweepsError: the configuration does not fit the dataset or the device.
     """
     settings = config.training
     training, validation = make_batches(config, dataset, device)
@@ -89,33 +115,25 @@ def train(
     model = model.to(device)
     if settings.channels_last:
         model = model.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.SGD(
-        model.parameters(),
-        lr=settings.learning_rate,
-        momentum=settings.momentum,
-        nesterov=settings.nesterov,
-        weight_decay=settings.weight_decay,
-    )
-    steps = settings.epochs * len(training)
-    schedule = LambdaLR(optimizer, lambda step: one_cycle(step, steps, settings.warmup))
+    optimizer, schedule = make_optimizer(model, settings, settings.epochs * len(training))
     # Summed on the device: reading a number off a GPU for every batch would make it wait.
     loss = torch.zeros((), dtype=torch.float64, device=training.device)
     state = TrainingState(model, optimizer, schedule, Precision(settings, device), loss)
-    keeper = _Keeper(config, dataset, state, checkpoint, should_stop)
-    keeper.load()
+    checkpointing = Checkpointing(config, dataset, state, checkpoint, should_stop)
+    checkpointing.resume()
 
     yield from [replace(result, replayed=True) for result in state.history]
     while state.epoch <= settings.epochs:
-        start = time.perf_counter()
+        start = checkpointing.epoch_start = time.perf_counter()
         training.set_epoch(state.epoch, first_batch=state.batch)
-        train_loss = _train_epoch(state, training, config, keeper)
+        train_loss = _train_epoch(state, training, config, checkpointing)
         trained = time.perf_counter()
         val_loss, val_accuracy = math.nan, math.nan
         if math.isfinite(train_loss):
             try:
                 val_loss, val_accuracy = evaluate(model, validation, state.precision, should_stop)
             except Interrupted:
-                keeper.put_away()
+                checkpointing.within_epoch()
                 raise
         diverged = not math.isfinite(val_loss)
         result = EpochResult(
@@ -133,102 +151,18 @@ def train(
         if diverged:
             return
         if state.epoch <= settings.epochs:
-            keeper.save_if_due()
-
-
-@dataclass
-class _Keeper:
-    """Puts a run away when it is time to, and when it has to stop."""
-
-    config: RunConfig
-    dataset: Dataset
-    state: TrainingState
-    checkpoint: Checkpoint | None
-    should_stop: Callable[[], bool]
-    epoch_start: float = 0.0
-
-    def load(self) -> None:
-        """Resume from the checkpoint that is there, if it fits; say why where it does not."""
-        if self.checkpoint is None:
-            return
-        content = self.checkpoint.read()
-        if content is None:
-            return
-        fresh = copy.deepcopy(self.state.tree())
-        try:
-            kept = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-            self._check_fit(kept["run"])
-            self.state.load_tree(kept["state"])
-        except SweepsError as misfit:
-            self.checkpoint.refuse(str(misfit))
-        except Exception as error:
-            # Damaged, or of another release: the run starts anew, as if there were none.
-            self.state.load_tree(fresh)
-            self.checkpoint.refuse(f"{type(error).__name__}: {error}")
-
-    def save_if_due(self) -> None:
-        if self.checkpoint is not None and self.checkpoint.is_due():
-            self._save(self.checkpoint)
-
-    def between_batches(self) -> None:
-        """Stop if that was asked for, with the run put away; or put it away if it is time to.
-
-        Raises:
-            Interrupted: it was asked for.
-        """
-        stopping = self.should_stop()
-        if stopping or (self.checkpoint is not None and self.checkpoint.is_due()):
-            self.put_away()
-        if stopping:
-            raise Interrupted
-
-    def put_away(self) -> None:
-        """Keep the run in the middle of its epoch."""
-        if self.checkpoint is None:
-            return
-        before = self.state.seconds
-        self.state.seconds += time.perf_counter() - self.epoch_start
-        self._save(self.checkpoint)
-        self.state.seconds = before
-
-    def _save(self, checkpoint: Checkpoint) -> None:
-        content = io.BytesIO()
-        torch.save({"run": self._run(), "state": self.state.tree()}, content)
-        checkpoint.write(content.getvalue())
-
-    def _run(self) -> dict[str, Any]:
-        """What a checkpoint says of its run."""
-        config = self.config.model_dump(mode="json")
-        return {"config": config, "fingerprint": self.dataset.fingerprint}
-
-    def _check_fit(self, run: dict[str, Any]) -> None:
-        """See whether the run of a checkpoint is this one.
-
-        Raises:
-            SweepsError: it is not; every setting that differs is named with both values.
-        """
-        kept = validate(RunConfig, run["config"], "its settings")
-        pairs = {name: (kept.value(name), self.config.value(name)) for name in setting_names()}
-        pairs["the fingerprint of the data"] = (run["fingerprint"], self.dataset.fingerprint)
-        misfits = [
-            f"{name} is {there!r} there and {here!r} here"
-            for name, (there, here) in pairs.items()
-            if there != here and name not in MAY_DIFFER
-        ]
-        if misfits:
-            raise SweepsError("; ".join(misfits))
+            checkpointing.after_epoch()
 
 
 def _train_epoch(
-    state: TrainingState, batches: Batches, config: RunConfig, keeper: _Keeper
+    state: TrainingState, batches: Batches, config: RunConfig, checkpointing: Checkpointing
 ) -> float:
-    """Train the rest of the epoch under way; its mean loss."""
+    """Train the rest of the current epoch; return its mean loss."""
     settings = config.training
     precision = state.precision
-    keeper.epoch_start = time.perf_counter()
     state.model.train()
     for images, labels in batches:
-        keeper.between_batches()
+        checkpointing.between_batches()
         state.optimizer.zero_grad(set_to_none=True)
         parts = settings.micro_batches
         for some, their in zip(images.tensor_split(parts), labels.tensor_split(parts), strict=True):
