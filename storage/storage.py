@@ -3,7 +3,7 @@
 import functools
 import json
 import time
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Collection, Container, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -16,9 +16,10 @@ from sqlalchemy.engine import URL
 from storage import postgresql, sqlite
 from storage.claims import IS_CLAIM, Claim, held_claim, lock_trial
 from storage.errors import DATABASE_ERRORS, ClaimLost, StorageError, explain, is_transient
+from storage.reading import read_trial, read_trials
 from storage.reconnecting import PATIENCE_SECONDS, patient, patiently, pauses, waited_for
 from storage.schema import claims_table, delete_rows_of_study, prepare_schema
-from storage.transactions import JoiningSessions, reading, transaction
+from storage.transactions import JoiningSessions, transaction
 from storage.url import is_sqlite, parse_url, show_url
 
 _SETUP_ATTEMPTS = 5
@@ -40,6 +41,8 @@ class HardenedStorage(RDBStorage):
     - A trial changes only while it runs, and a thread that holds a claim changes no other trial.
       The trial is locked first: Optuna looks whether a trial still runs, and then writes; a process
       that is suspended in between would write to a trial that has been retried meanwhile.
+    - Trials are read as they are at one moment: one that has ended is read with its retry, else its
+      checkpoint would seem to be of no use.
     - Calls wait while the database is unavailable, and are made again
       (:func:`storage.reconnecting.patient`).
 
@@ -120,20 +123,16 @@ class HardenedStorage(RDBStorage):
         return patiently(self, change)
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
-        with reading(self.engine):
-            return super().get_trial(trial_id)
+        return read_trial(self, trial_id)
 
     def _get_trials(
         self,
         study_id: int,
         states: Container[TrialState] | None,
-        included_trial_ids: set[int],
+        included_trial_ids: Collection[int],
         trial_id_greater_than: int,
     ) -> list[FrozenTrial]:
-        # One snapshot: a trial that has ended is read with its retry, else its checkpoint would
-        # seem to be of no use.
-        with reading(self.engine):
-            return super()._get_trials(study_id, states, included_trial_ids, trial_id_greater_than)
+        return read_trials(self, study_id, states, included_trial_ids, trial_id_greater_than)
 
     def _change_state(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None

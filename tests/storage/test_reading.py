@@ -1,12 +1,52 @@
-"""Trials are read as they are at one moment."""
+"""Trials are read as Optuna reads them, only faster, and as they are at one moment."""
 
 import optuna
 import pytest
-from optuna.trial import create_trial
+from optuna.storages import RDBStorage
+from optuna.trial import TrialState, create_trial
 from sqlalchemy import event
 
 from storage import RETRY_OF, ask, end_trial, holding, open_storage, register_worker, transaction
 from tests.storage.claiming import at_work, claim_one
+from tests.storage.rich_study import make_rich_study
+
+
+@pytest.fixture
+def optunas(storage) -> RDBStorage:
+    """Optuna's own storage on the same database."""
+    plain = RDBStorage(storage.engine.url.render_as_string(hide_password=False))
+    yield plain
+    plain.engine.dispose()
+
+
+def text(trials):
+    """All that is known of trials, as text, in which NaN equals NaN."""
+    return [
+        {
+            # Optuna reads attributes and values in any order.
+            name: repr(sorted(value.items()) if "attrs" in name or "inter" in name else value)
+            for name, value in vars(trial).items()
+        }
+        for trial in trials
+    ]
+
+
+def test_every_trial_is_what_optuna_reads(storage, optunas):
+    make_rich_study(storage, "another")
+    study = make_rich_study(storage)
+    trials = storage.get_all_trials(study._study_id)
+    assert {trial.state for trial in trials} == set(TrialState)
+    assert text(trials) == text(optunas.get_all_trials(study._study_id))
+    assert text(storage.get_trial(trial._trial_id) for trial in trials) == text(trials)
+    for states in ([], [TrialState.WAITING], list(TrialState)):
+        some = storage.get_all_trials(study._study_id, states=states)
+        assert text(some) == text(optunas.get_all_trials(study._study_id, states=states))
+    ids = [trial._trial_id for trial in trials]
+    # The last is newer than all, and the first of the other study.
+    arguments = (study._study_id, None, {*ids[:4:2], ids[-1], 1}, ids[4])
+    some = storage._get_trials(*arguments)
+    assert [trial._trial_id for trial in some] == [ids[0], ids[2], *ids[5:]]
+    assert text(some) == text(optunas._get_trials(*arguments))
 
 
 def test_a_trial_that_ends_meanwhile_is_not_seen_without_its_retry(storage, url, study):

@@ -61,6 +61,7 @@ def test_every_trial_value_and_epoch_is_read(place):
         for trial in trials
         for record in read_epochs(storage, trial._trial_id)
     ]
+    assert trials[2].user_attrs["traceback"].endswith("ValueError: no luck with this one\n")
     assert trials[4].user_attrs["retry_of"] == 3
     assert [worker.ended is None for worker in list_workers(storage, study._study_id)] == [
         False
