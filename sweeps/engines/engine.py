@@ -27,6 +27,8 @@ class WorkerPlan:
         ends_at: no trial is started after this, in seconds since 1970; ``None`` for no limit.
         prefix, first_number: of the workers' names: ``node7-0``, ``node7-1`` and so on.
         run_id: tells this run's workers from another's.
+        preload: a module that imports what workers on a CPU need; see
+            :mod:`sweeps.engines.forkserver`.
     """
 
     study_name: str
@@ -38,6 +40,7 @@ class WorkerPlan:
     prefix: str = "worker"
     first_number: int = 0
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    preload: str = "sweeps.worker.preload"
 
     def name(self, index: int) -> str:
         """Return the name of the worker in a slot, which it keeps when it is started again."""

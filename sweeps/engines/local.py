@@ -3,10 +3,12 @@
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from sweeps.engines.devices import Slot
 from sweeps.engines.engine import WorkerExit, WorkerPlan
-from sweeps.engines.process import KILL_SECONDS, WorkerProcess
+from sweeps.engines.forkserver import ForkServer
+from sweeps.engines.process import KILL_SECONDS, WorkerProcess, block_signals
 
 _logger = logging.getLogger(__name__)
 
@@ -25,8 +27,14 @@ class LocalEngine:
         self._plan = plan
         self._slots = {plan.name(index): slot for index, slot in enumerate(slots)}
         self._processes: dict[str, WorkerProcess] = {}
+        self._server: ForkServer | None = None
 
     def start(self) -> None:
+        # Workers on GPUs have to choose theirs before PyTorch is imported.
+        if all(slot.device == "cpu" for slot in self._slots.values()):
+            threads = max(slot.threads for slot in self._slots.values())
+            with suppress(OSError), block_signals():
+                self._server = ForkServer(self._plan.preload, threads)
         for name in self._slots:
             self.restart(name)
 
@@ -42,11 +50,7 @@ class LocalEngine:
     def restart(self, name: str) -> None:
         if name in self._processes:
             raise ValueError(f"{name} still has its slot")
-        self._processes[name] = WorkerProcess(
-            self._plan.command(name, self._slots[name]),
-            self._plan.environment(),
-            lambda line: _logger.info("%s: %s", name, line),
-        )
+        self._processes[name] = self._start_process(name)
 
     def stop(self) -> None:
         for process in self._processes.values():
@@ -61,7 +65,28 @@ class LocalEngine:
             if process.wait(deadline - time.monotonic()) is None:
                 _logger.warning("%s: process %d was killed and does not end", name, process.pid)
         self._processes.clear()
+        self._close_server()
 
     @property
     def running(self) -> int:
         return len(self._processes)
+
+    def _start_process(self, name: str) -> WorkerProcess:
+        command = self._plan.command(name, self._slots[name])
+        environment = self._plan.environment()
+
+        def show(line: str) -> None:
+            _logger.info("%s: %s", name, line)
+
+        if self._server is not None:
+            try:
+                return WorkerProcess(command, environment, show, self._server)
+            except OSError as error:
+                _logger.warning("Workers start more slowly from here on: %s", error)
+                self._close_server()
+        return WorkerProcess(command, environment, show)
+
+    def _close_server(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None

@@ -5,8 +5,10 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+
+from sweeps.engines.forkserver import ForkServer
 
 #: Batch systems send these to all processes of a job; workers must not die of them.
 _NOT_FOR_WORKERS = (signal.SIGUSR1, signal.SIGUSR2)
@@ -29,6 +31,7 @@ class WorkerProcess:
         command: to run.
         environment: added to this process's own.
         on_line: called with each line that the worker writes, from another thread.
+        server: forks the process; ``None`` to start it anew.
 
     Attributes:
         pid: the process's number.
@@ -40,57 +43,69 @@ class WorkerProcess:
         command: Sequence[str],
         environment: Mapping[str, str],
         on_line: Callable[[str], None],
+        server: ForkServer | None = None,
     ) -> None:
         self.last_line = ""
         self._on_line = on_line
         # Held while a signal is sent, so that the number still belongs to this process.
         self._lock = threading.Lock()
-        # A process that is started while signals are blocked never receives them.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _NOT_FOR_WORKERS)
+        self._status: int | None = None
+        self._popen: subprocess.Popen[bytes] | None = None
+        stdin, self._stdin = os.pipe()
+        self._output, output = os.pipe()
         try:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                process_group=0,
-                env={**os.environ, **environment},
-            )
+            if server is not None:
+                self.pid = server.fork(command, environment, stdin, output)
+            else:
+                with block_signals():
+                    self._popen = subprocess.Popen(
+                        command,
+                        stdin=stdin,
+                        stdout=output,
+                        stderr=output,
+                        process_group=0,
+                        env={**os.environ, **environment},
+                    )
+                self.pid = self._popen.pid
+        except BaseException:
+            os.close(self._stdin)
+            os.close(self._output)
+            raise
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        self.pid = self._process.pid
+            os.close(stdin)
+            os.close(output)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def poll(self) -> int | None:
         """Return its exit status once it has ended and its output was passed on, else ``None``."""
         with self._lock:
-            if self._process.returncode is None:
+            if self._status is None:
                 # Look without reaping: its number, and its group's, cannot be reused before that.
                 if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
                     return None
                 self._kill_group()
-                self._process.wait()
-                self._close()
-            return self._process.returncode
+                self._status = self._reap()
+                # The output ends with the group, unless a child that left the group holds it open.
+                self._reader.join(timeout=1)
+                self._close_input()
+            return self._status
 
     def stop(self) -> None:
         """Ask it to stop, by SIGTERM."""
         with self._lock:
-            if self._process.returncode is None:
+            if self._status is None:
                 os.kill(self.pid, signal.SIGTERM)
 
     def close_input(self) -> None:
         """Ask it to stop as if this process were gone; twice does no harm."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
+        with self._lock:
+            self._close_input()
 
     def kill(self) -> None:
         """Kill it and its children, suspended or not, without waiting."""
         with self._lock:
-            if self._process.returncode is None:
+            if self._status is None:
                 self._kill_group()
 
     def wait(self, seconds: float) -> int | None:
@@ -104,18 +119,29 @@ class WorkerProcess:
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
 
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            if line.strip():
-                self.last_line = line.strip()
-                self._on_line(line.rstrip())
+    def _reap(self) -> int:
+        if self._popen is not None:
+            return self._popen.wait()
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
-    def _close(self) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        # The output ends with the group, unless a child that left the group holds it open.
-        self._reader.join(timeout=1)
-        self._process.stdin.close()
-        if not self._reader.is_alive():
-            self._process.stdout.close()
+    def _close_input(self) -> None:
+        if self._stdin >= 0:
+            os.close(self._stdin)
+            self._stdin = -1
+
+    def _read(self) -> None:
+        with open(self._output, encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                if line.strip():
+                    self.last_line = line.strip()
+                    self._on_line(line.rstrip())
+
+
+@contextmanager
+def block_signals() -> Iterator[None]:
+    """Block signals that are not for workers; processes started meanwhile never receive them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _NOT_FOR_WORKERS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

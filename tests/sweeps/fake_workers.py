@@ -21,9 +21,8 @@ class FakePlan(WorkerPlan):
 
 def fake_plan(folder: Path) -> FakePlan:
     (folder / "notes").mkdir()
-    return FakePlan(
-        "fake", "sqlite:///nowhere.db", folder / "notes", folder / "checkpoints", 30, None
-    )
+    places = (folder / "notes", folder / "checkpoints")
+    return FakePlan("fake", "sqlite:///nowhere.db", *places, 30, None, preload="json")
 
 
 class Orders:

@@ -10,6 +10,7 @@ import uuid
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from sweeps.engines import make_engine
@@ -157,6 +158,23 @@ def test_kill_ends_what_is_deaf_or_suspended_and_its_children(running):
     for pid in [*pids, child]:
         wait_for(lambda pid=pid: is_gone(pid), f"the end of {pid}", seconds=10)
     running.engine.kill()
+
+
+@pytest.mark.parametrize("running", ["local"], indirect=True)
+def test_workers_outlive_their_fork_server_and_start_without_it(running):
+    pids = [running.orders.pids(name)[0] for name in ("worker-0", "worker-1")]
+    (server,) = {
+        process.pid
+        for process in psutil.Process().children(recursive=True)
+        if "sweeps.engines.forkserver" in process.cmdline() and process.pid not in pids
+    }
+    os.kill(server, signal.SIGKILL)
+    running.orders.end("worker-0", 0)
+    running.wait_for_exits()
+    running.engine.restart("worker-0")
+    running.orders.wait_for_start("worker-0", times=2)
+    assert running.engine.poll() == []
+    assert running.orders.pids("worker-1") == [pids[1]]
 
 
 def driver_script(name, folder, settings):
