@@ -62,10 +62,9 @@ def check_command(url: str | None, storage: str, studies: tuple[str, ...], repai
 @storage_option
 @option("--force", is_flag=True, help="Replace a file that is there.")
 def backup_command(places: tuple[str, ...], storage: str, force: bool) -> None:
-    """Write a storage as it is now to FILE, a SQLite storage itself.
+    """Write a SQLite storage as it is now to FILE, which is a storage itself.
 
-    A PostgreSQL database is written to a SQLite file too; `sweeps storage copy` takes its studies
-    back.
+    Back up a PostgreSQL database with pg_dump, or copy its studies with `sweeps storage copy`.
     """
     from storage import back_up, parse_url, show_url
 
