@@ -25,8 +25,8 @@ channels to go over, and the convolution a border of :math:`d - 1` pixels more.
     = \sum_i \sum_v \Bigl(\sum_j w_{ij} B_{jv}\Bigr) \Bigl(\sum_u A_{iu} x_{uv}\Bigr):
 
 :math:`k_0` filtered inputs, convolved with :math:`1 \times S_1` kernels. That is
-:math:`k_0 S_1` multiply-adds per channel pair instead of :math:`S_0 S_1`, whatever the fade and the
-growth, at the price of :math:`k_0` filtered copies of the input.
+:math:`k_0 S_1` multiply-adds per channel pair instead of :math:`S_0 S_1`, for any fade and growth,
+at the cost of :math:`k_0` filtered copies of the input.
 """
 
 import torch
@@ -51,6 +51,8 @@ TINY = 20480
 # Below so many channels, shifted sums filter faster than depthwise convolutions; but not where
 # they step over pixels whose channels are innermost.
 SHIFTED_BELOW = 8
+# oneDNN's blocked memory formats hold so many channels in a block.
+CHANNEL_BLOCK = 16
 
 
 def compute(
@@ -70,7 +72,7 @@ def compute(
         return convolve(padded, weight, bias, plan.stride, plan.zeros, groups=plan.groups)
     algorithm = plan.algorithm_channels_last if is_channels_last(padded) else plan.algorithm
     if algorithm in SEPARABLE and not filters.separable:
-        # Another tent stands in the place of the layer's own.
+        # Another tent has replaced the layer's own.
         algorithm = "tent_first" if spread.uniform else "expanded"
     if algorithm == "expanded":
         kernel = expand(weight, filters.expansion(weight), plan.groups)
@@ -111,13 +113,19 @@ def _tent_first(
         filtered = shifted_sums(padded, filters.lines, steps.filter_stride, steps.filter_padding)
         return convolve(filtered, weight, *second)
     tents = filters.axis_lines() if separate else [filters.tent]
-    relay = _relayout(padded, weight)
+    # At stride 1 oneDNN filters blocks of channels as fast as innermost ones.
+    blocks = plan.dense and channels % CHANNEL_BLOCK == 0
+    relay = not blocks and _relayout(padded, weight)
     if plan.dense and not filters.per_channel and INPUTS_PER_OUTPUT * weight.shape[0] <= channels:
         return filter_last(padded, weight, bias, Steps(plan, tents, relay), filters.constant)
     if relay:
         padded = to_channels_last(padded)
     filtered = tent_filter(padded, tents, steps.filter_stride, steps.filter_padding)
-    output = convolve(laid_out_like(filtered, padded), weight, *second)
+    filtered = laid_out_like(filtered, padded)
+    if relay and channels < FEW_CHANNELS:
+        # A few channels are cheaper to lay back than all of the output's.
+        filtered, relay = filtered.contiguous(), False
+    output = convolve(filtered, weight, *second)
     return output.contiguous() if relay else output
 
 
@@ -143,7 +151,7 @@ def _axis_first(
     channels = padded.shape[1]
     flat, still = (1,) * (plan.spread.dims - 1), (0,) * (plan.spread.dims - 1)
     (stride, *strides), (pads, *paddings) = plan.stride, plan.zeros
-    relay = _relayout(padded, weight)
+    relay = channels >= FEW_CHANNELS and _relayout(padded, weight)
     if relay:
         padded = to_channels_last(padded)
     bank, groups = _bank(first, channels, len(flat))

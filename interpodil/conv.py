@@ -1,4 +1,4 @@
-"""The interpodilated convolution as modules."""
+"""The interpodilated convolution as modules of one, two and three dimensions."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self, cast
@@ -25,14 +25,11 @@ from interpodil.tents import LearnTent, tent_from_raw
 
 
 class InterpodilConv(nn.Module):
-    """What the modules of one, two and three dimensions share; every interpodilated layer is one.
-
-    It stands before `torch.nn.ConvNd` among a module's bases, whose weight it only transforms.
-    """
+    """Base class of every interpodilated layer; comes before ``torch.nn.ConvNd`` in its bases."""
 
     dims: int
 
-    # Of the convolution.
+    # Attributes of the convolution.
     weight: Tensor
     kernel_size: tuple[int, ...]
     stride: tuple[int, ...]
@@ -44,11 +41,11 @@ class InterpodilConv(nn.Module):
     out_channels: int
     bias: Tensor | None
 
-    # Of the interpolation.
+    # Attributes of the interpolation.
     fixed_tent: Tensor
     raw_tent: nn.Parameter | None
 
-    # `nn.DataParallel` sets it on a module's replicas, whose buffers are copies.
+    # `nn.DataParallel` sets it on replicas, whose buffers are copies of the layer's.
     _is_replica = False
 
     def __init__(
@@ -83,7 +80,7 @@ class InterpodilConv(nn.Module):
             raise ValueError(f"init_scale must be finite and > 0, got {init_scale!r}")
         learned = check_learn_tent(learn_tent, spread)
         constants = make_constants(spread, edge, corner, tent, learned, in_channels, out_channels)
-        # The base class draws the initial weights, which takes these.
+        # The base class calls `reset_parameters`, which needs these.
         self._spread, self._groups = spread, groups
         self._constants = constants
         self._edge, self._corner = edge, corner
@@ -110,7 +107,7 @@ class InterpodilConv(nn.Module):
         self._make_plan()
         raw = nn.Parameter(constants.raw_tent(device, dtype)) if learned else None
         self.register_parameter("raw_tent", raw)
-        # The buffers as they were made, from which others in their place are told.
+        # The layer's own buffers, to recognise tensors that replace them.
         self._held: dict[str, Tensor] = {}
         self._hold(constants.names(algorithm), device, dtype)
 
@@ -126,20 +123,20 @@ class InterpodilConv(nn.Module):
 
     @property
     def edge(self) -> float:
-        """The edge coefficient that was given."""
+        """The edge coefficient."""
         return self._edge
 
     @property
     def corner(self) -> float:
-        """The corner coefficient that was given."""
+        """The corner coefficient."""
         return self._corner
 
     @property
     def algorithm(self) -> Algorithm:
-        """How the layer is computed; may be set.
+        """The algorithm, which can be set.
 
         Raises:
-            ValueError: on setting one that cannot compute this layer.
+            ValueError: if the new algorithm cannot compute this layer.
         """
         return self._algorithm
 
@@ -158,9 +155,9 @@ class InterpodilConv(nn.Module):
 
     @property
     def tent(self) -> Tensor:
-        r"""The tent, :math:`(2 d_0 - 1, \ldots)`, with a leading axis if every channel has its own.
+        r"""The current tent, :math:`(2 d_0 - 1, \ldots)`, differentiable where it is learned.
 
-        It is differentiable where it is learned.
+        It has a leading axis of :math:`C_{in}` where every channel has its own tent.
         """
         shape = self._spread.tent_shape
         if self.raw_tent is None:
@@ -169,9 +166,12 @@ class InterpodilConv(nn.Module):
         return tent_from_raw(self.raw_tent, shape, self.learn_tent)
 
     def effective_kernel(self) -> Tensor:
-        r"""Return the kernel the layer convolves with, :math:`(C_{out}, C_{in} / g, S_0, \ldots)`.
+        r"""Return the kernel that the layer convolves with.
 
         It is differentiable with respect to the base weights and to a learned tent.
+
+        Shape:
+            - Output: :math:`(C_{out}, C_{in} / \text{groups}, S_0, \ldots)`
         """
         if self._spread.plain:
             return self.weight
@@ -183,9 +183,9 @@ class InterpodilConv(nn.Module):
         return plain_convolution(self)
 
     def reset_parameters(self) -> None:
-        """Draw the parameters as the plain convolution does, then scale the weights.
+        """Draw weight and bias as ``torch.nn.ConvNd`` does, and scale the weight.
 
-        A learned tent starts over from its initial one.
+        A learned tent is reset to its initial values.
         """
         super().reset_parameters()  # type: ignore[misc]
         with torch.no_grad():
@@ -268,7 +268,7 @@ class InterpodilConv(nn.Module):
         check_algorithm(algorithm, self._spread, separable=separable, learned=learned)
 
     def _filters(self, weight: Tensor) -> Filters:
-        """Return the filters for weights and a tent that may be others than the layer's own."""
+        """Return the filters for this call; weight and tent may be replaced by other tensors."""
         constants, own = self._constants, self._own()
         if self.learn_tent:
             tent = self.tent
@@ -277,13 +277,13 @@ class InterpodilConv(nn.Module):
             weights = tuple(placed.values()) or None
             return Filters(self._spread, tent, constants.separable, axis_weights=weights)
         if "fixed_tent" not in own:
-            # Nothing is known of a tent in the place of the layer's own but its samples.
+            # A tent that replaces the layer's own: only its samples are known.
             tent = self.tent.to(device=weight.device, dtype=weight.dtype)
             return Filters(self._spread, tent, separable=False)
         return constants.filters(constants.for_call(own, self._held, weight.device, weight.dtype))
 
     def _own(self) -> dict[str, Tensor]:
-        """The constants among the buffers, but for others in their place and trained ones."""
+        """Return the buffers that still hold the layer's constants, untrained."""
         if self._is_replica:
             return {name: self.get_buffer(name) for name in self._held}
         return {
@@ -303,7 +303,7 @@ class InterpodilConv(nn.Module):
         super()._apply(fn, recurse)
         moved = [name for name, value in own.items() if self._buffers[name] is not value]
         if moved:
-            # A cast keeps the old rounding and `to_empty` leaves no values at all.
+            # A cast keeps the old rounding, and `to_empty` leaves no values.
             like = self.get_buffer(moved[0])
             self._hold(moved, like.device, like.dtype)
         return self
@@ -314,8 +314,8 @@ class InterpodilConv(nn.Module):
         raw_tent = self._parameters.get("raw_tent")
         key = prefix + "raw_tent"
         if raw_tent is not None and key not in state_dict and prefix + "weight" in state_dict:
-            # A plain convolution's checkpoint has no tent: the layer keeps its own, or takes its
-            # initial one where it has no values yet.
+            # A plain convolution's checkpoint has no tent: keep the layer's, or take the initial
+            # one if the layer has no values yet.
             kept = raw_tent.detach()
             if kept.is_meta:
                 weight = state_dict[prefix + "weight"]
@@ -331,12 +331,12 @@ class InterpodilConv(nn.Module):
 
 
 def _brief(values: tuple[Any, ...]) -> str:
-    """One value where all axes agree, as a convolution's arguments are usually given."""
+    """Format one value where all axes agree, else all of them."""
     return repr(values[0] if len(set(values)) == 1 else values)
 
 
 class InterpodilConv2d(InterpodilConv, nn.Conv2d):
-    r"""Applies a 2D convolution whose kernel is a small base kernel, spread out by interpolation.
+    r"""Apply a 2D convolution whose kernel is a small base kernel, spread out by interpolation.
 
     Tap :math:`j` of the base kernel sits at pixel :math:`d j` as in a dilated convolution, and
     the pixels between the taps are interpolated. The output for an input of
@@ -358,13 +358,13 @@ class InterpodilConv2d(InterpodilConv, nn.Conv2d):
 
     Note:
         :attr:`padding` is that of the plain :math:`k \times k` convolution without dilation that
-        the layer stands for. What the effective kernel needs on top is added, so the output is
-        as large as the plain convolution's.
+        the layer replaces. The layer adds what the effective kernel needs, so the output is as
+        large as the plain convolution's.
 
     Note:
         Where every tap has the same tent (``fade`` and ``growth`` left alone) the layer costs as
-        many multiply-adds per channel pair as the plain :math:`k \times k` convolution, whatever
-        the size of the effective kernel. Where no tap reaches another pixel (``dilation=1`` with
+        many multiply-adds per channel pair as the plain :math:`k \times k` convolution, for any
+        size of the effective kernel. Where no tap reaches another pixel (``dilation=1`` with
         ``fade=0`` or ``growth=kernel_size``) it is a plain convolution.
 
     Args:
@@ -375,7 +375,7 @@ class InterpodilConv2d(InterpodilConv, nn.Conv2d):
         padding: padding of the plain convolution, an int, one per axis, ``"same"`` or
             ``"valid"``. Default: 0
         dilation: pixels between neighbouring taps, an int or one per axis. Default: 2
-        groups: blocks of channels that are convolved apart. Default: 1
+        groups: number of groups of channels, as in Conv2d. Default: 1
         bias: whether the output gets a learnable bias. Default: ``True``
         padding_mode: ``"zeros"``, ``"reflect"``, ``"replicate"`` or ``"circular"``.
             Default: ``"zeros"``
@@ -397,13 +397,12 @@ class InterpodilConv2d(InterpodilConv, nn.Conv2d):
             per input channel (``"channel"``), from the given one on. Default: ``False``
         init_scale: factor on the initial weights; with 1 the output's variance for white input
             is that of a plain convolution under its default initialisation. Default: 1.0
-        algorithm: how to compute it: ``"expanded"`` (one convolution with the effective kernel),
-            ``"tent_first"`` and ``"separable_tent"`` (a depthwise filter with the tent, at once or
-            axis by axis, then the base kernel; where every tap has the same tent),
-            ``"axis_first"`` (filters along the first axis, then one convolution) or ``"auto"``,
-            which chooses by measurement. All agree to rounding. Axis by axis the tent must be
-            the product of one line per axis, to rounding in double precision.
-            Default: ``"auto"``
+        algorithm: ``"expanded"`` (one convolution with the effective kernel), ``"tent_first"`` (a
+            filter with the tent, then the base kernel; needs the same tent at every tap),
+            ``"separable_tent"`` (the same with one filter per axis), ``"axis_first"`` (filters
+            along the first axis, then one convolution) or ``"auto"``, which chooses from
+            measurements. All agree to rounding. The last two need a separable tent: the product
+            of one line per axis, to rounding in double precision. Default: ``"auto"``
 
     Shape:
         - Input: :math:`(N, C_{in}, H, W)` or :math:`(C_{in}, H, W)`
@@ -420,9 +419,9 @@ class InterpodilConv2d(InterpodilConv, nn.Conv2d):
         bias: the learnable bias of shape :math:`(C_{out})`, drawn as in Conv2d.
         raw_tent: with ``learn_tent``, the learnable values behind the tent, of shape :math:`(1, T -
             1)` or :math:`(C_{in}, T - 1)` for :math:`T` samples; their :math:`\tanh` is the tent
-            around its centre. Weight decay would pull it to a bare dilation; see
+            around its centre. Weight decay would pull it towards zero; see
             :func:`interpodil.no_weight_decay`. ``None`` otherwise.
-        tent: the tent now, a tensor.
+        tent: the current tent, a tensor.
         effective_size: size of the effective kernel per axis.
 
     Raises:
@@ -441,10 +440,9 @@ class InterpodilConv2d(InterpodilConv, nn.Conv2d):
 
 
 class InterpodilConv1d(InterpodilConv, nn.Conv1d):
-    r"""Applies a 1D convolution whose kernel is a small base kernel, spread out by interpolation.
+    r"""Apply a 1D convolution whose kernel is a small base kernel, spread out by interpolation.
 
-    See :class:`InterpodilConv2d` for what the layer computes and for the arguments; ``corner``
-    does not count on one axis.
+    See :class:`InterpodilConv2d` for the formula and the arguments; ``corner`` has no effect.
 
     Shape:
         - Input: :math:`(N, C_{in}, L)` or :math:`(C_{in}, L)`
@@ -467,10 +465,10 @@ class InterpodilConv1d(InterpodilConv, nn.Conv1d):
 
 
 class InterpodilConv3d(InterpodilConv, nn.Conv3d):
-    r"""Applies a 3D convolution whose kernel is a small base kernel, spread out by interpolation.
+    r"""Apply a 3D convolution whose kernel is a small base kernel, spread out by interpolation.
 
-    See :class:`InterpodilConv2d` for what the layer computes and for the arguments. Half-way along
-    all three axes the tent's coefficient is ``edge * corner``.
+    See :class:`InterpodilConv2d` for the formula and the arguments. Half-way along all three axes
+    the tent's coefficient is ``edge * corner``.
 
     Shape:
         - Input: :math:`(N, C_{in}, D, H, W)` or :math:`(C_{in}, D, H, W)`
@@ -494,7 +492,7 @@ class InterpodilConv3d(InterpodilConv, nn.Conv3d):
     dims = 3
 
 
-# The layer that stands for each plain convolution.
+# The layer that replaces each plain convolution.
 LAYERS: dict[type[nn.Module], type[InterpodilConv]] = {
     nn.Conv1d: InterpodilConv1d,
     nn.Conv2d: InterpodilConv2d,
@@ -503,10 +501,10 @@ LAYERS: dict[type[nn.Module], type[InterpodilConv]] = {
 
 
 def plain_convolution(layer: InterpodilConv, name: str = "the layer") -> nn.Module:
-    """Return a new plain convolution with the outputs of a layer; see :func:`interpodil.fold`.
+    """Return a new plain convolution with equal outputs; see :func:`interpodil.fold`.
 
     Raises:
-        ValueError: if that would lose what was added to the layer, whose name is given.
+        ValueError: if the layer has additions that would be lost; the message has its ``name``.
     """
     check_foldable(layer, name, subclass=type(layer) not in LAYERS.values())
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Plain convolutions of a model swapped for interpodilated ones, and folded back."""
+"""Converting plain convolutions of a model to interpodilated ones, and folding them back."""
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,7 +34,7 @@ NOT_CHOSEN = "not chosen"
 
 @dataclass(frozen=True, eq=False)
 class Change:
-    """A layer that was swapped: its first name in the model, what was there and what is."""
+    """A converted layer: its first name in the model, the old and the new layer."""
 
     name: str
     before: nn.Module
@@ -43,7 +43,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Skip:
-    """A convolution that stayed: its first name in the model, and why."""
+    """A convolution that was not converted: its first name in the model, and the reason."""
 
     name: str
     reason: str
@@ -51,14 +51,14 @@ class Skip:
 
 @dataclass(frozen=True, eq=False)
 class Conversion:
-    """What :func:`interpodil.convert` did; as a string, a report of a few lines.
+    """The result of :func:`interpodil.convert`; its string is a report of a few lines.
 
     Attributes:
         model: the model; a new layer if the model itself was a plain convolution.
-        changed: the layers that were swapped.
-        skipped: the convolutions that were not.
-        without_optimizer: names of layers whose learned tents the optimiser was not given, as it
-            does not hold their weights.
+        changed: the converted layers.
+        skipped: the convolutions that were not converted.
+        without_optimizer: names of layers whose learned tents are not in the optimiser, as their
+            weights are not.
     """
 
     model: nn.Module
@@ -84,14 +84,14 @@ class Conversion:
         return "\n  ".join(lines)
 
 
-def complaints(
+def _probable_mistakes(
     conversion: Conversion, where: tuple[str, ...] | Predicate, names: Sequence[str]
 ) -> list[str]:
-    """Return what of a conversion was probably not meant, each in one line.
+    """Return one line for each probable mistake in a conversion.
 
     Args:
-        conversion: what was done.
-        where: the patterns or the predicate by which convolutions were chosen.
+        conversion: the conversion.
+        where: the patterns or the predicate that chose the convolutions.
         names: all names of the model's convolutions.
     """
     patterns = () if callable(where) else where
@@ -100,7 +100,7 @@ def complaints(
     if not names:
         found.append("nothing was converted: the model has no convolution")
     elif useless:
-        title = "where is of no use in part" if conversion.changed else "nothing was converted"
+        title = "part of where had no effect" if conversion.changed else "nothing was converted"
         found.append(f"{title}: no name such as {_some(names)} matches {' or '.join(useless)}")
     elif not conversion.changed:
         reasons = _by_title((skip.reason, skip.name) for skip in conversion.skipped)
@@ -144,59 +144,57 @@ def convert(
     init_scale: float = 1.0,
     algorithm: str = "auto",
 ) -> Conversion:
-    r"""Swap plain convolutions of a model for interpodilated ones, in place.
+    r"""Replace plain convolutions of a model by interpodilated ones, in place.
 
-    The new layers hold the very parameters of the old ones, so an optimiser goes on with them, and
-    have their stride, padding, padding mode, groups, dtype, device and training flag. Output sizes
-    and the keys of the state dict stay as they are; with ``learn_tent`` each layer has a
-    ``raw_tent`` more, and checkpoints without it still load. No random numbers are used up.
+    The new layers hold the same parameters as the old ones, so an optimiser keeps training them,
+    and have the same stride, padding, padding mode, groups, dtype, device and training flag. Output
+    sizes and the keys of the state dict do not change; with ``learn_tent`` each layer has a
+    ``raw_tent`` more, and checkpoints without it still load. The random state does not change.
 
-    Swapped are layers whose type is exactly :class:`torch.nn.Conv1d`, ``Conv2d`` or ``Conv3d``, of
-    a dilation of 1. Subclasses, parametrized layers and layers with hooks (which old-style weight
-    normalisation uses) would lose what they add, so they stay and are reported. A layer that stands
-    in the model under several names is swapped once, under all of them. A layer that the model also
-    keeps elsewhere than among its submodules, in a list for instance, is not found there.
+    Only layers of the exact type :class:`torch.nn.Conv1d`, ``Conv2d`` or ``Conv3d`` with a dilation
+    of 1 are converted. Subclasses, parametrized layers and layers with hooks (which old-style
+    weight normalisation uses) would lose what they add, so they stay and are reported. A layer
+    with several names in the model is converted once, under all of them. References to a layer
+    outside the model's submodules, in a list for instance, are not replaced.
 
-    Either all is changed or, when an error is raised, nothing.
-
-    Note:
-        A pretrained network sees other images than it learned on. Each layer's output is also
-        louder, by :func:`interpodil.expansion_gain` for white input and by more for natural
-        images, and over many layers without normalisation that multiplies. ``keep_variance``
-        takes that gain out, and changes the weights to do so: in place, under the optimiser, whose
-        momentum buffers are left alone.
+    If an error is raised, nothing is changed.
 
     Note:
-        With ``learn_tent``, make learning rate schedulers after the conversion. Those made before
-        may hold a list with an entry for each of the old groups: some go on with the new groups
-        too (``StepLR``), others raise an error at their next step (``LambdaLR``, ``CyclicLR``,
-        ``CosineAnnealingWarmRestarts``).
+        A pretrained network gets inputs it was not trained on, as each layer's output is louder: by
+        :func:`interpodil.expansion_gain` for white input and by more for natural images, which
+        multiplies over layers without normalisation. ``keep_variance`` removes the gain by scaling
+        the weights in place; the optimiser's momentum buffers are not scaled.
+
+    Note:
+        With ``learn_tent``, create learning rate schedulers after the conversion. Some of those
+        created before work with the new groups (``StepLR``), others raise an error at their next
+        step (``LambdaLR``, ``CyclicLR``, ``CosineAnnealingWarmRestarts``).
 
     Args:
-        model: the model, or a single convolution; :attr:`Conversion.model` is what it becomes.
-        where: which convolutions. A glob pattern on qualified names (as of :mod:`fnmatch`: ``*``
-            matches dots too), several patterns, or a predicate of name and convolution such as
-            :func:`interpodil.stem` or :func:`interpodil.three_by_three`. Default:
-            :func:`interpodil.spatial`, all with more than one tap on some axis.
-        optimizer: an optimiser that holds the model's parameters, with or without state. Tents
-            that are learned go into new groups, one for each group that holds weights of swapped
-            layers, with its hyperparameters and no weight decay. Where it does not hold a layer's
-            weight it does not get the tent either, and a warning says so.
-        keep_variance: whether to multiply the weights by ``init_scale / expansion_gain``, as in
-            a new layer, so that the output for white input is as loud as before if
-            ``init_scale`` is 1. Default: ``False``, weights untouched
+        model: the model, or a single convolution; :attr:`Conversion.model` is the result.
+        where: the convolutions to convert. A glob pattern on qualified names (as of
+            :mod:`fnmatch`: ``*`` matches dots too), several patterns, or a predicate of name and
+            convolution such as :func:`interpodil.stem` or :func:`interpodil.three_by_three`.
+            Default: :func:`interpodil.spatial`, all with more than one tap on some axis.
+        optimizer: an optimiser that holds the model's parameters, with or without state. Learned
+            tents go into new groups, one for each group that holds weights of converted layers,
+            with its hyperparameters and no weight decay. If it does not hold a layer's weight it
+            does not get the tent, with a warning.
+        keep_variance: whether to multiply the weights by ``init_scale / expansion_gain``, so that
+            with an ``init_scale`` of 1 the output's variance for white input stays the same.
+            Default: ``False``
         dilation, fade, growth, edge, corner, tent, learn_tent, init_scale, algorithm: see
-            :class:`interpodil.InterpodilConv2d`. Without ``keep_variance``, ``init_scale`` matters
-            to a later ``reset_parameters`` alone. Tents are learned also where weights are frozen.
+            :class:`interpodil.InterpodilConv2d`. Without ``keep_variance``, ``init_scale`` only
+            affects a later ``reset_parameters``. Tents are learned even where weights are frozen.
 
     Raises:
-        ValueError: if ``where`` or ``optimizer`` is of no use, an argument does not fit one of the
-            chosen convolutions (its name is given), or ``keep_variance`` would scale a weight that
-            a module which stays uses too.
+        ValueError: if ``where`` or ``optimizer`` is invalid, an argument does not fit one of the
+            chosen convolutions (the message has its name), or ``keep_variance`` would scale a
+            weight that is also used by a module that is not converted.
 
     Warns:
-        UserWarning: if nothing was changed, a pattern matched no convolution, or a tent that is
-            to be learned is not in ``optimizer``.
+        UserWarning: if nothing was changed, a pattern matched no convolution, or a learned tent is
+            not in ``optimizer``.
 
     Example::
 
@@ -241,9 +239,9 @@ def convert(
     conversion = Conversion(
         replacements.get(model, model), tuple(changed), tuple(skipped), tuple(left_out)
     )
-    # Before any change, as a filter may turn a warning into an error.
+    # Before any change, as warnings may be turned into errors.
     every_name = [name for names in convolutions.values() for name in names]
-    for message in complaints(conversion, wanted, every_name):
+    for message in _probable_mistakes(conversion, wanted, every_name):
         warnings.warn(message, stacklevel=2)
     if optimizer is not None:
         add_groups(optimizer, groups)
@@ -288,7 +286,7 @@ def _layer_for(conv: _ConvNd, name: str, arguments: Mapping[str, Any]) -> Interp
     except ValueError as error:
         raise ValueError(f"{name or 'the model'}: {error}") from error
     layer.weight, layer.bias = conv.weight, conv.bias
-    # What others have noted on the layer, such as whether it was initialised.
+    # Attributes that others have set on the layer, such as whether it was initialised.
     vars(layer).update({key: value for key, value in vars(conv).items() if key not in vars(layer)})
     layer.train(conv.training)
     return layer
@@ -297,7 +295,7 @@ def _layer_for(conv: _ConvNd, name: str, arguments: Mapping[str, Any]) -> Interp
 def _variance_factors(
     model: nn.Module, changed: Iterable[Change], shape: Mapping[str, Any], init_scale: float
 ) -> dict[Tensor, float]:
-    """Return by how much to multiply each weight, once even where several layers share it."""
+    """Return the factor for each weight, one even where several layers share it."""
     factors: dict[Tensor, float] = {}
     for change in changed:
         layer = change.after
@@ -315,31 +313,29 @@ def _variance_factors(
 
 
 def fold(module: nn.Module) -> nn.Module:
-    r"""Turn interpodilated layers into plain convolutions with equal outputs, for inference.
+    r"""Fold interpodilated layers into plain convolutions with equal outputs, for inference.
 
     The effective kernel becomes the weight of a :class:`torch.nn.Conv1d`, ``Conv2d`` or ``Conv3d``
-    of dilation 1, with the stride, groups, padding mode, bias, dtype, device, memory format,
-    training flag and ``requires_grad`` of the layer. Its padding is the layer's, plus what the
-    effective kernel needs; ``"same"`` stays ``"same"``. A plain convolution pads both ends alike,
-    so where the layer pads one more pixel after than before (an even number of taps, an even
-    dilation) the kernel gets zeros in front of that axis.
+    of dilation 1, with the layer's stride, groups, padding mode, bias, dtype, device, memory
+    format, training flag and ``requires_grad``. Its padding is the layer's plus what the effective
+    kernel needs; ``"same"`` stays ``"same"``. A plain convolution pads both ends alike, so where
+    the layer pads one pixel more at the end (an even number of taps and an even dilation) the
+    kernel gets zeros at its start.
 
-    The tents that were learned, and parametrizations of the weights, are computed once and are
-    fixed from then on. The parameters are new ones: an optimiser of the old ones knows nothing
-    of them, and trained on, all weights of the large kernel change. The keys of the state dict are
-    those of plain convolutions.
+    Learned tents and parametrized weights are computed once and then fixed. The parameters are new:
+    an existing optimiser does not train them, and training them would change all weights of the
+    large kernel. The keys of the state dict are those of plain convolutions.
 
     Args:
         module: an interpodilated layer, or a model with any number of them.
 
     Returns:
-        For a layer a new plain convolution; the layer itself is left alone. For a model the model,
-        changed in place: each layer is folded once, wherever it stands. A model without such
-        layers is returned as it is.
+        for a layer, a new plain convolution; the layer is not changed. For a model, the model,
+        changed in place.
 
     Raises:
-        ValueError: if a layer has forward or backward hooks or a forward of its own, or is of a
-            subclass, which would be lost; or if it is lazy. Nothing is changed then.
+        ValueError: if a layer is lazy, or has hooks, a forward of its own or a subclass, which
+            would be lost. Nothing is changed then.
 
     Example::
 

@@ -1,4 +1,4 @@
-"""The expansion, the linear map from the base weights to the effective kernel, and its gain."""
+"""The expansion, a linear map from the base weights to the effective kernel, and its gain."""
 
 import contextlib
 import functools
@@ -26,7 +26,7 @@ def expansion_tensor(
     tent: str | Tensor | None = None,
     dims: int = 2,
 ) -> Tensor:
-    r"""Return for every tap the tent as placed, :math:`E` of the formula
+    r"""Return the tent as placed at every tap, :math:`E` of the formula
 
     .. math::
         \text{effective}_{uv} = \sum_j \text{base}_j \, E_{juv}, \quad
@@ -49,12 +49,12 @@ def expansion_tensor(
         edge: the tent's coefficient half-way to the next tap along one axis.
         corner: the tent's coefficient half-way along two axes.
         tent: a profile's name or a tensor, instead of the coefficients.
-        dims: number of axes, where ``kernel_size`` is an int.
+        dims: number of axes if ``kernel_size`` is an int.
 
     Shape:
         - Output: :math:`(k_0 k_1, S_0, S_1)`, taps in row-major order, with a leading axis of
-          channels where there is a tent for each; in double precision on the CPU unless the tent
-          or a coefficient is a tensor
+          channels for one tent per channel; in double precision on the CPU, unless the tent or a
+          coefficient is a tensor
 
     Raises:
         ValueError: if an argument breaks a rule of :class:`interpodil.InterpodilConv2d`.
@@ -73,7 +73,7 @@ def expansion_tensor(
 
 
 def count_axes(kernel_size: int | Sequence[int], dims: int) -> int:
-    """Number of spatial axes: of the kernel sizes, or as told where there is one for all.
+    """Return the number of spatial axes: that of the kernel sizes, or ``dims`` for an int.
 
     Raises:
         ValueError: if it is not 1, 2 or 3.
@@ -87,12 +87,12 @@ def count_axes(kernel_size: int | Sequence[int], dims: int) -> int:
 
 
 def placements(spread: Spread, like: Tensor) -> list[Tensor]:
-    """Return for every axis the weights of the tent's samples, by tap and pixel.
+    """Return the weights of the tent's samples for every axis, by tap and pixel.
 
     Shape:
         - Output: :math:`(k_i, S_i, 2 d_i - 1)` for each axis, with the device and dtype of ``like``
     """
-    # Tracing compilers see through caches and warn about them.
+    # Compilers trace through caches and warn about them.
     compute = _placement if torch.compiler.is_compiling() else _cached_placement
     axes = zip(spread.kernel_size, spread.dilation, spread.fade, spread.effective_size, strict=True)
     return [torch.tensor(compute(*axis), dtype=like.dtype, device=like.device) for axis in axes]
@@ -103,12 +103,12 @@ def place(surface: Tensor, spread: Spread, axis_weights: Sequence[Tensor] | None
 
     Args:
         surface: the tent.
-        spread: the taps' spread.
-        axis_weights: its :func:`placements`, where they are at hand.
+        spread: where the taps lie.
+        axis_weights: the :func:`placements` of the spread, if known.
 
     Shape:
         - surface: :math:`(2 d_0 - 1, ...)`, or with a leading axis of channels
-        - Output: :math:`(k_0 k_1, S_0, S_1)`, with the same leading axis if any
+        - Output: :math:`(k_0 k_1, S_0, S_1)`, with the same leading axis, if any
     """
     dims = spread.dims
     placed = surface
@@ -124,7 +124,7 @@ def place(surface: Tensor, spread: Spread, axis_weights: Sequence[Tensor] | None
 
 
 def expand(weight: Tensor, expansion: Tensor, groups: int = 1) -> Tensor:
-    """Apply an expansion to base weights, in their own precision even under autocast.
+    """Apply an expansion to base weights, in their own dtype even under autocast.
 
     Shape:
         - weight: :math:`(C_{out}, C_{in} / groups, k_0, k_1)`
@@ -146,14 +146,14 @@ def expand(weight: Tensor, expansion: Tensor, groups: int = 1) -> Tensor:
 
 
 def in_full_precision(device_type: str) -> contextlib.AbstractContextManager[None]:
-    """A context without autocast; devices that have none, such as meta, refuse the real one."""
+    """Return a context without autocast, also for devices that do not support it, such as meta."""
     if torch.amp.is_autocast_available(device_type):
         return torch.autocast(device_type, enabled=False)
     return contextlib.nullcontext()
 
 
 def _placement(kernel_size: int, dilation: int, fade: float, size: int) -> _Placement:
-    """What of the tent each pixel of an axis sees, as ``[tap][pixel][sample]``."""
+    """Return the weight of every tent sample in every pixel, as ``[tap][pixel][sample]``."""
     window = canonical_window(kernel_size, dilation)
     margin = (size - window) // 2
     placement = []
@@ -164,7 +164,7 @@ def _placement(kernel_size: int, dilation: int, fade: float, size: int) -> _Plac
             if pixel < 0 or pixel >= window:
                 nearest = 0 if pixel < 0 else kernel_size - 1
                 beyond = pixel - dilation * nearest
-                # A position at the dilation is where the tent is zero.
+                # At a distance of the dilation the tent is zero.
                 position = beyond * dilation / (fade + 1) if tap == nearest else dilation
             pixels.append(_sample_weights(position, dilation))
         placement.append(tuple(pixels))
@@ -175,7 +175,7 @@ _cached_placement = functools.lru_cache(maxsize=256)(_placement)
 
 
 def _sample_weights(position: float, dilation: int) -> tuple[float, ...]:
-    """Weights of the tent's samples at a real position, by linear interpolation."""
+    """Return the weights of the tent's samples at a real position, by linear interpolation."""
     below = math.floor(position)
     fraction = position - below
     weights = [0.0] * (2 * dilation - 1)
@@ -201,11 +201,10 @@ def expansion_gain(
     .. math::
         \text{gain} = \sqrt{\frac{1}{k_0 k_1} \sum_{j, u, v} E_{juv}^2}
 
-    the ratio of the output's standard deviation to that of a plain convolution with the same
-    independent base weights; :math:`E` is from :func:`interpodil.expansion_tensor`, and where
-    every channel has its own tent the sum is the mean over the channels. With linear
-    interpolation, 3 taps and a dilation of 2 it is 1.5 for the 7x7 and 4/3 for the 5x5 effective
-    kernel.
+    It is the ratio of the output's standard deviation to that of a plain convolution with the same
+    independent base weights; :math:`E` is from :func:`interpodil.expansion_tensor`. For one tent
+    per channel the sum is the mean over the channels. With linear interpolation, 3 taps and a
+    dilation of 2 it is 1.5 for the 7x7 and 4/3 for the 5x5 effective kernel.
 
     Args:
         kernel_size: taps per axis, an int or one per axis.
@@ -216,7 +215,7 @@ def expansion_gain(
         edge: the tent's coefficient half-way to the next tap along one axis.
         corner: the tent's coefficient half-way along two axes.
         tent: a profile's name or a tensor, instead of the coefficients.
-        dims: number of axes, where ``kernel_size`` is an int.
+        dims: number of axes if ``kernel_size`` is an int.
 
     Raises:
         ValueError: if an argument breaks a rule above.
@@ -240,6 +239,6 @@ def expansion_gain(
 
 
 def gain_of(expansion: Tensor, dims: int) -> float:
-    """The gain of an expansion of shape (taps, \\*S) or (channels, taps, \\*S)."""
+    """Return the gain of an expansion of shape (taps, \\*S) or (channels, taps, \\*S)."""
     taps = expansion.shape[:-dims].numel()
     return math.sqrt(expansion.detach().double().square().sum().item() / taps)

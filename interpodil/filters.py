@@ -1,4 +1,4 @@
-"""The filters an interpodilated convolution is computed from, and the constants behind them."""
+"""The tent in the forms that the algorithms take, and the constants that a layer keeps of it."""
 
 import math
 from collections.abc import Collection, Iterable
@@ -69,7 +69,7 @@ class Filters:
         return [axis_line(self.tent, axis) for axis in range(self.spread.dims)]
 
     def first_axis(self, like: Tensor) -> tuple[Tensor, Tensor]:
-        r"""Split :meth:`expansion` of a separable tent into its first axis and the others.
+        r"""Split the :meth:`expansion` of a separable tent into the first axis and the others.
 
         Shape:
             - Output: :math:`(k_0, S_0)` and :math:`(k_1 \cdots, S_1, \ldots)`
@@ -78,7 +78,7 @@ class Filters:
         placed = self.expansion(like).unflatten(0, spread.kernel_size)
         dims = spread.dims
         taps = range(1, dims)
-        # Where a tap sits its tent is 1, so the other axes' part of that entry drops out.
+        # At a tap its tent is 1, so the other axes' factor of that entry is 1.
         first = placed
         for axis in reversed(taps):
             first = first.select(dims + axis, self._pixel_of_first_tap(axis))
@@ -219,10 +219,10 @@ class Constants:
 
 
 def check_learn_tent(learn: bool | LearnTent, spread: Spread) -> Literal[False] | LearnTent:
-    """Return what is learned: no tent, one for the layer or one per channel.
+    """Return whether no tent is learned, one for the layer or one per channel.
 
     Raises:
-        ValueError: if ``learn`` says neither, or there is no tent to learn.
+        ValueError: if ``learn`` is none of these, or there is no tent to learn.
     """
     names = get_args(LearnTent)
     if learn is False:
@@ -246,18 +246,17 @@ def make_constants(
     in_channels: int,
     out_channels: int,
 ) -> Constants:
-    """Return the constants that a layer's arguments ask for.
+    """Return the constants for a layer's arguments.
 
     Raises:
-        ValueError: if the arguments give no tent, one whose centre is not 1, or none that can be
-            learned.
+        ValueError: if the arguments give no valid tent, or one that cannot be learned.
     """
     for name, value in (("edge", edge), ("corner", corner)):
         if isinstance(value, Tensor):
             raise ValueError(f"{name} must be a number, got a tensor; a tent may be a tensor")
     if isinstance(tent, Tensor) and tent.requires_grad:
         raise ValueError("tent must not require a gradient, pass learn_tent to learn it")
-    # Numbers that are read now, even where tensors stand for tensors to come.
+    # These numbers are read now, also where modes such as `FakeTensorMode` hide values.
     with _disable_current_modes():
         surface = make_tent(spread.dilation, edge, corner, tent, in_channels)
         surface = surface.detach().to(device="cpu", dtype=torch.float64)

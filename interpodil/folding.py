@@ -1,4 +1,4 @@
-"""What folding a layer into a plain convolution takes, of whatever layer."""
+"""Folding one layer into a plain convolution: the checks and the construction."""
 
 from collections.abc import Callable, Mapping
 
@@ -15,15 +15,15 @@ PLAIN: Mapping[int, Callable[..., ConvNd]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.
 
 
 def check_foldable(layer: nn.Module, name: str, *, subclass: bool) -> None:
-    """Refuse a layer that does more than its class, which folding would lose.
+    """Check that folding loses nothing.
 
     Args:
         layer: the layer.
-        name: what errors call it.
-        subclass: whether its class is one that others derived from the package's.
+        name: its name in error messages.
+        subclass: whether its class is derived from one of the package's layers.
 
     Raises:
-        ValueError: if it has hooks, a forward of its own or a subclass, or is lazy.
+        ValueError: if the layer is lazy or of a subclass, or has hooks or a forward of its own.
     """
     if isinstance(layer, LazyModuleMixin):
         raise ValueError(f"folding needs weights, got {name}, which is lazy")
@@ -40,7 +40,7 @@ def check_foldable(layer: nn.Module, name: str, *, subclass: bool) -> None:
 
 
 def with_kernel(layer: ConvNd, kernel: Tensor) -> ConvNd:
-    """Return a plain convolution of a layer's effective kernel that is like it in all else."""
+    """Return a plain convolution with a layer's effective kernel and other properties."""
     padding: str | tuple[int, ...] = "same"
     if layer.padding != "same":
         sides = padding_sides(layer.padding, layer.kernel_size, kernel.shape[2:])
@@ -71,7 +71,7 @@ def with_kernel(layer: ConvNd, kernel: Tensor) -> ConvNd:
 
 
 def _memory_format(weight: Tensor) -> torch.memory_format:
-    """The format of weights, channels last only where that differs from the default."""
+    """Return a weight's memory format, channels last only where it differs from the default."""
     last = {4: torch.channels_last, 5: torch.channels_last_3d}.get(weight.dim())
     if last is None or weight.stride() != torch.empty_like(weight, memory_format=last).stride():
         return torch.contiguous_format

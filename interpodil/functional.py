@@ -1,6 +1,7 @@
 """The interpodilated convolution as functions of tensors."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor
 
@@ -41,20 +42,19 @@ def interpodil_conv2d(
     .. math::
         \text{out} = \text{bias} + \text{effective\_kernel}(\text{weight}) \star \text{input}
 
-    See :class:`interpodil.InterpodilConv2d` for the formula and for the arguments that
-    :func:`torch.nn.functional.conv2d` does not have. It is differentiable in every tensor, and
-    may be batched over any of them with :func:`torch.func.vmap`, tent coefficients included.
+    See :class:`interpodil.InterpodilConv2d` for the formula. The function is differentiable in
+    every tensor and can be batched over any of them with :func:`torch.func.vmap`, tent coefficients
+    included.
 
     Args:
         input: image or batch of images.
         weight: base weights.
         bias: optional bias of shape :math:`(C_{out})`.
         stride: stride of the convolution, an int or one per axis.
-        padding: padding of the plain :math:`k \times k` convolution this one stands for, an int,
-            one per axis, ``"same"`` or ``"valid"``; what the effective kernel needs on top is
-            added.
+        padding: padding of the plain :math:`k \times k` convolution that this one replaces, an
+            int, one per axis, ``"same"`` or ``"valid"``. What the effective kernel needs is added.
         dilation: pixels between neighbouring taps, an int or one per axis.
-        groups: blocks of channels that are convolved apart.
+        groups: number of groups of channels.
         padding_mode: ``"zeros"``, ``"reflect"``, ``"replicate"`` or ``"circular"``.
         fade: pixels beyond the outermost taps over which the kernel falls to zero, a number or
             one per axis, ``None`` for ``dilation - 1``.
@@ -64,8 +64,8 @@ def interpodil_conv2d(
             without axes.
         corner: the tent's coefficient half-way along both axes, likewise.
         tent: the tent's profile, ``"linear"``, ``"cosine"`` or ``"gaussian"``, or the tent itself,
-            instead of the coefficients. The centre is taken as it is, and so should be 1.
-        algorithm: how to compute it, see :class:`interpodil.InterpodilConv2d`.
+            instead of the coefficients. Its centre should be 1, which is not checked.
+        algorithm: the algorithm, see :class:`interpodil.InterpodilConv2d`.
 
     Shape:
         - input: :math:`(N, C_{in}, H, W)` or :math:`(C_{in}, H, W)`
@@ -87,23 +87,9 @@ def interpodil_conv2d(
         >>> sweep(edges).shape
         torch.Size([5, 1, 8, 30, 30])
     """
-    _check_axes(weight, 2)
-    return _from_arguments(
-        input,
-        weight,
-        bias,
-        stride,
-        padding,
-        dilation,
-        groups,
-        padding_mode,
-        fade,
-        growth,
-        edge,
-        corner,
-        tent,
-        algorithm,
-    )
+    shape, coefficients = (dilation, fade, growth), (edge, corner, tent)
+    steps = (stride, padding, groups, padding_mode)
+    return _convolution(2, (input, weight, bias), steps, shape, coefficients, algorithm)
 
 
 def interpodil_conv1d(
@@ -134,23 +120,9 @@ def interpodil_conv1d(
     Raises:
         ValueError: as :func:`interpodil_conv2d` does.
     """
-    _check_axes(weight, 1)
-    return _from_arguments(
-        input,
-        weight,
-        bias,
-        stride,
-        padding,
-        dilation,
-        groups,
-        padding_mode,
-        fade,
-        growth,
-        edge,
-        corner,
-        tent,
-        algorithm,
-    )
+    shape, coefficients = (dilation, fade, growth), (edge, corner, tent)
+    steps = (stride, padding, groups, padding_mode)
+    return _convolution(1, (input, weight, bias), steps, shape, coefficients, algorithm)
 
 
 def interpodil_conv3d(
@@ -185,23 +157,9 @@ def interpodil_conv3d(
     Raises:
         ValueError: as :func:`interpodil_conv2d` does.
     """
-    _check_axes(weight, 3)
-    return _from_arguments(
-        input,
-        weight,
-        bias,
-        stride,
-        padding,
-        dilation,
-        groups,
-        padding_mode,
-        fade,
-        growth,
-        edge,
-        corner,
-        tent,
-        algorithm,
-    )
+    shape, coefficients = (dilation, fade, growth), (edge, corner, tent)
+    steps = (stride, padding, groups, padding_mode)
+    return _convolution(3, (input, weight, bias), steps, shape, coefficients, algorithm)
 
 
 def effective_kernel(
@@ -220,8 +178,8 @@ def effective_kernel(
     .. math::
         \text{effective}_{uv} = \sum_j \text{weight}_j \, E_{juv}
 
-    with :math:`E` from :func:`interpodil.expansion_tensor`. Differentiable; where no tap reaches
-    another pixel the weights themselves are returned.
+    with :math:`E` from :func:`interpodil.expansion_tensor`. It is differentiable. Where no tap
+    reaches another pixel the weights themselves are returned.
 
     Args:
         weight: base weights of one, two or three spatial axes.
@@ -232,7 +190,7 @@ def effective_kernel(
         edge: the tent's coefficient half-way to the next tap along one axis.
         corner: the tent's coefficient half-way along two axes.
         tent: a profile's name or a tensor, instead of the coefficients.
-        groups: blocks of channels, which matter for a tent per channel.
+        groups: number of groups of channels, needed for one tent per channel.
 
     Shape:
         - weight: :math:`(C_{out}, C_{in} / groups, k_0, k_1)`
@@ -261,52 +219,38 @@ def effective_kernel(
     return expand(weight, filters.expansion(weight), groups)
 
 
-def _from_arguments(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    stride: int | Sequence[int],
-    padding: str | int | Sequence[int],
-    dilation: int | Sequence[int],
-    groups: int,
-    padding_mode: PaddingMode,
-    fade: float | Sequence[float] | None,
-    growth: int | Sequence[int | None] | None,
-    edge: float | Tensor,
-    corner: float | Tensor,
-    tent: str | Tensor | None,
+def _convolution(
+    dims: int,
+    tensors: tuple[Tensor, Tensor, Tensor | None],
+    steps: tuple[Any, Any, int, PaddingMode],
+    shape: tuple[Any, Any, Any],
+    coefficients: tuple[float | Tensor, float | Tensor, str | Tensor | None],
     algorithm: Algorithm,
 ) -> Tensor:
-    dims = weight.dim() - 2
-    strides, paddings = check_stride_and_padding(stride, padding, padding_mode, dims)
-    spread = make_spread(tuple(weight.shape[2:]), dilation, fade, growth, dims)
-    check_groups(groups, weight.shape[1] * groups, weight.shape[0])
-    surface = make_tent(spread.dilation, edge, corner, tent, weight.shape[1] * groups)
-    # Of tensors nobody looks at the values, which compilers and `vmap` do not show.
-    if isinstance(tent, Tensor):
-        separable = False
-    elif isinstance(edge, Tensor) or isinstance(corner, Tensor):
-        separable = dims == 1
-    else:
-        separable = dims == 1 or tent is not None or are_separable(edge, corner)
-    check_algorithm(algorithm, spread, separable=separable, learned=False)
-    constant = not any(isinstance(value, Tensor) for value in (edge, corner, tent))
-    plan = make_plan(
-        strides,
-        paddings,
-        groups,
-        padding_mode,
-        spread,
-        weight.shape[1] * groups,
-        algorithm,
-        separable=separable,
-    )
-    return compute(input, weight, bias, plan, Filters(spread, surface, separable, constant))
-
-
-def _check_axes(weight: Tensor, dims: int) -> None:
+    """Check the arguments of a convolution of ``dims`` axes and compute it."""
+    input, weight, bias = tensors
+    stride, padding, groups, padding_mode = steps
+    edge, corner, tent = coefficients
     if weight.dim() != dims + 2:
         raise ValueError(
             f"weight must have {dims + 2} axes (out, in / groups and {dims} of taps), got "
             f"{tuple(weight.shape)}"
         )
+    stride, padding = check_stride_and_padding(stride, padding, padding_mode, dims)
+    spread = make_spread(tuple(weight.shape[2:]), *shape, dims)
+    channels = weight.shape[1] * groups
+    check_groups(groups, channels, weight.shape[0])
+    surface = make_tent(spread.dilation, edge, corner, tent, channels)
+    # The values of tensors are not read, as compilers and `vmap` hide them.
+    constant = not any(isinstance(value, Tensor) for value in coefficients)
+    if dims == 1:
+        separable = not isinstance(tent, Tensor)
+    elif isinstance(edge, Tensor) or isinstance(corner, Tensor) or isinstance(tent, Tensor):
+        separable = False
+    else:
+        separable = tent is not None or are_separable(edge, corner)
+    check_algorithm(algorithm, spread, separable=separable, learned=False)
+    plan = make_plan(
+        stride, padding, groups, padding_mode, spread, channels, algorithm, separable=separable
+    )
+    return compute(input, weight, bias, plan, Filters(spread, surface, separable, constant))

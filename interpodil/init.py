@@ -1,4 +1,4 @@
-"""Initialisation of layers that exist: by a batch of real input, and as an identity."""
+"""Initialisation of existing layers: as an identity, or from a batch of real input."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,35 +16,33 @@ from interpodil.where import Where, check_where, chooses, is_forward_convolution
 
 
 def dirac_(layer: InterpodilConv) -> InterpodilConv:
-    r"""Make a layer pass its input on, as :func:`torch.nn.init.dirac_` does for plain ones.
+    r"""Make a layer pass on its input, as :func:`torch.nn.init.dirac_` does for plain ones.
 
-    Every output channel passes on the input channel of the same number within its group (those of a
-    higher number than the group has inputs are zero). The effective kernel is then the tent placed
-    at the centre tap, which is a blur. The weight is divided by that tent's sum, so that
+    Every output channel passes on the input channel with its index in the group, or is zero if
+    there is none. The effective kernel is then the tent at the centre tap, a blur. The weight is
+    divided by the tent's sum, so that
 
-    - where no sample of the tent but its centre differs from zero (``edge = corner = 0`` at a
-      dilation of 2) the layer is the exact identity,
-    - with any other tent constants pass unchanged, and with a mirrored one linear ramps too, where
-      the kernel does not reach into padded zeros. All else is smoothed.
+    - a tent that is zero but for its centre (``edge = corner = 0`` at a dilation of 2) gives the
+      exact identity,
+    - any other tent keeps constants, and a symmetric one linear ramps, away from zero padding.
+      Everything else is smoothed.
 
-    No weights do better: at another tap's pixel only that tap is seen, so an identity needs all
-    weights but the centre one to be zero, and what is left is the centre's tent.
+    No weights do better: at another tap's pixel only that tap contributes, so an identity needs all
+    weights but the centre one to be zero, which leaves the centre's tent.
 
     A stride subsamples the result. The identity needs the padding of a plain convolution that keeps
-    the size, ``(k - 1) / 2``. The bias is set to zero, which ``torch.nn.init.dirac_`` cannot do as
-    it sees the weight alone. A tent that is learned is taken as it is now; it is not changed, and
-    later changes of it change the sum.
+    the size, ``(k - 1) / 2``. The bias is set to zero. A learned tent is not changed; if it changes
+    later, so does its sum.
 
     Args:
-        layer: an interpodilated layer with an odd number of taps per axis; changed in place.
+        layer: an interpodilated layer with an odd number of taps per axis, changed in place.
 
     Returns:
         the layer.
 
     Raises:
-        ValueError: if it is no such layer or a lazy one, an axis has an even number of taps, which
-            have no centre, the sum of the tent is zero, or the weight is computed from others
-            (parametrized). Nothing is changed then.
+        ValueError: if it is another module or lazy, an axis has an even number of taps, the tent's
+            sum is zero, or the weight is parametrized. Nothing is changed then.
 
     Example::
 
@@ -85,31 +83,31 @@ def lsuv_(
     std: float = 1.0,
     where: Where | None = None,
 ) -> dict[str, float]:
-    r"""Scale layers' weights until their outputs for a batch have a given standard deviation.
+    r"""Scale layers' weights so that their outputs for a batch have a given standard deviation.
 
-    The initialisation is made for white input. In images neighbouring pixels are alike, and the
-    placed tents add them up, so outputs are louder. One pass over a batch of real input fixes the
-    scales. Each layer's weights are multiplied, in the order of execution, by
+    The default initialisation assumes white input. In images neighbouring pixels are alike and the
+    tents add them up, so outputs are louder. One pass over a batch of real input measures how much:
+    each layer's weights are multiplied, in the order of execution, by
 
     .. math::
         \text{std} \, / \, \sqrt{\operatorname{Var}(\text{output} - \text{bias})}
 
-    over all examples, channels and positions, and the layers after it see the output for the new
-    weights in the same pass. The scale part of Mishkin & Matas 2016, "All you need is a good init"
-    (layer-sequential unit-variance); theirs draws orthogonal weights first and iterates.
+    over all examples, channels and positions. The following layers see the scaled output in the
+    same pass. This is the scaling part of Mishkin & Matas 2016, "All you need is a good init"
+    (layer-sequential unit-variance), which draws orthogonal weights first and iterates.
 
-    The pass runs without gradients and in the mode the model is in: in training mode batch
-    normalisation uses the batch and dropout drops. Afterwards buffers, such as running statistics,
-    and torch's default random generators are as before.
+    The pass runs without gradients and in the model's mode: in training mode batch normalisation
+    uses the batch and dropout drops. Buffers, such as running statistics, and torch's default
+    random generators are restored.
 
-    A layer that is called more than once is measured at the first call, a weight that several
-    layers share at the first of them, and what is not called is left alone.
+    A layer that is called several times is measured at the first call, a weight that several layers
+    share at the first of them. Layers that are not called are not changed.
 
     Args:
         model: a model, or a layer.
         batch: its input: a tensor, a sequence of positional arguments or a mapping of keyword ones.
-        std: the standard deviation, in the units of the output. Default: 1.0
-        where: which convolutions, interpodilated or not, as in :func:`interpodil.convert`.
+        std: the standard deviation of the outputs. Default: 1.0
+        where: the convolutions to scale, plain ones too, as in :func:`interpodil.convert`.
             Default: all interpodilated ones
 
     Returns:
@@ -117,9 +115,8 @@ def lsuv_(
 
     Raises:
         ValueError: if ``std`` is not finite and positive, the model has lazy modules, no layer is
-            chosen, a layer's weight is computed from others (parametrized), or its output has no
-            scale: it is constant, zero or not finite. All weights are then as before, as they are
-            after any other error.
+            chosen, a layer's weight is parametrized, or its output is constant or not finite.
+            After this or any other error all weights are as before.
 
     Example::
 
@@ -156,7 +153,7 @@ def lsuv_(
         stack.enter_context(_buffers_kept(model))
         stack.enter_context(random_state_kept(chain(model.parameters(), model.buffers())))
         for layer in layers:
-            # Before other hooks, which may turn the output into something else.
+            # Before other hooks, which may replace the output.
             stack.callback(layer.register_forward_hook(scale, prepend=True).remove)
         try:
             _call(model, batch)
@@ -195,7 +192,7 @@ def _is_interpodilated(name: str, conv: ConvNd) -> bool:
 
 
 def _channelwise(layer: ConvNd, output: Tensor) -> Tensor | None:
-    """The bias, shaped to be added to the output, in its dtype."""
+    """Return the bias in the shape and dtype to add to the output."""
     if layer.bias is None:
         return None
     return layer.bias.to(output.dtype).view(-1, *[1] * (layer.weight.dim() - 2))
@@ -204,7 +201,7 @@ def _channelwise(layer: ConvNd, output: Tensor) -> Tensor | None:
 def _standard_deviation(output: Tensor, name: str) -> float:
     wide = output.to(torch.promote_types(output.dtype, torch.float32))
     deviation = wide.std(correction=0).item() if wide.numel() else 0.0
-    # What rounding leaves of a constant is no scale.
+    # Rounding alone makes a constant vary by this much.
     noise = 16 * torch.finfo(output.dtype).eps * wide.abs().max().item() if wide.numel() else 0.0
     if not noise < deviation < math.inf:
         raise ValueError(
@@ -226,7 +223,7 @@ def _buffers_kept(model: nn.Module) -> Iterator[None]:
         yield
     finally:
         for module, name, buffer, values in held:
-            # Some modules change a buffer in place, others put a new tensor in its stead.
+            # Some modules change a buffer in place, others replace it.
             module._buffers[name] = buffer.copy_(values)
 
 

@@ -1,4 +1,4 @@
-"""Modules that learn the number of input channels from their first input."""
+"""Layers that take the number of input channels from their first input."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -14,7 +14,7 @@ from interpodil.spread import ints
 
 
 class _LazyInterpodilConvNd(nn.Module):
-    """What the lazy modules share; stands before `torch.nn.LazyConvNd` among their bases."""
+    """Base class of the lazy layers; comes before ``torch.nn.LazyConvNd`` in their bases."""
 
     def __init__(
         self,
@@ -34,11 +34,11 @@ class _LazyInterpodilConvNd(nn.Module):
         each = isinstance(tent, torch.Tensor) and tent.dim() > cast(Any, self).dims
         if each or kwargs.get("learn_tent") == "channel":
             raise ValueError(
-                "one tent per channel needs to know the input's channels: "
-                "name them and use the module that is not lazy"
+                "one tent per channel needs the number of input channels: "
+                "use the layer that is not lazy"
             )
         ints(out_channels, "out_channels", 1, minimum=0)
-        # Past the initialiser of `torch.nn.LazyConvNd`, which takes only what a plain one takes.
+        # Skip the initialiser of `torch.nn.LazyConvNd`, which takes a plain one's arguments only.
         LazyModuleMixin.__init__(
             cast(Any, self),
             0,
@@ -70,14 +70,15 @@ class LazyInterpodilConv1d(_LazyInterpodilConvNd, nn.LazyConv1d, InterpodilConv1
 class LazyInterpodilConv2d(_LazyInterpodilConvNd, nn.LazyConv2d, InterpodilConv2d):
     """An :class:`InterpodilConv2d` that takes ``in_channels`` from its first input.
 
-    Then it becomes one, and its parameters are drawn. See :class:`torch.nn.LazyConv2d`.
+    The first call draws its parameters and turns it into an :class:`InterpodilConv2d`, as
+    :class:`torch.nn.LazyConv2d` does.
 
     Args:
         out_channels: channels of the output.
-        kernel_size, ...: all else as for :class:`InterpodilConv2d`.
+        kernel_size, ...: all other arguments are those of :class:`InterpodilConv2d`.
 
     Raises:
-        ValueError: as :class:`InterpodilConv2d` does, and for one learned tent per channel.
+        ValueError: as :class:`InterpodilConv2d` does, and for one tent per channel.
 
     Example::
 

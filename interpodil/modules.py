@@ -1,4 +1,4 @@
-"""Modules inside a model: found, replaced, asked for their hooks; and draws that leave no trace."""
+"""Finding and replacing the modules of a model, their hooks, and keeping the random state."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -23,7 +23,7 @@ _STATE_DICT_HOOKS = (
 
 
 def names_of_modules(model: nn.Module) -> dict[nn.Module, list[str]]:
-    """Return every module with all its qualified names, in the order in which they stand."""
+    """Return every module with all its qualified names, in the model's order."""
     names: dict[nn.Module, list[str]] = {}
     for name, module in model.named_modules(remove_duplicate=False):
         names.setdefault(module, []).append(name)
@@ -31,9 +31,10 @@ def names_of_modules(model: nn.Module) -> dict[nn.Module, list[str]]:
 
 
 def replace_modules(model: nn.Module, replacements: Mapping[nn.Module, nn.Module]) -> nn.Module:
-    """Put modules in the place of others, wherever in the model those stand.
+    """Replace modules everywhere in a model.
 
-    Returns the model, or its replacement: nothing holds a model in which that could be put.
+    Returns:
+        the model, or its replacement if the model itself is replaced.
     """
     for parent in list(model.modules()):
         for name, child in parent._modules.items():
@@ -43,10 +44,7 @@ def replace_modules(model: nn.Module, replacements: Mapping[nn.Module, nn.Module
 
 
 def hooks_of(module: nn.Module, *, of_state_dict: bool = False) -> list[str]:
-    """Return the names of the hooks around a module's forward and backward pass.
-
-    Those around its state dict are among them if ``of_state_dict``.
-    """
+    """Return the names of a module's forward and backward hooks, and state dict hooks if asked."""
     registries = _FORWARD_HOOKS + (_STATE_DICT_HOOKS if of_state_dict else ())
     return [
         getattr(hook, "__name__", type(hook).__name__)
@@ -57,7 +55,7 @@ def hooks_of(module: nn.Module, *, of_state_dict: bool = False) -> list[str]:
 
 @contextmanager
 def random_state_kept(tensors: Iterable[Tensor]) -> Iterator[None]:
-    """Restore torch's generators afterwards: the CPU's, and those of the tensors' devices."""
+    """Restore torch's random generators on exit: the CPU's, and those of the tensors' devices."""
     devices: dict[str, set[int]] = {}
     for tensor in tensors:
         if tensor.device.type not in ("cpu", "meta"):

@@ -1,4 +1,4 @@
-"""Learned tents under an optimiser: groups of their own, and no weight decay."""
+"""Learned tents in an optimiser: parameter groups of their own, without weight decay."""
 
 import copy
 from collections.abc import Mapping
@@ -11,12 +11,12 @@ from interpodil.conv import InterpodilConv
 
 
 def no_weight_decay(model: nn.Module) -> set[str]:
-    r"""Return the names of the learned tents' parameters, to be kept from weight decay.
+    r"""Return the names of the learned tents' parameters, to exclude them from weight decay.
 
     Decay pulls a tent's samples, :math:`\tanh(\text{raw\_tent})`, towards 0, the plain dilated
-    convolution, whatever the data say. The name is timm's, whose optimiser factory asks models for
-    such a set. Names are as in ``model.named_parameters()``, which tells one name of a layer that
-    stands in the model several times; here are all of them.
+    convolution. The name is timm's, whose optimiser factory asks models for such a set. Names are
+    as in ``model.named_parameters()``; a layer that occurs several times in the model is listed
+    under all its names.
 
     Args:
         model: a model, or a layer.
@@ -48,10 +48,10 @@ def no_weight_decay(model: nn.Module) -> set[str]:
 
 
 def check_optimizer(optimizer: Optimizer, *, new_groups: bool) -> None:
-    """Refuse what is no optimiser, and what cannot take ``new_groups`` where there will be some.
+    """Check an optimiser.
 
     Raises:
-        ValueError: if it is no optimiser, or one that knows a single group of parameters.
+        ValueError: if it is not a torch optimiser, or needs new groups and can have only one.
     """
     if not isinstance(optimizer, Optimizer):
         raise ValueError(f"optimizer must be a torch optimiser, got {type(optimizer).__name__}")
@@ -62,11 +62,10 @@ def check_optimizer(optimizer: Optimizer, *, new_groups: bool) -> None:
 def groups_for_tents(
     optimizer: Optimizer, layers: Mapping[str, nn.Module]
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return groups for the learned tents of layers whose weights the optimiser holds.
+    """Return new parameter groups for the learned tents of layers, and the layers left out.
 
-    There is one for every group that holds such weights, with that group's hyperparameters and no
-    weight decay. Beside them are the names of layers whose weight is in none of the groups; their
-    tents are in none of the new ones.
+    For every group that holds weights of the layers there is a new one with its hyperparameters
+    and no weight decay. Layers whose weight is in no group are left out; their names are returned.
     """
     group_of = {
         id(parameter): index
@@ -88,7 +87,7 @@ def groups_for_tents(
 
 
 def add_groups(optimizer: Optimizer, groups: list[dict[str, Any]]) -> None:
-    """Add parameter groups to an optimiser, all of them or, on an error, none."""
+    """Add parameter groups to an optimiser; on an error, none."""
     before = len(optimizer.param_groups)
     try:
         for group in groups:
@@ -99,7 +98,7 @@ def add_groups(optimizer: Optimizer, groups: list[dict[str, Any]]) -> None:
 
 
 def _group_like(group: Mapping[str, Any], named: list[tuple[str, Tensor]]) -> dict[str, Any]:
-    # A learning rate that is a tensor is changed in place, so groups must not share it.
+    # A learning rate can be a tensor that is changed in place, so groups must not share it.
     new = {
         key: copy.deepcopy(value)
         for key, value in group.items()
@@ -107,7 +106,7 @@ def _group_like(group: Mapping[str, Any], named: list[tuple[str, Tensor]]) -> di
     }
     if "weight_decay" in new:
         new["weight_decay"] = 0.0
-    # An optimiser made from named parameters wants names for all of them.
+    # An optimiser made from named parameters needs names for all of them.
     with_names = "param_names" in group
     new["params"] = named if with_names else [parameter for _, parameter in named]
     return new

@@ -1,4 +1,4 @@
-"""A convolution's plan: padding, strides and algorithm, worked out once and checked per input."""
+"""A convolution's plan: its padding, strides and algorithm, computed once per layer."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""How the taps of a base kernel are spread over pixels, and arguments given once or per axis."""
+"""Where the taps of a base kernel lie, and checks of arguments given once or per axis."""
 
 import math
 import operator
@@ -54,18 +54,18 @@ def effective_size(
 
 @dataclass(frozen=True)
 class Spread:
-    """Where the taps of a base kernel lie and how far they reach, axis by axis.
+    """Where the taps of a base kernel lie and how far they reach, per axis.
 
     Attributes:
         dims: number of axes.
         kernel_size: taps.
         dilation: pixels between neighbouring taps.
         fade: pixels beyond the outermost taps over which the kernel falls to zero.
-        growth: size the effective kernel is cropped to, ``None`` where it is not.
-        tent_shape: pixels the tent of a tap spans.
+        growth: size the effective kernel is cropped to, or ``None``.
+        tent_shape: size of the tent.
         effective_size: size of the effective kernel.
-        plain: whether no tap reaches another pixel, which makes the convolution a plain one.
-        uniform: whether every tap has the same tent: none is stretched, none is cropped.
+        plain: whether no tap reaches another pixel; then the convolution is a plain one.
+        uniform: whether every tap has the same tent, neither stretched nor cropped.
     """
 
     dims: int
@@ -86,11 +86,11 @@ def make_spread(
     growth: int | Sequence[int | None] | None,
     dims: int,
 ) -> Spread:
-    """Check what the taps' spread is given by, and work out the rest.
+    """Check the arguments and return the spread.
 
     Raises:
-        ValueError: if an argument breaks a rule of :func:`effective_size`, or is not given once
-            or per axis.
+        ValueError: if an argument breaks a rule of :func:`effective_size`, or is given neither
+            once nor per axis.
     """
     kernel_sizes = ints(kernel_size, "kernel_size", dims, minimum=1)
     dilations = ints(dilation, "dilation", dims, minimum=1)
@@ -132,10 +132,10 @@ def ints(value: int | Sequence[int], name: str, dims: int, minimum: int) -> tupl
 
 
 def number(value: Any, name: str) -> float:
-    """Return ``value``, a finite real number; tensors are none.
+    """Return ``value`` if it is a finite real number, not a tensor.
 
     Raises:
-        ValueError: if it is anything else.
+        ValueError: if it is not.
     """
     plain = _real(value)
     if plain is None or not -math.inf < plain < math.inf:
@@ -144,7 +144,7 @@ def number(value: Any, name: str) -> float:
 
 
 def fades(value: float | Sequence[float] | None, dilation: tuple[int, ...]) -> tuple[float, ...]:
-    """Return the fade of every axis, ``None`` standing for its dilation - 1.
+    """Return the fade of every axis; ``None`` means dilation - 1.
 
     Raises:
         ValueError: if a fade is negative or not finite, or there is not one per axis.
@@ -198,7 +198,7 @@ def _index(value: Any) -> int | None:
 def _real(value: Any) -> float | None:
     if type(value) in (int, float):
         return value
-    # Numbers of other libraries convert; tensors and texts would too, but are a mistake.
+    # Numbers of other libraries convert; tensors and strings would too, but are mistakes.
     if isinstance(value, bool | str | bytes) or hasattr(value, "requires_grad"):
         return None
     try:

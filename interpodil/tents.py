@@ -1,6 +1,6 @@
-r"""The tent: the interpolation filter that every tap of a base kernel is spread by.
+r"""The tent: the interpolation filter placed at every tap of a base kernel.
 
-The parameter of a tent that is learned holds a raw value :math:`r` for every sample but the centre,
+The parameter of a learned tent holds a raw value :math:`r` for every sample but the centre,
 
 .. math::
     T_a = \tanh(r_a), \qquad T_0 = 1,
@@ -21,14 +21,14 @@ from interpodil.spread import number
 
 LearnTent = Literal["layer", "channel"]
 Profile = Literal["linear", "cosine", "gaussian"]
-# What rounding leaves of a product of a few numbers in double precision, relative to it.
+# Relative rounding error of a product of a few numbers in double precision.
 SEPARABLE_WITHIN = 4 * sys.float_info.epsilon
 
 
 def tent(
     dilation: tuple[int, ...], edge: float | Tensor = 0.5, corner: float | Tensor = 0.25
 ) -> Tensor:
-    r"""Return the tent of a dilation for given tent coefficients, with 1 at its centre.
+    r"""Return the tent for given coefficients, with 1 at its centre.
 
     .. math::
         T_{ab} = \sum_{m=0}^{1} \sum_{n=0}^{1} K_{mn} \,
@@ -55,8 +55,8 @@ def tent(
         corner: the corner coefficient :math:`c`, likewise.
 
     Shape:
-        - Output: :math:`(2 d_0 - 1, 2 d_1 - 1, \ldots)`, in double precision on the CPU, or as
-          the coefficients are if these are tensors; then it is differentiable
+        - Output: :math:`(2 d_0 - 1, 2 d_1 - 1, \ldots)`, in double precision on the CPU, or
+          differentiable and with the coefficients' dtype and device if these are tensors
 
     Raises:
         ValueError: if a dilation is below 1, or a number is not finite.
@@ -107,7 +107,12 @@ def profile_tent(dilation: tuple[int, ...], profile: Profile) -> Tensor:
         - Output: :math:`(2 d_0 - 1, 2 d_1 - 1, \ldots)`, in double precision on the CPU
 
     Raises:
-        ValueError: if there is no such profile.
+        ValueError: if the profile is unknown.
+
+    Example::
+
+        >>> profile_tent((4,), "cosine").round(decimals=2).tolist()
+        [0.15, 0.5, 0.85, 1.0, 0.85, 0.5, 0.15]
     """
     formulas = {
         "linear": lambda t, d: 1 - abs(t) / d,
@@ -131,15 +136,15 @@ def make_tent(
     given: str | Tensor | None,
     channels: int | None = None,
 ) -> Tensor:
-    """Return the tent that a layer's arguments ask for.
+    """Return the tent for a layer's arguments.
 
     Args:
         dilation: pixels between neighbouring taps, per axis.
         edge: the edge coefficient.
         corner: the corner coefficient.
         given: a profile's name or the tent itself, instead of the coefficients.
-        channels: channels of the input, of which a tensor may hold a tent each; ``None`` for any
-            number.
+        channels: number of input channels, to check a tensor of one tent per channel; ``None`` for
+            any number.
 
     Shape:
         - Output: :math:`(2 d_0 - 1, \\ldots)`, or :math:`(channels, 2 d_0 - 1, \\ldots)`
@@ -173,7 +178,7 @@ def make_tent(
 
 
 def check_tent(surface: Tensor, dims: int) -> None:
-    """Raise a :class:`ValueError` if a tent is not finite or a centre of it is not 1."""
+    """Raise a :class:`ValueError` if a tent is not finite or not 1 at its centre."""
     if not bool(surface.isfinite().all()):
         raise ValueError("tent must be finite, got NaN or infinity in it")
     centres = surface.flatten(-dims)[..., surface.shape[-dims:].numel() // 2].reshape(-1)
@@ -183,22 +188,18 @@ def check_tent(surface: Tensor, dims: int) -> None:
 
 
 def are_separable(edge: float, corner: float) -> bool:
-    """Tell whether a tent with these coefficients is the product of its axes' lines.
+    """Tell whether a tent with these coefficients is the product of one line per axis.
 
-    It must be one to rounding in double precision: what is nearly a product would be another tent
-    to the algorithms that compute with the lines.
+    The test is to rounding in double precision, as the algorithms that use the lines would compute
+    another tent for one that is only nearly a product.
     """
     return abs(corner - edge * edge) <= SEPARABLE_WITHIN * abs(corner)
 
 
 def is_separable(tent: Tensor, dims: int) -> bool:
-    """Tell whether a tent shared by all channels is the product of its axes' lines.
+    """Tell whether a tent is shared by all channels and the product of one line per axis.
 
-    It must be one to rounding in double precision, whatever its dtype; see :func:`are_separable`.
-
-    Args:
-        tent: the tent.
-        dims: number of spatial axes.
+    The test is to rounding in double precision for every dtype; see :func:`are_separable`.
     """
     if tent.dim() != dims:
         return False
@@ -210,7 +211,7 @@ def is_separable(tent: Tensor, dims: int) -> bool:
 
 
 def axis_line(surface: Tensor, axis: int) -> Tensor:
-    """The tent along one axis through its centre; a separable tent is their product."""
+    """Return the tent on one axis through its centre; a separable tent is the product of these."""
     for other in reversed(range(surface.dim())):
         if other != axis:
             surface = surface.select(other, surface.shape[other] // 2)
@@ -229,7 +230,7 @@ def _coefficient(value: float | Tensor, name: str) -> float | Tensor:
 
 
 def _knot_weights(dilation: int, half: int) -> list[float]:
-    """Weight in every sample of one axis of the knot at the tap (0) or half-way from it (1)."""
+    """Return the weight of a knot, at the tap (0) or half-way from it (1), in every sample."""
     return [max(0.0, 1 - abs(2 * abs(a) / dilation - half)) for a in range(1 - dilation, dilation)]
 
 
@@ -244,15 +245,15 @@ def raw_from_tent(tent: Tensor, dims: int, channels: int, learn: LearnTent) -> T
         tent: the tent, of ``dims`` axes, or one more where every channel has its own.
         dims: number of spatial axes.
         channels: channels of the input.
-        learn: whether one tent is learned for the layer, or one per channel.
+        learn: whether to learn one tent for the layer or one per channel.
 
     Shape:
         - Output: :math:`(1, T - 1)` or :math:`(C_{in}, T - 1)` for :math:`T` samples, in the
           tent's dtype
 
     Raises:
-        ValueError: if a sample is not strictly between -1 and 1, or the tent of every channel
-            shall be learned for the layer as one.
+        ValueError: if a sample is not strictly between -1 and 1, or one tent is to be learned for
+            the layer but there is one per channel.
     """
     per_channel = tent.dim() > dims
     if per_channel and learn == "layer":
@@ -276,7 +277,7 @@ def tent_from_raw(raw: Tensor, shape: Sequence[int], learn: LearnTent) -> Tensor
     Args:
         raw: the raw values, :math:`(1, T - 1)` or :math:`(C_{in}, T - 1)`.
         shape: the tent's shape, of :math:`T` samples.
-        learn: whether there is one tent for the layer, or one per channel.
+        learn: whether there is one tent for the layer or one per channel.
 
     Shape:
         - Output: ``shape``, or :math:`(C_{in}, *shape)`

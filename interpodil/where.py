@@ -1,4 +1,4 @@
-"""Which convolutions of a model are meant, and which of them a layer can stand for."""
+"""Choosing convolutions of a model, and telling which of them can be replaced."""
 
 from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
@@ -27,7 +27,7 @@ def spatial(name: str, conv: ConvNd) -> bool:
 def stem(name: str, conv: ConvNd) -> bool:
     """Choose convolutions that read images: at most 4 input channels, and more than one tap.
 
-    It goes by the channels alone, so a toy network with few channels inside has several.
+    Only the channels count, so a small network with few channels may have several.
     """
     return conv.in_channels <= IMAGE_CHANNELS and spatial(name, conv)
 
@@ -38,7 +38,7 @@ def three_by_three(name: str, conv: ConvNd) -> bool:
 
 
 def check_where(where: Where) -> tuple[str, ...] | Predicate:
-    """Return the glob patterns or the predicate that ``where`` stands for.
+    """Return ``where`` as a tuple of glob patterns or a predicate.
 
     Raises:
         ValueError: if it is neither a pattern, nor several, nor callable.
@@ -57,19 +57,19 @@ def check_where(where: Where) -> tuple[str, ...] | Predicate:
 
 
 def chooses(where: tuple[str, ...] | Predicate, names: Sequence[str], convolution: ConvNd) -> bool:
-    """Tell whether a module that stands in a model under ``names`` is meant by any of them."""
+    """Tell whether a module is chosen by any of its names."""
     if callable(where):
         return any(where(name, convolution) for name in names)
     return any(fnmatchcase(name, pattern) for name in names for pattern in where)
 
 
 def is_forward_convolution(module: nn.Module) -> TypeGuard[ConvNd]:
-    """Tell whether a module has a kernel to choose it by: no transposed and no lazy one."""
+    """Tell whether a module is a convolution with weights, neither transposed nor lazy."""
     return isinstance(module, ConvNd) and not isinstance(module, LazyModuleMixin)
 
 
 def obstacle(conv: _ConvNd) -> str | None:
-    """Say why a convolution cannot be replaced without a change of what it does, if so."""
+    """Return why replacing a convolution would change what it does, or ``None``."""
     if isinstance(conv, InterpodilConv):
         return "interpodilated already"
     if isinstance(conv, LazyModuleMixin):

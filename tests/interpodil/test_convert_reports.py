@@ -89,7 +89,7 @@ def test_report():
             spatial,
             "nothing was converted: interpodilated already: 0; a dilation of (3, 3), not 1: 1",
         ),
-        (toy, ["0", "9"], "where is of no use in part: no name such as 0, 2 matches 9"),
+        (toy, ["0", "9"], "part of where had no effect: no name such as 0, 2 matches 9"),
     ],
 )
 def test_warnings(make, where, message):

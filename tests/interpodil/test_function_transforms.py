@@ -22,6 +22,7 @@ SETTINGS = [
     *({"algorithm": path} for path in PATHS),
     *({"algorithm": path, "stride": 2, "padding_mode": "reflect"} for path in PATHS),
     {"fade": 1.7, "growth": 9, "groups": 2},
+    {"out_channels": 1},
     {"learn_tent": "layer"},
     {"learn_tent": "channel", "algorithm": "tent_first"},
 ]
@@ -29,7 +30,8 @@ SETTINGS = [
 
 @pytest.fixture(params=SETTINGS, ids=str)
 def layer(request):
-    return InterpodilConv2d(2, 4, padding=1, dtype=torch.float64, **request.param)
+    settings = {"out_channels": 4, "padding": 1, **request.param}
+    return InterpodilConv2d(2, dtype=torch.float64, **settings)
 
 
 def parameters_of(layer):
