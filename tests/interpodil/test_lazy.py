@@ -45,5 +45,5 @@ def test_takes_its_channels_from_a_state_dict():
 
 @pytest.mark.parametrize("tent", [{"learn_tent": "channel"}, {"tent": torch.ones(5, 3, 3)}])
 def test_refuses_a_tent_per_channel_before_it_knows_the_channels(tent):
-    with pytest.raises(ValueError, match="one tent per channel needs to know the input's channels"):
+    with pytest.raises(ValueError, match="one tent per channel needs the number of input channels"):
         interpodil.LazyInterpodilConv2d(4, 3, **tent)
