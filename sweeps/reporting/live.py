@@ -62,6 +62,10 @@ class LiveTable(Sink):
             self._live.transient = True
 
     def update(self, progress: Progress, seconds_left: float | None) -> None:
+        self._live.update(self.render(progress, seconds_left), refresh=True)
+
+    def render(self, progress: Progress, seconds_left: float | None) -> RenderableType:
+        """Return the table with the bar and the line below it, as they are drawn."""
         self._had_workers = self._had_workers or bool(progress.workers)
         parts: list[RenderableType] = []
         times = []
@@ -82,7 +86,7 @@ class LiveTable(Sink):
         if hidden > 0:
             parts.append(Text(f"and {hidden} more", style="dim"))
         parts += [_bar(progress, times), Text(_footer(progress))]
-        self._live.update(Group(*parts), refresh=True)
+        return Group(*parts)
 
 
 def worker_table(progress: Progress, workers: Sequence[WorkerRecord]) -> Table:
