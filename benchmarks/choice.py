@@ -20,6 +20,7 @@ import interpodil
 from benchmarks.commands import (
     QUICK_BATCH,
     Indices,
+    clock_option,
     describe_environment,
     device_option,
     dtype_option,
@@ -30,7 +31,7 @@ from benchmarks.commands import (
     quick_option,
     write_results,
 )
-from benchmarks.measurement import PLAIN, Candidate, make_workloads, measure
+from benchmarks.measurement import CLOCKS, PLAIN, Candidate, make_workloads, measure
 from benchmarks.tables import describe_measurement, results_table
 from interpodil.plan import Algorithm
 
@@ -243,6 +244,7 @@ CASES_HELP = "Cases to measure, by index: " + "; ".join(
     show_default=True,
     help="Rounds after the warm-up.",
 )
+@clock_option
 @json_option
 @quick_option
 def main(
@@ -250,6 +252,7 @@ def main(
     dtype: str,
     cases: tuple[tuple[Comparison, Case], ...],
     rounds: int,
+    clock: str,
     json_path: Path | None,
     quick: bool,
 ) -> None:
@@ -263,7 +266,7 @@ def main(
     console = make_console()
     for line in (
         format_environment(environment, dtype),
-        f"rounds after a warm-up: {rounds}, all candidates in turn",
+        f"{clock} time; rounds after a warm-up: {rounds}, all candidates in turn",
         "forward: as at inference. forward+backward: gradients of the weights and, with more than "
         "3 channels, of the input",
     ):
@@ -279,7 +282,9 @@ def main(
             case = replace(case, batch=min(case.batch, QUICK_BATCH)) if quick else case
             candidates = comparison.candidates(case)
             workloads = make_workloads(candidates, case, case.memory_format, device, dtype)
-            measurements.append(measure(workloads, case, case.memory_format, rounds, quick))
+            measurements.append(
+                measure(workloads, case, case.memory_format, rounds, quick, CLOCKS[clock])
+            )
         if measurements:
             title = f"{comparison.title}: times and memory over plain's"
             print_tables(console, results_table(measurements, title, PLAIN, with_means=False))
@@ -287,6 +292,7 @@ def main(
             described.append({"comparison": comparison.title, "cases": entries})
     if json_path:
         header = {"benchmark": "choice", "quick": quick, "dtype": dtype, "rounds": rounds}
+        header["clock"] = clock
         write_results(json_path, header | {"environment": environment, "comparisons": described})
 
 

@@ -1,6 +1,6 @@
-"""What the commands share: options, the environment, the console, and the result file.
+"""The commands' options, environment, console and result file.
 
-Torch is imported only where it is needed: the storage benchmark's workers do without it.
+Torch is imported only where it is needed, as the storage benchmark's workers do without it.
 """
 
 import json
@@ -61,6 +61,14 @@ def _refuse_missing_device(ctx: click.Context, param: click.Parameter, value: st
     return value
 
 
+def _one_thread_for_cpu_time(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    import torch
+
+    if value == "cpu":
+        torch.set_num_threads(1)
+    return value
+
+
 device_option = click.option(
     "--device",
     type=click.Choice(("cpu", "cuda")),
@@ -77,17 +85,25 @@ json_option = click.option(
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     callback=_refuse_missing_folder,
     metavar="FILE",
-    help="Write everything, each round's times too.",
+    help="Write all results to a file, with the times of every round.",
+)
+clock_option = click.option(
+    "--clock",
+    type=click.Choice(("wall", "cpu")),
+    default="wall",
+    show_default=True,
+    callback=_one_thread_for_cpu_time,
+    help="Wall time, or the CPU time of a single thread for a busy machine.",
 )
 quick_option = click.option(
     "--quick",
     is_flag=True,
-    help=f"See whether it runs: {QUICK_BATCH} images, one round of single calls.",
+    help=f"Only check that it runs: {QUICK_BATCH} images, one round of single calls.",
 )
 
 
 def describe_environment(device: str = "cpu") -> dict[str, Any]:
-    """Return device, versions, threads, commit and date, as they stand in a result file."""
+    """Return device, versions, threads, commit and date for a result file."""
     import torch
 
     described: dict[str, Any] = {
@@ -114,7 +130,7 @@ def describe_environment(device: str = "cpu") -> dict[str, Any]:
 
 
 def format_environment(environment: dict[str, Any], dtype: str) -> str:
-    """Return in a line what was measured on."""
+    """Return the environment in one line."""
     where = f"{environment['cpu']}, {environment['threads']} threads"
     if "gpu" in environment:
         tf32 = "allowed" if environment["cudnn_allow_tf32"] else "not allowed"
@@ -133,7 +149,7 @@ def _cpu_model() -> str:
 
 
 def _commit() -> str | None:
-    """Return the checkout's commit, with a "+" where tracked files differ from it."""
+    """Return the checkout's commit, with a "+" if tracked files differ from it."""
 
     def git(*arguments: str) -> str:
         folder = Path(__file__).parent
@@ -149,19 +165,19 @@ def _commit() -> str | None:
 
 
 def make_console() -> Console:
-    """Make a console for stdout that breaks and cuts no table, which terminals may wrap."""
+    """Return a console for stdout that neither wraps nor cuts tables."""
     console = Console(highlight=False)
     wide = console.is_terminal and console.width >= PIPE_WIDTH
     return console if wide else Console(highlight=False, width=PIPE_WIDTH)
 
 
 def make_table(title: str) -> Table:
-    """Make an empty table in the style that all tables share."""
+    """Return an empty table in the style of all tables."""
     return Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
 
 
 def print_tables(console: Console, content: RenderableType) -> None:
-    """Print tables after an empty line, without the spaces that fill their lines."""
+    """Print tables after an empty line, without trailing spaces."""
     console.print()
     with console.capture() as captured:
         console.print(content)
@@ -170,7 +186,7 @@ def print_tables(console: Console, content: RenderableType) -> None:
 
 
 def write_results(path: Path, content: dict[str, Any]) -> None:
-    """Write the file as a whole or not at all."""
+    """Write a result file atomically."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         beside.write_text(json.dumps(content, indent=1) + "\n")

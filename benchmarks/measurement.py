@@ -1,6 +1,6 @@
 """Times and peak memory of several ways to compute a layer.
 
-All of them are timed in turn, round after round, so that they see the same machine.
+All candidates are timed in turn, round after round, so that load on the machine affects all.
 """
 
 import gc
@@ -34,6 +34,10 @@ MEMORY_FORMATS = {
 
 # Milliseconds by mode, candidate and round.
 Times = dict[str, dict[str, dict[int, float]]]
+Clock = Callable[[], float]
+# The wall clock counts all threads' work, and other processes'; the CPU time of one thread
+# measures that thread alone, for benchmarks on a busy machine.
+CLOCKS: dict[str, Clock] = {"wall": time.perf_counter, "cpu": time.thread_time}
 
 SAMPLE_MS = 20.0
 MOST_CALLS = 20
@@ -45,10 +49,10 @@ class Candidate:
     """One way to compute a layer.
 
     Attributes:
-        name: what tables and files call it.
+        name: its name in tables and files.
         build: makes the layer for a shape, on the CPU in float32.
-        every: it is measured in every so many-th round.
-        setting: makes the context that it runs in, outside the clock.
+        every: 3 to measure it in every third round, 1 in every round.
+        setting: makes the context that it runs in, which is not timed.
     """
 
     name: str
@@ -59,11 +63,7 @@ class Candidate:
 
 @dataclass
 class Workload:
-    """A layer, its input and the gradient that the next layer would hand back.
-
-    Input and gradient are shared by all candidates of a shape; ``setting`` and ``every`` are the
-    candidate's.
-    """
+    """A candidate's layer, with the input and output gradient that all candidates share."""
 
     layer: nn.Module
     input: Tensor
@@ -87,24 +87,24 @@ class Workload:
 
 @dataclass(frozen=True)
 class Peak:
-    """Bytes of a step: alive at its start (input, parameters, buffers), and at most above that."""
+    """Bytes of a step: at its start (input, parameters, buffers), and the peak above that."""
 
     at_start: int
     above_start: int
 
     @property
     def total(self) -> int:
-        """The step's footprint."""
+        """Peak bytes of the step."""
         return self.at_start + self.above_start
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What was measured on one shape.
+    """The measurement of one shape.
 
     Attributes:
         shape: a frozen dataclass with ``input_size``, the size of the input's every axis, and
-            ``is_first_layer``, whether the input needs no gradient; its ``str`` is its label.
+            ``is_first_layer``, whether the input needs no gradient; ``str(shape)`` is its label.
         memory_format: a key of ``MEMORY_FORMATS``.
         times: milliseconds by mode, candidate and round.
         calls: calls a sample, by mode and candidate.
@@ -125,7 +125,7 @@ class Measurement:
         return peak.total if figure == MEMORY else peak.above_start
 
     def ratio(self, figure: str, name: str, other: str = PLAIN) -> float:
-        """Return a candidate's figure over another's; of times see :func:`time_ratio`."""
+        """Return the ratio of two candidates' figures; see :func:`time_ratio` for times."""
         if figure in MODES:
             return time_ratio(self.times[figure][name], self.times[figure][other])
         return self.amount(figure, name) / self.amount(figure, other)
@@ -134,7 +134,7 @@ class Measurement:
 def make_workloads(
     candidates: list[Candidate], shape: Any, memory_format: str, device: str, dtype: str
 ) -> dict[str, Workload]:
-    """Build the layers, the plain one among them, around one input and one output gradient."""
+    """Build the layers of all candidates with one input and one output gradient."""
     torch.manual_seed(0)
     layout = MEMORY_FORMATS[memory_format]
     if layout is torch.channels_last and len(shape.input_size) == 5:
@@ -163,38 +163,43 @@ def measure(
     memory_format: str,
     rounds: int,
     one_call: bool = False,
+    clock: Clock = time.perf_counter,
 ) -> Measurement:
     """Measure a shape's workloads; see :func:`measure_times` and :func:`measure_peak`."""
-    times, calls = measure_times(workloads, rounds, one_call)
+    times, calls = measure_times(workloads, rounds, one_call, clock)
     peaks = {name: measure_peak(workload) for name, workload in workloads.items()}
     return Measurement(shape, memory_format, times, calls, peaks)
 
 
 def measure_times(
-    workloads: Mapping[str, Workload], rounds: int, one_call: bool = False
+    workloads: Mapping[str, Workload],
+    rounds: int,
+    one_call: bool = False,
+    clock: Clock = time.perf_counter,
 ) -> tuple[Times, dict[str, dict[str, int]]]:
     """Time every candidate in every round that it takes part in.
 
-    A round goes over the candidates once, in an order that is rotated by one each round. A
-    warm-up round that counts nothing comes first; from it follows how many calls a sample takes,
-    so that a sample lasts about ``SAMPLE_MS``. A time is a sample's mean over its calls.
+    A round times every candidate once, in an order that is rotated by one each round. An untimed
+    warm-up round sets the calls per sample, so that a sample lasts about ``SAMPLE_MS``. A time is
+    the mean over the calls of a sample.
 
     Args:
         workloads: each candidate's workload, by its name.
         rounds: rounds after the warm-up.
-        one_call: take one call a sample, whatever it lasts.
+        one_call: take one call per sample, however long it lasts.
+        clock: the clock for CPUs, in seconds.
 
     Returns:
-        the times, and the calls a sample by mode and candidate.
+        the times, and the calls per sample by mode and candidate.
     """
     times: Times = {mode: {name: {} for name in workloads} for mode in MODES}
     calls: dict[str, dict[str, int]] = {mode: {} for mode in MODES}
     for name, workload in workloads.items():
         for mode in MODES:
-            once = _sample(workload, mode, 1)
-            # The first call may plan and allocate, so a short one says little about the next.
+            once = _sample(workload, mode, 1, clock)
+            # The first call may compile and allocate, so a short one says little about the next.
             if once < LONG_CALL_MS and not one_call:
-                once = _sample(workload, mode, 1)
+                once = _sample(workload, mode, 1, clock)
             wanted = 1 if one_call else math.ceil(SAMPLE_MS / max(once, 1e-6))
             calls[mode][name] = min(wanted, MOST_CALLS)
     names = list(workloads)
@@ -207,39 +212,38 @@ def measure_times(
                 if number % workloads[name].every:
                     continue
                 for mode in MODES:
-                    times[mode][name][number] = _sample(workloads[name], mode, calls[mode][name])
+                    number_of_calls = calls[mode][name]
+                    sample = _sample(workloads[name], mode, number_of_calls, clock)
+                    times[mode][name][number] = sample
     finally:
         gc.enable()
     return times, calls
 
 
 def time_ratio(times: Mapping[int, float], others: Mapping[int, float]) -> float:
-    """Return the median, over the rounds that both took part in, of the quotient of their times.
+    """Return the median ratio of two candidates' times over the rounds that have both.
 
-    The quotient is taken within a round, so what slows the machine for a while slows both.
+    Each ratio is taken within a round, so that load on the machine affects both times.
     """
     return statistics.median(times[number] / others[number] for number in times.keys() & others)
 
 
-def _sample(workload: Workload, mode: str, calls: int) -> float:
-    """Return the mean milliseconds of some calls; gradients are cleared outside the clock."""
-    timed = _timed_on_cuda if workload.input.device.type == "cuda" else _timed_on_cpu
+def _sample(workload: Workload, mode: str, calls: int, clock: Clock) -> float:
+    """Return the mean milliseconds of some calls, without clearing the gradients."""
     with workload.setting():
-        return timed(workload, mode, calls)
-
-
-def _timed_on_cpu(workload: Workload, mode: str, calls: int) -> float:
-    seconds = 0.0
-    for _ in range(calls):
-        start = time.perf_counter()
-        workload.run(mode)
-        seconds += time.perf_counter() - start
-        workload.clear()
+        if workload.input.device.type == "cuda":
+            return _timed_on_cuda(workload, mode, calls)
+        seconds = 0.0
+        for _ in range(calls):
+            start = clock()
+            workload.run(mode)
+            seconds += clock() - start
+            workload.clear()
     return seconds * 1000 / calls
 
 
 def _timed_on_cuda(workload: Workload, mode: str, calls: int) -> float:
-    """Time by events on the stream: the device's time, with the gaps that late launches leave."""
+    """Time by events on the stream: the device's time, with gaps between late launches."""
     spans = [
         (torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True))
         for _ in range(calls)
@@ -257,11 +261,10 @@ def _timed_on_cuda(workload: Workload, mode: str, calls: int) -> float:
 def measure_peak(workload: Workload) -> Peak:
     """Return the peak memory of one forward and backward pass, gradients of weights included.
 
-    The workload has run before and holds no gradients: what a first step keeps is no step's.
-    The gradient of the output is the next layer's and is not counted. On the CPU the allocations
-    are those that torch's profiler reports: tensors, and the buffers for which oneDNN asks torch.
-    What oneDNN or a thread pool takes from the system by itself is not seen. On CUDA it is what
-    torch's caching allocator hands out, workspaces of cuDNN included.
+    The workload has run before and holds no gradients. The gradient of the output is not counted.
+    On the CPU the allocations are those that torch's profiler reports: tensors, and buffers that
+    oneDNN allocates through torch, but no memory that oneDNN or a thread pool allocates itself. On
+    CUDA they are those of torch's caching allocator, with cuDNN's workspaces.
     """
     tensors = [workload.input, *workload.layer.parameters(), *workload.layer.buffers()]
     at_start = sum(tensor.nbytes for tensor in tensors)

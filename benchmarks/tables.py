@@ -1,4 +1,4 @@
-"""Measurements of layers as a table for people and as entries of a result file."""
+"""Measurements of layers as tables and as entries of result files."""
 
 import statistics
 from dataclasses import asdict
@@ -18,7 +18,7 @@ from benchmarks.measurement import (
     Measurement,
 )
 
-# By figure: heading, unit of the plain convolution's, and its digits after the point.
+# By figure: heading, unit and decimals of the plain convolution's column.
 _SECTIONS = {
     FORWARD: (f"{FORWARD}, ms", 1, 2),
     STEP: (f"{STEP}, ms", 1, 2),
@@ -33,14 +33,14 @@ def results_table(
     plain_header: str = f"{PLAIN}\n3x3",
     with_means: bool = True,
 ) -> Table:
-    """Make a section each for forward, step and peak memory, a line a shape.
+    """Return a table with a section each for forward, step and peak memory.
 
     Args:
-        measurements: what was measured; not every candidate needs to be in each.
-        title: stands above the table.
-        plain_header: stands above the plain convolution's figures.
-        with_means: whether each section ends in geometric means, for which every candidate must
-            be in each measurement.
+        measurements: a line each; not every candidate needs to be in each.
+        title: the table's title.
+        plain_header: the heading of the plain convolution's column.
+        with_means: whether each section ends with geometric means, which needs every candidate in
+            every measurement.
     """
     names = dict.fromkeys(name for measurement in measurements for name in measurement.peaks)
     others = [name for name in names if name != PLAIN]
@@ -66,13 +66,13 @@ def results_table(
 
 
 def mean_ratio(measurements: list[Measurement], figure: str, name: str) -> float:
-    """Return the geometric mean over the shapes of a candidate's ratio to the plain one."""
+    """Return the geometric mean of a candidate's ratio to the plain convolution."""
     ratios = (measurement.ratio(figure, name) for measurement in measurements)
     return statistics.geometric_mean(ratios)
 
 
 def describe_measurement(measurement: Measurement) -> dict[str, Any]:
-    """Return each candidate's milliseconds in every round, its ratios to plain, and its memory."""
+    """Return every candidate's milliseconds by round, ratios to plain, and memory."""
     candidates = {}
     for name, peak in measurement.peaks.items():
         entry: dict[str, Any] = {}

@@ -6,7 +6,7 @@ import statistics
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.layer import DCLS, LAYER, ImageShape, choose_candidates, judge, main
+from benchmarks.layer import DCLS, LAYER, SHAPES, SMALL, check_goals, choose_candidates, main
 from benchmarks.measurement import FORWARD, MODES, PLAIN, STEP, Measurement, Peak
 
 
@@ -14,7 +14,7 @@ from benchmarks.measurement import FORWARD, MODES, PLAIN, STEP, Measurement, Pea
 def quick_run(tmp_path_factory):
     path = tmp_path_factory.mktemp("results") / "layer.json"
     result = CliRunner().invoke(
-        main, ["--quick", "--shapes", "0", "--algorithms", "--json", str(path)]
+        main, ["--quick", "--shapes", "0,9", "--algorithms", "--json", str(path)]
     )
     return result, json.loads(path.read_text())
 
@@ -32,7 +32,7 @@ def test_ends_well_and_prints_a_table_per_memory_format(quick_run):
 
 def test_every_candidate_is_in_the_file_with_ratios_that_follow_from_its_times(quick_run):
     _, content = quick_run
-    assert len(content["measurements"]) == 2
+    assert len(content["measurements"]) == 4
     for measurement in content["measurements"]:
         candidates = measurement["candidates"]
         assert list(candidates) == list(content["candidates"])
@@ -67,7 +67,7 @@ def test_each_named_algorithm_is_measured_where_it_applies(quick_run):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--shapes", "9"], "expected indices from 0 to 8 with commas between them, got '9'"),
+        (["--shapes", "10"], "expected indices from 0 to 9 with commas between them, got '10'"),
         (["--shapes", "0,x"], "got '0,x'"),
         (["--json", "missing/layer.json"], "no folder 'missing'"),
         (["--rounds", "0"], "0 is not in the range"),
@@ -87,36 +87,29 @@ def test_dcls_is_left_out_where_it_is_not_installed(monkeypatch):
     assert "not installed" in left_out[DCLS]
 
 
-def make_measurement(memory_format: str, over_plain: float, batch: int) -> Measurement:
+def make_measurement(shape, memory_format, over_plain):
     """A measurement with all times 10 x plain's but the layer's."""
-    names = [
-        PLAIN,
-        DCLS,
-        *(f"{s} {a}" for s in ("7x7", "5x5", "11x11") for a in ("auto", "expanded")),
-    ]
+    names = [PLAIN, *(f"{s} {a}" for s in ("7x7", "5x5", "11x11") for a in ("auto", "expanded"))]
     step = {name: {0: 10.0} for name in names} | {PLAIN: {0: 1.0}, LAYER: {0: over_plain}}
     peaks = {name: Peak(1, 1) for name in names}
-    times = {FORWARD: step, STEP: step}
-    return Measurement(ImageShape(batch, 3, 3, 8, 1), memory_format, times, {}, peaks)
+    return Measurement(shape, memory_format, {FORWARD: step, STEP: step}, {}, peaks)
 
 
-def test_verdicts_judge_the_mean_and_the_worst_shape():
-    verdicts = judge(
-        [make_measurement("channels_last", 0.8, 1), make_measurement("channels_last", 1.31, 2)]
-    )
-    mean, worst, over_expanded, over_dcls, memory, *smaller = verdicts
+def test_goals_are_for_the_mean_and_the_worst_shape_and_apart_for_the_small_one():
+    ratios = {SHAPES[0]: 0.8, SHAPES[1]: 1.31, SMALL: 1.9}
+    goals = check_goals([make_measurement(s, "channels_last", r) for s, r in ratios.items()])
+    mean, worst, small, memory, *others = goals
     assert mean.reached is True
     assert mean.measured == pytest.approx((0.8 * 1.31) ** 0.5)
-    assert (worst.reached, worst.worst_shape.batch) == (False, 2)
-    assert over_expanded.measured == pytest.approx(10 / mean.measured)
-    assert over_expanded.worst == pytest.approx(10 / 1.31)
-    assert over_dcls.reached is False
+    assert (worst.reached, worst.worst_shape) == (False, SHAPES[1])
+    assert (small.reached, small.measured) == (True, 1.9)
     assert memory.measured == 1
-    assert [verdict.measured for verdict in smaller] == [1, 1]
+    assert [goal.measured for goal in others] == [1, 1]
 
 
 @pytest.mark.parametrize(
     ("memory_format", "reached"), [("channels_last", False), ("contiguous", True)]
 )
-def test_limits_depend_on_the_memory_format(memory_format, reached):
-    assert judge([make_measurement(memory_format, 1.1, 1)])[0].reached is reached
+def test_goals_depend_on_the_memory_format(memory_format, reached):
+    measurement = make_measurement(SHAPES[0], memory_format, 1.08)
+    assert check_goals([measurement])[0].reached is reached
