@@ -29,7 +29,8 @@ def command(
     STUDY defaults to the newest.
     """
     from storage import open_storage, open_study, parse_url
-    from sweeps.export.best import best_trials, export_trial, read_source
+    from sweeps.export.best import best_trials, export_trial
+    from sweeps.export.exported import read_source
     from sweeps.spec.files import write_whole
 
     quieten_optuna()

@@ -41,15 +41,23 @@ def command(
 
     With the same seed on the same machine's CPU, the result equals the recorded one exactly.
     """
+    from sweeps.engines.devices import available_cores, take_device
     from sweeps.errors import SweepsError
-    from sweeps.export.retrain import read_exported, retrain
+    from sweeps.export.exported import read_exported
+    from sweeps.export.retrain import retrain
 
     if save is not None and save.exists() and not force:
         raise SweepsError(f"{save}: exists; name another file, or replace it with --force")
+    exported = read_exported(config)
+    measured_with = exported.source.environment if exported.source is not None else None
+    if device is None:
+        device = "cpu" if measured_with is not None and measured_with.device == "cpu" else "auto"
+    if threads is None:
+        threads = measured_with.threads if measured_with is not None else available_cores()
     retrain(
-        read_exported(config),
+        exported,
         seed=seed,
-        device=device,
+        device=take_device(device, threads),
         threads=threads,
         save=save,
         data_dir=data_dir.absolute(),

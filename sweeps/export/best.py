@@ -1,24 +1,19 @@
-"""From a study's best trials to YAML."""
-
-from pathlib import Path
-from typing import Any
+"""A study's best trials as exported configurations."""
 
 import optuna
 from optuna.trial import FrozenTrial
 
 from storage import CONFIGURATION
 from sweeps.errors import SweepsError
-from sweeps.export.environment import Environment
-from sweeps.export.exported import Exported, ExportedData, Source
+from sweeps.export.exported import Environment, Exported, ExportedData, Source
 from sweeps.spec.config import RunConfig
-from sweeps.spec.files import load_yaml
 from sweeps.study import attributes
 from sweeps.study.attributes import TRAIN_IMAGES, VALIDATION_IMAGES, image_count
 from sweeps.study.progress import best_first
 
 
 def best_trials(study: optuna.Study, count: int) -> list[FrozenTrial]:
-    """The complete trials with the best values, best first.
+    """Return the complete trials with the best values, best first.
 
     Raises:
         SweepsError: no trial is complete.
@@ -26,12 +21,12 @@ def best_trials(study: optuna.Study, count: int) -> list[FrozenTrial]:
     maximize = study.direction == optuna.study.StudyDirection.MAXIMIZE
     trials = best_first(study.get_trials(deepcopy=False), maximize=maximize)
     if not trials:
-        raise SweepsError(f"{study.study_name}: no trial is complete yet; run the sweep on first")
+        raise SweepsError(f"{study.study_name}: no trial is complete yet; resume the sweep first")
     return trials[:count]
 
 
 def export_trial(study: optuna.Study, trial: FrozenTrial, storage_kind: str) -> Exported:
-    """A trial's configuration with its origin.
+    """Export a trial's configuration with its origin.
 
     Raises:
         SweepsError: the trial was not run by ``sweeps``.
@@ -61,7 +56,7 @@ def export_trial(study: optuna.Study, trial: FrozenTrial, storage_kind: str) -> 
             study=study.study_name,
             storage=storage_kind,
             trial=trial.number,
-            configuration=trial.user_attrs.get(CONFIGURATION),
+            baseline=trial.user_attrs.get(CONFIGURATION),
             metric=study.user_attrs[attributes.METRIC],
             value=trial.values[0],
             params=trial.params,
@@ -69,31 +64,3 @@ def export_trial(study: optuna.Study, trial: FrozenTrial, storage_kind: str) -> 
             environment=Environment.model_validate(trial.user_attrs[attributes.ENVIRONMENT]),
         ),
     )
-
-
-def read_source(path: Path, *, force: bool) -> dict[str, Any]:
-    """Where the exported configuration came from that stands in a file which is to be replaced.
-
-    Args:
-        path: the file; it need not exist.
-        force: take a file that is no exported configuration: a spec, say.
-
-    Returns:
-        The keys of :class:`Source`, empty where the file does not tell.
-
-    Raises:
-        SweepsError: the file is no exported configuration.
-    """
-    if not path.is_file():
-        return {}
-    try:
-        tree = load_yaml(path.read_text("utf-8"), str(path))
-    except (OSError, UnicodeDecodeError, SweepsError):
-        tree = {}
-    if "source" not in tree and not force:
-        raise SweepsError(
-            f"{path}: is there and no exported configuration; name another, or replace it with "
-            "--force"
-        )
-    source = tree.get("source")
-    return source if isinstance(source, dict) else {}

@@ -1,10 +1,14 @@
-"""The exported YAML: a configuration, and where it came from."""
+"""The exported YAML: a configuration and where it came from, written and read back."""
 
+import importlib.metadata
+import platform
+import subprocess
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import AliasChoices, Field
 
-from sweeps.export.environment import Environment
+from sweeps.errors import SweepsError
 from sweeps.spec.config import (
     DataConfig,
     LayerConfig,
@@ -13,15 +17,37 @@ from sweeps.spec.config import (
     Section,
     TrainingConfig,
 )
-from sweeps.spec.files import dump_yaml
+from sweeps.spec.files import dump_yaml, load_yaml, read_text
+from sweeps.spec.validation import validate
+
+_LIBRARIES = ("torch", "torchvision", "optuna", "numpy")
+
+
+class Environment(Section):
+    """What a number was measured with.
+
+    Attributes:
+        device: ``cpu`` or ``cuda``.
+        device_name: the processor's or GPU's model.
+        threads: CPU threads of the process; on a CPU, sums depend on it in their last digits.
+        libraries: name to version.
+        commit: of the code, with ``-dirty`` where it was changed since; ``None`` outside git.
+    """
+
+    device: str
+    device_name: str
+    threads: int = Field(ge=1)
+    python: str
+    libraries: dict[str, str]
+    commit: str | None = None
 
 
 class ExportedData(DataConfig):
     """The images, and how to tell them from others.
 
     Attributes:
-        fingerprint: as :class:`sweeps.data.Dataset` has it; ``None`` to train on any.
-        train_images, validation_images, classes: how many there were.
+        fingerprint: see :class:`sweeps.data.Dataset`; ``None`` to train on any.
+        train_images, validation_images, classes: how many there were of each.
     """
 
     fingerprint: str | None = None
@@ -39,17 +65,18 @@ class Source(Section):
     """Where a configuration came from.
 
     Attributes:
-        storage: the kind of database, ``sqlite``.
-        configuration: its name, where the trial is a baseline.
+        storage: the kind of database, such as ``sqlite``.
+        baseline: its name, where the trial is one.
         value: of the metric, after the last epoch.
         params: the searched settings as Optuna saw them.
-        finished: when.
+        finished: when, ISO 8601 with the zone.
     """
 
     study: str
     storage: str
     trial: int
-    configuration: str | None = None
+    # Files of older versions have the second name.
+    baseline: str | None = Field(None, validation_alias=AliasChoices("baseline", "configuration"))
     metric: Literal["val_accuracy", "val_loss"]
     value: float
     params: dict[str, Any] = Field(default_factory=dict)
@@ -68,13 +95,98 @@ class Exported(Section):
     source: Source | None = None
 
     def run_config(self) -> RunConfig:
-        """The settings alone."""
+        """Return the settings alone."""
         data = DataConfig(**self.data.model_dump(include=set(DataConfig.model_fields)))
         return RunConfig(
             layer=self.layer, model=self.model, training=self.training, data=data, seed=self.seed
         )
 
     def to_yaml(self) -> str:
-        """As YAML, in reading order."""
+        """Write YAML in reading order, a blank line before each section."""
         # Not as JSON, which has no lone surrogates, of which a path of odd bytes is made.
-        return dump_yaml(self.model_dump())
+        return "\n".join(dump_yaml({key: value}) for key, value in self.model_dump().items())
+
+
+def read_exported(path: Path) -> Exported:
+    """Read an exported configuration.
+
+    Raises:
+        SweepsError: it cannot be read, or a key or a value is wrong; its path is named.
+    """
+    text = read_text(path, if_missing=f"`sweeps export -o {path}` writes one")
+    return validate(Exported, load_yaml(text, str(path)), str(path))
+
+
+def read_source(path: Path, *, force: bool) -> dict[str, Any]:
+    """Read where the exported configuration in a file came from, before the file is replaced.
+
+    Args:
+        path: the file; it need not exist.
+        force: accept a file that is no exported configuration: a spec, say.
+
+    Returns:
+        The keys of :class:`Source`; empty where the file does not say.
+
+    Raises:
+        SweepsError: the file is no exported configuration.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        tree = load_yaml(path.read_text("utf-8"), str(path))
+    except (OSError, UnicodeDecodeError, SweepsError):
+        tree = {}
+    if "source" not in tree and not force:
+        raise SweepsError(
+            f"{path}: exists and is no exported configuration; name another, or replace it with "
+            "--force"
+        )
+    source = tree.get("source")
+    return source if isinstance(source, dict) else {}
+
+
+def describe_environment(device: str) -> Environment:
+    """Describe the environment of this process, which trains on ``cpu`` or ``cuda``."""
+    import torch
+
+    name = torch.cuda.get_device_name() if device == "cuda" else _processor()
+    return Environment(
+        device=device,
+        device_name=name,
+        threads=torch.get_num_threads(),
+        python=platform.python_version(),
+        libraries={library: importlib.metadata.version(library) for library in _LIBRARIES},
+        commit=_commit(),
+    )
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _commit() -> str | None:
+    """Return the commit of this package's checkout; an installed package has none."""
+    folder = Path(__file__).parent
+    command = ["git", "-C", str(folder)]
+    try:
+        subprocess.run(
+            [*command, "ls-files", "--error-unmatch", __file__],
+            capture_output=True,
+            check=True,
+            timeout=10,
+        )
+        described = subprocess.run(
+            [*command, "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return described.stdout.strip() or None

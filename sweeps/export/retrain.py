@@ -5,29 +5,17 @@ from pathlib import Path
 
 import click
 
-from sweeps.engines.devices import available_cores, take_device
 from sweeps.errors import SweepsError
 from sweeps.export.exported import Exported
-from sweeps.spec.files import check_writable, load_yaml, read_text, write_whole
-from sweeps.spec.validation import validate
-
-
-def read_exported(path: Path) -> Exported:
-    """Read an exported configuration.
-
-    Raises:
-        SweepsError: it cannot be read, or a key or a value is wrong; its path is told.
-    """
-    text = read_text(path, if_missing=f"`sweeps export -o {path}` writes one")
-    return validate(Exported, load_yaml(text, str(path)), str(path))
+from sweeps.spec.files import check_writable, write_whole
 
 
 def retrain(
     exported: Exported,
     *,
     seed: int | None,
-    device: str | None,
-    threads: int | None,
+    device: str,
+    threads: int,
     save: Path | None,
     data_dir: Path,
 ) -> float:
@@ -35,9 +23,9 @@ def retrain(
 
     Args:
         exported: the configuration.
-        seed: in place of the recorded one.
-        device: ``auto``, ``cpu`` or ``cuda:N``; ``None`` for the recorded kind.
-        threads: CPU threads; ``None`` for the recorded number.
+        seed: instead of the recorded one; ``None`` for that.
+        device: where to train, ``cpu`` or ``cuda``.
+        threads: CPU threads.
         save: where to write the trained weights.
         data_dir: where datasets are.
 
@@ -45,26 +33,21 @@ def retrain(
         The metric after the last epoch.
 
     Raises:
-        SweepsError: the images are missing or others than the recorded; the run diverged.
+        SweepsError: the images are missing or differ from the recorded ones; or the run diverged.
     """
     if save is not None:
         check_writable(save)
     source = exported.source
-    if device is None:
-        device = "cpu" if source is not None and source.environment.device == "cpu" else "auto"
-    recorded_threads = source.environment.threads if source is not None else None
-    threads = threads or recorded_threads or available_cores()
-    place = take_device(device, threads)
 
     import torch
 
     from sweeps.data import open_dataset
     from sweeps.training import new_model, resolve_precision, train
 
-    if source is not None and source.environment.device != place:
+    if source is not None and source.environment.device != device:
         click.echo(
             f"measured on {source.environment.device} ({source.environment.device_name}), trained "
-            f"on {place} here: the numbers will differ",
+            f"on {device} here: the numbers will differ",
             err=True,
         )
     torch.set_num_threads(threads)
@@ -72,7 +55,7 @@ def retrain(
     config = exported.run_config()
     if seed is not None:
         config = config.with_values({"seed": seed})
-    config = resolve_precision(config, torch.device(place))
+    config = resolve_precision(config, torch.device(device))
     dataset = open_dataset(config.data.name, data_dir, config.data.size)
     wanted = exported.data.fingerprint
     if wanted is not None and dataset.fingerprint != wanted:
@@ -84,7 +67,7 @@ def retrain(
     metric = source.metric if source is not None else "val_accuracy"
     model = new_model(config, dataset)
     click.echo("epoch  train_loss  val_loss  val_accuracy  learning_rate  images/s")
-    for result in train(config, dataset, torch.device(place), model=model):
+    for result in train(config, dataset, torch.device(device), model=model):
         click.echo(
             f"{result.epoch:>5}  {result.train_loss:>10.4f}  {result.val_loss:>8.4f}  "
             f"{result.val_accuracy:>12.4f}  {result.learning_rate:>13.3g}  "

@@ -12,8 +12,8 @@ from sweeps.engines import Engine, WorkerExit
 from sweeps.errors import SweepsError
 from sweeps.reporting import Reporter
 from sweeps.runner.shutdown import STOP_SECONDS
-from sweeps.study.failures import ended_numbers, refuse_deleted, refuse_failures_in_a_row
-from sweeps.study.progress import Progress, read_progress
+from sweeps.study.progress import Progress, ended_numbers, read_progress, refuse_failures_in_a_row
+from sweeps.study.study import refuse_deleted
 
 _POLL_SECONDS = 0.5
 _RECLAIM_SECONDS = 5.0

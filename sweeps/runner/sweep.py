@@ -37,9 +37,8 @@ from sweeps.runner.shutdown import Shutdown
 from sweeps.runner.supervisor import Supervisor
 from sweeps.spec.config import check_run
 from sweeps.spec.spec import Spec, check_study_name, is_study_name, probe_values
-from sweeps.study.failures import refuse_deleted
 from sweeps.study.progress import Progress, read_progress
-from sweeps.study.study import open_or_create_study, study_name
+from sweeps.study.study import open_or_create_study, refuse_deleted, study_name
 from sweeps.worker.checkpoints import DEFAULT_SECONDS, Checkpoints, check_folder, default_folder
 from sweeps.worker.process import short_host
 

@@ -1,8 +1,9 @@
-"""Where a study stands, as its storage knows it."""
+"""Progress of a study: its trials by outcome, the best, what is left; too many failures."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -18,10 +19,12 @@ from storage import (
     mean_epoch_seconds,
     unfinished_outcome,
 )
+from sweeps.errors import SweepsError
 from sweeps.study.attributes import CLASSES, METRIC, VALIDATION_IMAGES, image_count
 
-#: So many trials tell how long an epoch takes: enough for a mean, few enough to read at each look.
+# The mean epoch is taken over so many of the newest trials: few enough to read at each look.
 _TIMED_TRIALS = 32
+MAX_FAILURES_IN_A_ROW = 5
 
 
 @dataclass(frozen=True)
@@ -29,16 +32,16 @@ class Progress:
     """A study at one moment.
 
     Attributes:
-        study_uid: tells the study from a later one of its number.
+        study_uid: tells the study from a later one with its number.
         outcomes: finished trials by outcome; ``completed``, ``pruned``, ``diverged``, ``failed``
-            have used the budget, ``interrupted``, ``lost`` and ``out_of_memory`` were queued again.
-        running: trials under way.
+            have used the budget; ``interrupted``, ``lost`` and ``out_of_memory`` were retried.
+        running: trials that run now.
         finished: trials that ended with a result of their own.
-        target: how many trials the study shall have; ``None`` for no limit.
+        target: the budget in trials; ``None`` for no limit.
         best: the complete trial with the best value.
         workers: the workers alive.
-        val_images: how many the metric is measured on.
-        classes: how many the images have.
+        val_images: number of images that the metric is measured on.
+        classes: number of classes.
         epoch_seconds: the mean of the newest trials' epochs; ``None`` before any was measured.
     """
 
@@ -63,7 +66,7 @@ class Progress:
 
 
 def read_progress(storage: HardenedStorage, study: optuna.Study) -> Progress:
-    """Read where a study stands."""
+    """Read the progress of a study in its storage."""
     attributes = study.user_attrs
     trials = study.get_trials(deepcopy=False)
     maximize = study.direction == optuna.study.StudyDirection.MAXIMIZE
@@ -88,7 +91,7 @@ def read_progress(storage: HardenedStorage, study: optuna.Study) -> Progress:
 
 
 def count_finished(trials: Iterable[FrozenTrial]) -> int:
-    """How many trials ended with a result of their own: the part of the budget that is spent."""
+    """Count the trials that ended with a result of their own: the spent part of the budget."""
     return sum(t.state.is_finished() and not unfinished_outcome(t) for t in trials)
 
 
@@ -99,28 +102,28 @@ def is_done(study: optuna.Study) -> bool:
 
 
 def best_first(trials: Iterable[FrozenTrial], *, maximize: bool) -> list[FrozenTrial]:
-    """The complete ones of some trials by their values, the earlier first among equals."""
+    """Sort the complete ones of some trials by value, the earlier first among equals."""
     sign = -1 if maximize else 1
     complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
     return sorted(complete, key=lambda trial: (sign * trial.values[0], trial.number))
 
 
 def outcome_of(trial: FrozenTrial) -> str:
-    """How a finished trial ended, in one word."""
+    """Return how a finished trial ended, in one word."""
     by_state = {TrialState.COMPLETE: "completed", TrialState.PRUNED: "pruned"}
     outcome: str = trial.user_attrs.get(OUTCOME, by_state.get(trial.state, "failed"))
     return outcome
 
 
 def last_reason(progress: Progress) -> str:
-    """Why the last failed trial failed."""
+    """Return why the last failed trial failed."""
     failed = [trial for trial in progress.trials if outcome_of(trial) == "failed"]
     reason: str = failed[-1].user_attrs.get(REASON, "unknown") if failed else "none failed"
     return reason
 
 
 def count_words(progress: Progress) -> str:
-    """The finished trials in words, as ``12 completed, 7 pruned (2 interrupted, queued again)``."""
+    """Count the finished trials in words: ``12 completed, 7 pruned (2 interrupted, retried)``."""
 
     def counted(*names: str) -> str:
         parts = [f"{progress.outcomes[name]} {name}" for name in names if progress.outcomes[name]]
@@ -128,4 +131,34 @@ def count_words(progress: Progress) -> str:
 
     words = counted("completed", "pruned", "diverged", "failed") or "none finished yet"
     again = counted("interrupted", "lost", "out_of_memory").replace("_", " ")
-    return f"{words} ({again}, queued again)" if again else words
+    return f"{words} ({again}, retried)" if again else words
+
+
+def ended_numbers(trials: Iterable[FrozenTrial]) -> set[int]:
+    """Return the numbers of the trials that have ended."""
+    return {trial.number for trial in trials if trial.state.is_finished()}
+
+
+def refuse_failures_in_a_row(trials: Iterable[FrozenTrial], *, but_for: Collection[int]) -> None:
+    """Refuse to go on where the last configurations of a study all failed, whoever ran them.
+
+    A trial that is retried counts by its retry.
+
+    Args:
+        trials: the study's.
+        but_for: the numbers of trials that are not counted: they ended before.
+
+    Raises:
+        SweepsError: they did.
+    """
+    ended = [t for t in trials if t.state.is_finished() and t.number not in but_for]
+    settled = [trial for trial in ended if not unfinished_outcome(trial)]
+    last = sorted(settled, key=lambda trial: trial.datetime_complete or datetime.min)
+    last = last[-MAX_FAILURES_IN_A_ROW:]
+    if len(last) < MAX_FAILURES_IN_A_ROW or any(outcome_of(trial) != "failed" for trial in last):
+        return
+    reason = last[-1].user_attrs.get(REASON, "unknown")
+    raise SweepsError(
+        f"{len(last)} trials failed in a row; trial {last[-1].number}: {reason} (its traceback is "
+        "in the trial's note in `sweeps dashboard`)"
+    )

@@ -10,6 +10,7 @@ from storage import (
     CONFIGURATION,
     OVERRIDES,
     RETRIES,
+    STUDY_UID,
     TARGET,
     HardenedStorage,
     batch,
@@ -130,6 +131,20 @@ def check_code(study: optuna.Study, spec: Spec) -> None:
                 f"({made_with[where]}, now {found.digest}); start another with --study NAME, or "
                 "bring the file back"
             )
+
+
+def refuse_deleted(study: optuna.Study, study_uid: str) -> None:
+    """Refuse a study that is gone, or another one that has its number.
+
+    Raises:
+        SweepsError: the study was deleted.
+    """
+    try:
+        attributes = study.user_attrs
+    except KeyError:
+        attributes = {}
+    if attributes.get(STUDY_UID) != study_uid:
+        raise SweepsError(f"{study.study_name}: was deleted while it ran") from None
 
 
 def _set_up(study: optuna.Study, spec: Spec, dataset: Dataset) -> None:

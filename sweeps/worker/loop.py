@@ -31,9 +31,9 @@ from storage import (
     release_claim,
 )
 from sweeps.errors import Diverged, Interrupted, OutOfMemory, Survived
-from sweeps.study.failures import ended_numbers, refuse_deleted, refuse_failures_in_a_row
 from sweeps.study.notes import append_note
-from sweeps.study.progress import is_done
+from sweeps.study.progress import ended_numbers, is_done, refuse_failures_in_a_row
+from sweeps.study.study import refuse_deleted
 from sweeps.worker.checkpoints import Checkpoints
 from sweeps.worker.context import Objective, TrialContext
 

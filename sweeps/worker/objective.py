@@ -9,7 +9,7 @@ import torch
 from storage import CONFIGURATION, OVERRIDES
 from sweeps.data import Dataset
 from sweeps.errors import OutOfMemory
-from sweeps.export.environment import Environment
+from sweeps.export.exported import Environment
 from sweeps.models import model_facts
 from sweeps.spec.config import RunConfig
 from sweeps.spec.search import pick_values

@@ -128,7 +128,7 @@ def run_worker_process(
 
         import torch
 
-        from sweeps.export.environment import describe_environment
+        from sweeps.export.exported import describe_environment
         from sweeps.training import resolve_precision
         from sweeps.worker.objective import TrainingObjective, trial_config
 

@@ -4,8 +4,7 @@ import optuna
 import pytest
 
 from storage import end_trial, open_storage
-from sweeps.export.environment import describe_environment
-from sweeps.export.retrain import read_exported
+from sweeps.export.exported import describe_environment, read_exported
 from sweeps.spec.spec import parse_spec
 from sweeps.study import attributes
 from sweeps.study.study import open_or_create_study
@@ -63,7 +62,7 @@ class TestReplacing:
         (tmp_path / "best.yaml").write_text("name: a spec\n")
         status, _, err = cli("export", "-o", "best.yaml")
         assert status == 1
-        assert "best.yaml: is there and no exported configuration" in err
+        assert "best.yaml: exists and is no exported configuration" in err
         assert cli("export", "-o", "best.yaml", "--force")[0] == 0
 
 
@@ -76,7 +75,7 @@ class TestText:
         place.environment["PYTHONIOENCODING"] = "latin-1"
         with (tmp_path / "best.yaml").open("wb") as file:
             assert place.start("export", stdout=file, stderr=None).wait() == 0
-        assert read_exported(tmp_path / "best.yaml").source.configuration == "größer ≥ 5"
+        assert read_exported(tmp_path / "best.yaml").source.baseline == "größer ≥ 5"
 
     @pytest.mark.parametrize("name", ["a\nlayer: 3.yaml", "with space.yaml"])
     def test_a_strange_name_of_the_file_does_not_spoil_it(self, finish_study, cli, tmp_path, name):

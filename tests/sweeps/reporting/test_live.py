@@ -30,7 +30,7 @@ def test_the_live_table_fits_the_terminal(study, report, width):
     assert re.search(r"worker-0 +cpu +- +- +-", text)
     assert re.search(r"and 1\d more", text)
     assert "2/4 trials · 0:00 elapsed · at most 12:34 left" in text
-    assert "best 0.5000 in trial 1 · 1 completed, 1 pruned (1 interrupted, queued again)" in text
+    assert "best 0.5000 in trial 1 · 1 completed, 1 pruned (1 interrupted, retried)" in text
 
 
 def test_plain_lines_continue_where_the_study_was(study):

@@ -159,7 +159,7 @@ class TestFinished:
         before = (place.folder / "spec.yaml").read_text()
         refused = place.run("export", "-o", "spec.yaml")
         assert refused.returncode == 1
-        assert "spec.yaml: is there and no exported configuration" in refused.stderr
+        assert "spec.yaml: exists and is no exported configuration" in refused.stderr
         assert (place.folder / "spec.yaml").read_text() == before
 
     def test_an_exported_configuration_is_no_spec(self, finished):

@@ -7,9 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sweeps.errors import SweepsError
-from sweeps.export.environment import Environment
-from sweeps.export.exported import Exported, ExportedData, Source
-from sweeps.export.retrain import read_exported
+from sweeps.export.exported import Environment, Exported, ExportedData, Source, read_exported
 from sweeps.spec.files import dump_yaml, load_yaml, write_whole
 
 #: Strings that some YAML reads as something else, or writes on several lines.
@@ -84,7 +82,7 @@ def _exported(text, other, value):
             study=text,
             storage=other,
             trial=3,
-            configuration=other,
+            baseline=other,
             metric="val_loss",
             value=value,
             params={text: other, f"{other} too": value, f"{other} also": [text, None, True, 7]},

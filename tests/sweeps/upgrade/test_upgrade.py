@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from storage import list_workers, open_storage, open_study, read_epochs, study_uid
-from sweeps.export.retrain import read_exported
+from sweeps.export.exported import read_exported
 
 HERE = Path(__file__).parent
 OUTCOMES = [

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from storage import end_worker, list_workers, open_storage, reclaim, study_uid
-from sweeps.export.environment import describe_environment
+from sweeps.export.exported import describe_environment
 from sweeps.spec.spec import parse_spec
 from sweeps.study.study import open_or_create_study
 from sweeps.training import train
