@@ -9,7 +9,6 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from storage import WorkerRecord
 from sweeps.reporting.events import Event, Message, SweepEnded, TrialEnded
 from sweeps.reporting.formatting import best_words, clock, count_trials, make_table
 from sweeps.reporting.lines import aligned, no_workers
@@ -80,7 +79,7 @@ class LiveTable(Sink):
         room = max(self._console.height - _OTHER_LINES, 1)
         hidden = len(progress.workers) - room
         if progress.workers:
-            parts.append(worker_table(progress, progress.workers[:room]))
+            parts.append(worker_table(progress, room))
         else:
             parts.append(Text(f"{nobody}\n"))
         if hidden > 0:
@@ -89,15 +88,22 @@ class LiveTable(Sink):
         return Group(*parts)
 
 
-def worker_table(progress: Progress, workers: Sequence[WorkerRecord]) -> Table:
-    """Make a table of each worker's trial, epoch and metric, and its host if there are several."""
+def worker_table(progress: Progress, most: int | None = None) -> Table:
+    """Make a table of the workers' trials, epochs and metrics, with hosts if there are several.
+
+    Args:
+        progress: the study.
+        most: how many workers to show; ``None`` for all.
+    """
     several_hosts = len({worker.host for worker in progress.workers}) > 1
     table = make_table()
     for name in ("worker", "host", "device") if several_hosts else ("worker", "device"):
         table.add_column(name)
     for name in ("trial", "epoch", progress.metric):
         table.add_column(name, justify="right")
-    for worker in workers:
+    # By name: worker 2 comes before worker 10.
+    workers = sorted(progress.workers, key=lambda worker: (len(worker.name), worker.name))
+    for worker in workers[:most]:
         names = [worker.name, worker.host] if several_hosts else [worker.name]
         work = ["-", "-", "-"]
         if worker.trial_number is not None:

@@ -271,7 +271,7 @@ def _json_service(url: str) -> dict[str, Any]:
 
 def _last_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "no reason given"
+    return lines[-1] if lines else ""
 
 
 class Command:
@@ -320,7 +320,7 @@ class Command:
                 output.seek(0)
                 last = _last_line(output.read(65536).decode(errors="replace"))
                 ended = f"ended with status {status}" if status > 0 else f"died of signal {-status}"
-                raise NotDelivered(f"it {ended}: {last}")
+                raise NotDelivered(f"it {ended}" + (f": {last}" if last else ""))
 
     def cancel(self) -> None:
         self._cancelled = True

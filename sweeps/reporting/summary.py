@@ -51,7 +51,7 @@ def print_status(console: Console, progress: Progress, where: str) -> None:
         budget = f"{left} of {progress.target} trials left, {progress.running} running"
         print_line(console, f"\nBudget: {budget}")
     if progress.workers:
-        table = worker_table(progress, progress.workers)
+        table = worker_table(progress)
         table.title, table.title_justify = "Workers", "left"
         print_table(console, table)
         return
