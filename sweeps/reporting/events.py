@@ -156,8 +156,8 @@ class TrialEnded(Event):
 
     def sentence(self) -> str:
         outcome, result = self.outcome.replace("_", " "), self.result()
-        named = f" ({self.configuration})" if self.configuration else ""
-        return f"trial {self.trial} {outcome}" + (f": {result}" if result else "") + named
+        result = f": {result}" if result else ""
+        return f"trial {self.trial} {outcome}{result}{_bracketed(self.configuration)}"
 
     def result(self) -> str:
         """Say what the trial reached, or why it ended without a result."""
@@ -181,10 +181,9 @@ class NewBest(Event):
     params: dict[str, Any]
 
     def sentence(self) -> str:
-        named = f" ({self.configuration})" if self.configuration else ""
         before = "" if self.previous is None else f", before {self.previous:.4f}"
         return (
-            f"{self.study}: trial {self.trial}{named} is the best so far, "
+            f"{self.study}: trial {self.trial}{_bracketed(self.configuration)} is the best so far, "
             f"{self.metric} {self.value:.4f}{before}"
         )
 
@@ -239,8 +238,8 @@ class SweepEnded(Event):
     def _best_words(self) -> str:
         if self.best is None:
             return "none complete"
-        named = f" ({self.best['configuration']})" if self.best["configuration"] else ""
-        return f"best {self.metric} {self.best['value']:.4f} in trial {self.best['trial']}{named}"
+        best = f"best {self.metric} {self.best['value']:.4f} in trial {self.best['trial']}"
+        return best + _bracketed(self.best["configuration"])
 
 
 def best_of(progress: Progress) -> Best | None:
@@ -274,3 +273,7 @@ def json_value(value: Any) -> Any:
 def iso_time(time: datetime) -> str:
     """Format a moment as ``2026-01-31T12:00:00.000Z``."""
     return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _bracketed(configuration: str | None) -> str:
+    return f" ({configuration})" if configuration else ""

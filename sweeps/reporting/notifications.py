@@ -9,10 +9,11 @@ import subprocess
 import tempfile
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 from storage import CONFIGURATION
@@ -33,26 +34,72 @@ class NotDelivered(Exception):
     """A notification did not get through; the message says why."""
 
 
-class Channel(Protocol):
-    """Carries notifications.
+class Channel(ABC):
+    """Carries notifications, one after the other in a thread of its own: the sweep never waits.
+
+    The first failure is logged as a warning, later ones are not.
 
     Attributes:
-        title: what a person knows it by; holds no secret.
-        end_seconds: how long a sweep's end waits for it.
+        title: what a person knows the channel by; holds no secret.
+        end_seconds: how long a sweep's end waits for notifications under way.
     """
 
     title: str
     end_seconds: float
 
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._warned = threading.Lock()
+        self._given_up = False
+        self._deadline = 0.0
+        # A daemon: one that hangs does not keep the process alive.
+        self._thread = threading.Thread(target=self._work, name="notifications", daemon=True)
+        self._thread.start()
+
+    @abstractmethod
     def send(self, event: dict[str, Any]) -> None:
-        """Send an event.
+        """Send an event, in the channel's thread.
 
         Raises:
-            NotDelivered: it did not get through.
+            NotDelivered, OSError: it did not get through.
         """
 
     def cancel(self) -> None:
-        """Give up what is being sent; called from another thread."""
+        """Give up, even what is being sent; called from another thread."""
+        self._given_up = True
+
+    def put(self, event: dict[str, Any]) -> None:
+        """Have an event sent."""
+        self._queue.put(event)
+
+    def finish(self) -> None:
+        """Take no more events, and start the last seconds."""
+        self._queue.put(None)
+        self._deadline = time.monotonic() + self.end_seconds
+
+    def close(self) -> None:
+        """Wait until the last seconds are over, then give up."""
+        try:
+            self._thread.join(max(self._deadline - time.monotonic(), 0))
+        finally:
+            if self._thread.is_alive():
+                self.cancel()
+        if self._given_up:
+            self._warn(f"not done {self.end_seconds:.0f} seconds after the end")
+
+    def _work(self) -> None:
+        while (event := self._queue.get()) is not None and not self._given_up:
+            try:
+                self.send(event)
+            except (NotDelivered, OSError) as error:
+                if not self._given_up:
+                    self._warn(str(error))
+
+    def _warn(self, reason: str) -> None:
+        # Never released: only the first warning gets it.
+        if self._warned.acquire(blocking=False):
+            warning = "Notification failed: %s: %s (later failures are not shown)"
+            _logger.warning(warning, self.title, reason)
 
 
 class Notifier(Sink):
@@ -64,12 +111,12 @@ class Notifier(Sink):
     are what the search has to beat.
 
     Args:
-        channels: carry the notifications, each in a thread of its own.
+        channels: carry the notifications.
         kinds: which of :data:`KINDS` are wanted. A sweep that is out of time counts as finished.
     """
 
     def __init__(self, channels: Sequence[Channel], kinds: Collection[str]) -> None:
-        self._deliveries = [_Delivery(channel) for channel in channels]
+        self._channels = channels
         self._kinds = kinds
         self._baselines_left = False
         self._waiting: NewBest | None = None
@@ -99,10 +146,10 @@ class Notifier(Sink):
 
     def close(self) -> None:
         """Wait a few seconds at most for notifications under way, then give them up."""
-        for delivery in self._deliveries:
-            delivery.finish()
-        for delivery in self._deliveries:
-            delivery.close()
+        for channel in self._channels:
+            channel.finish()
+        for channel in self._channels:
+            channel.close()
 
     def _send_best(self) -> None:
         now = time.monotonic()
@@ -113,64 +160,11 @@ class Notifier(Sink):
 
     def _send(self, event: Event) -> None:
         self._waiting = None
-        for delivery in self._deliveries:
-            delivery.put(event.as_dict())
+        for channel in self._channels:
+            channel.put(event.as_dict())
 
 
-class _Delivery:
-    """Sends events over one channel, one after the other, so that the sweep never waits.
-
-    The thread is a daemon: one that hangs does not keep the process alive. The first failure is
-    logged as a warning, later ones are not.
-    """
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
-        self._queue: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
-        self._warned = threading.Lock()
-        self._given_up = False
-        self._deadline = 0.0
-        self._thread = threading.Thread(target=self._work, name="notifications", daemon=True)
-        self._thread.start()
-
-    def put(self, event: dict[str, Any]) -> None:
-        self._queue.put(event)
-
-    def finish(self) -> None:
-        """Take no more events, and start the channel's last seconds."""
-        self._queue.put(None)
-        self._deadline = time.monotonic() + self._channel.end_seconds
-
-    def close(self) -> None:
-        """Wait until those seconds are over, then give up."""
-        try:
-            self._thread.join(max(self._deadline - time.monotonic(), 0))
-        finally:
-            if self._thread.is_alive():
-                self._given_up = True
-                self._channel.cancel()
-        if self._given_up:
-            self._warn(f"not done {self._channel.end_seconds:.0f} seconds after the end")
-
-    def _work(self) -> None:
-        while (event := self._queue.get()) is not None and not self._given_up:
-            try:
-                self._channel.send(event)
-            except (NotDelivered, OSError) as error:
-                if not self._given_up:
-                    self._warn(str(error))
-
-    def _warn(self, reason: str) -> None:
-        # Never released: only the first warning gets it.
-        if self._warned.acquire(blocking=False):
-            _logger.warning(
-                "Notification failed: %s: %s (later failures are not shown)",
-                self._channel.title,
-                reason,
-            )
-
-
-class Service:
+class Service(Channel):
     """Sends notifications over apprise.
 
     A person gets the event's sentence. A JSON service (``json://``, ``jsons://``, or a plain
@@ -221,6 +215,7 @@ class Service:
             # Without the path, which is often a secret.
             parts = urlsplit(url)
             self.title = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        super().__init__()
 
     def send(self, event: dict[str, Any]) -> None:
         if self._json is not None:
@@ -233,10 +228,6 @@ class Service:
             )
             if not sent:
                 raise NotDelivered(_last_line(log.getvalue()))
-
-    def cancel(self) -> None:
-        # Each try ends by itself after a few seconds.
-        return
 
 
 #: Apprise's types of message, which decide on colours and icons.
@@ -274,7 +265,7 @@ def _last_line(text: str) -> str:
     return lines[-1] if lines else ""
 
 
-class Command:
+class Command(Channel):
     """Runs a shell command for each notification.
 
     The command gets the event as JSON on its standard input and in ``SWEEPS_EVENT``,
@@ -291,7 +282,7 @@ class Command:
     def __init__(self, command: str) -> None:
         self._command = command
         self._process: subprocess.Popen[bytes] | None = None
-        self._cancelled = False
+        super().__init__()
 
     def send(self, event: dict[str, Any]) -> None:
         # Files, not pipes: a child that the command leaves behind would keep those open.
@@ -308,7 +299,7 @@ class Command:
                 # Ctrl-C is not for the command, and its children can be killed with it.
                 process_group=0,
             )
-            if self._cancelled:
+            if self._given_up:
                 _kill_group(process)
             try:
                 status = process.wait(_COMMAND_SECONDS)
@@ -323,7 +314,7 @@ class Command:
                 raise NotDelivered(f"it {ended}" + (f": {last}" if last else ""))
 
     def cancel(self) -> None:
-        self._cancelled = True
+        super().cancel()
         if self._process is not None and self._process.poll() is None:
             _kill_group(self._process)
 

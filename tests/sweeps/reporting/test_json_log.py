@@ -73,23 +73,6 @@ def test_a_sweep_that_is_interrupted(place, small):
     assert events[-1]["reason"] == "SIGINT"
 
 
-def test_a_sweep_whose_workers_fail(place, small):
-    broken = (
-        "import os, sys\n"
-        "if 'worker' in sys.argv:\n"
-        "    print('the images are lost', file=sys.stderr, flush=True)\n"
-        "    os._exit(1)\n"
-    )
-    (place.folder / "sitecustomize.py").write_text(broken)
-    place.environment["PYTHONPATH"] = str(place.folder)
-    done = place.run("run", place.write_spec(small), "--workers", "1", "--log-json")
-    assert done.returncode == 1
-    (ended,) = named(parse_log(done.stderr), "sweep_ended")
-    assert ended["how"] == "failed"
-    assert "images are lost" in ended["reason"]
-    assert "images are lost" in ended["text"]
-
-
 def test_a_sweep_that_does_not_start(cli, tmp_path, small):
     small["serach"] = small.pop("search")
     (tmp_path / "spec.yaml").write_text(json.dumps(small))

@@ -12,7 +12,7 @@ import pytest
 
 from sweeps.errors import Stopped, SweepsError
 from sweeps.reporting import show_log
-from sweeps.reporting.notifications import KINDS, Command, Notifier, Service
+from sweeps.reporting.notifications import KINDS, Channel, Command, Notifier, Service
 from tests.sweeps.waiting import is_gone, wait_for
 
 
@@ -193,19 +193,17 @@ def _is_zombie(pid):
         return file.read().rpartition(")")[2].split()[0] == "Z"
 
 
-class Recorder:
+class Recorder(Channel):
     """A channel that records the numbers of new best trials, and how the sweep ended."""
 
     title, end_seconds = "the recorder", 10.0
 
     def __init__(self):
         self.sent = []
+        super().__init__()
 
     def send(self, event):
         self.sent.append(event["trial"] if event["event"] == "new_best" else event["how"])
-
-    def cancel(self):
-        pass
 
 
 class TestWhen:
