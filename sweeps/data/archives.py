@@ -23,6 +23,8 @@ Parts = tuple[str, ...]
 #: A path below the root, split at the slashes, and how to open the file; `None` for a folder.
 #: A file is to be read before the next entry is asked for.
 Entry = tuple[Parts, Callable[[], Any] | None]
+#: What opening one file of a damaged archive raises.
+OPEN_ERRORS = (OSError, RuntimeError, zipfile.BadZipFile)
 
 
 def iterate_files(path: Path) -> Iterator[Entry]:
@@ -31,9 +33,9 @@ def iterate_files(path: Path) -> Iterator[Entry]:
     Hidden ones (`.DS_Store`, `__MACOSX`) are left out. A tar may be compressed (gzip, bzip2, xz).
 
     Raises:
-        SweepsError: `path` cannot be read or is no archive; the archive is truncated or damaged;
-            or it is hostile: a member lies outside it, is a link or a device, or unpacks to more
-            than 256 MiB.
+        SweepsError: `path` cannot be read or is no archive; the archive is truncated, damaged or
+            encrypted; or it is hostile: a member lies outside it, is a link or a device, or
+            unpacks to more than 256 MiB.
     """
     with _reading_errors(path):
         for parts, open_file in _iterate(path):
@@ -98,6 +100,8 @@ def _iterate_zip(path: Path) -> Iterator[Entry]:
             is_plain = mode in (0, stat.S_IFREG, stat.S_IFDIR)
             # Windows programs write backslashes.
             name = member.filename.replace("\\", "/")
+            if member.flag_bits & 1:
+                raise SweepsError(f"{path} is encrypted; unpack it and import the folder")
             parts = _check_member(path, name, member.file_size, "" if is_plain else kind)
             yield parts, None if member.is_dir() else functools.partial(archive.open, member)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sweeps.data.archives import Entry, Parts, iterate_files
+from sweeps.data.archives import OPEN_ERRORS, Entry, Parts, iterate_files
 from sweeps.data.building import building, check_target, note, put_in_place, track
 from sweeps.data.cache import CacheWriter, Meta, read_meta
 from sweeps.data.catalog import PATTERNS, DatasetInfo, check_name, dataset_info
@@ -128,7 +128,7 @@ def build_from_tree(
             try:
                 with open_file() as file:
                     image = decode(file, size)
-            except (BadImage, OSError) as error:
+            except (BadImage, *OPEN_ERRORS) as error:
                 bad.append(f"{member} ({error})")
                 continue
             height, width = image.shape[:2]

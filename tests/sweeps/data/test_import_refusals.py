@@ -110,13 +110,27 @@ def test_tar_links_and_devices(trees, tmp_path, refuses, kind):
     refuses(path, "'train/ant/evil.png' is a (link|device)")
 
 
-def test_zip_links_and_encryption(trees, tmp_path, refuses):
+def test_zip_links(trees, tmp_path, refuses):
     path = trees.zip(tmp_path / "t.zip", trees.make())
     with zipfile.ZipFile(path, "a") as archive:
         member = zipfile.ZipInfo("train/ant/evil.png")
         member.external_attr = (stat.S_IFLNK | 0o777) << 16
         archive.writestr(member, "/etc/passwd")
     refuses(path, "'train/ant/evil.png' is a link")
+
+
+@pytest.mark.parametrize(
+    ("offsets", "value", "pattern"),
+    [((6, 8), 1, "is encrypted"), ((8, 10), 99, "cannot read 1 image: test/.*not supported")],
+)
+def test_zips_of_an_unknown_kind(trees, tmp_path, refuses, offsets, value, pattern):
+    """The last member's flags or compression are changed, in both of its headers."""
+    path = trees.zip(tmp_path / "t.zip", trees.make())
+    data = bytearray(path.read_bytes())
+    for signature, offset in zip((b"PK\3\4", b"PK\1\2"), offsets, strict=True):
+        data[data.rindex(signature) + offset] = value
+    path.write_bytes(data)
+    refuses(path, pattern)
 
 
 def test_corrupt_images_are_named_up_to_five(trees, tmp_path, refuses):
