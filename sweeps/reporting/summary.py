@@ -34,7 +34,7 @@ def print_summary(console: Console, progress: Progress, where: str) -> None:
     console.print(Text(title, style="bold"))
     settings = make_table(box=None, show_header=False, padding=(0, 2))
     for name, value in params_of(best).items():
-        settings.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
+        settings.add_row(name, Text(f"{value:.4g}" if isinstance(value, float) else str(value)))
     print_table(console, settings)
     baselines = [trial for trial in _latest_baselines(progress) if trial.number != best.number]
     if baselines:

@@ -1,6 +1,6 @@
 """How long a sweep will take."""
 
-from collections import Counter
+from statistics import fmean
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -40,7 +40,7 @@ def time_left(progress: Progress, seconds_left: float | None) -> str | None:
 def seconds_to_go(progress: Progress) -> float | None:
     """Estimate the seconds until the budget is spent: the epochs left, times their measured pace.
 
-    Baselines run to their end. How far any other trial comes is judged by all that came as far.
+    Baselines run in full. How far another trial comes is judged by the trials that came as far.
 
     Returns:
         ``None`` without a budget, without a worker, or before an epoch was measured.
@@ -51,26 +51,24 @@ def seconds_to_go(progress: Progress) -> float | None:
     trials = _counted(progress)
     full = max([worker.epochs or 0 for worker in progress.workers] + [*map(_epochs, trials)])
     sampled = [trial for trial in trials if not _is_baseline(trial)]
-    reached = Counter(_epochs(trial) for trial in sampled)
-    ended = Counter(_epochs(trial) for trial in sampled if trial.state.is_finished())
-    # expected[epoch]: how many more epochs a trial will run that has run so many. It runs the next
-    # one, and those after it if it survives. Two imagined trials that run in full steady the first
-    # estimates.
-    expected = [0.0] * (full + 1)
-    came_as_far, survival = 2 + reached[full], 1.0
-    for epoch in reversed(range(full)):
-        expected[epoch] = 1 + survival * expected[epoch + 1]
-        came_as_far += reached[epoch]
-        survival = 1 - ended[epoch] / came_as_far
+    # Trials that run are taken to run in full, as are two imagined ones, lest the first trials to
+    # end decide alone.
+    lengths = [_epochs(trial) if trial.state.is_finished() else full for trial in sampled]
+    lengths += [full, full]
+
+    def expected(epochs: int) -> float:
+        """Return the mean number of epochs that follow after so many."""
+        return fmean(n for n in lengths if n > epochs or n == full) - epochs
+
     # Running trials first: the budget may not have room for all that wait.
     unfinished = [trial for trial in trials if not trial.state.is_finished()]
     unfinished.sort(key=lambda trial: trial.state is TrialState.WAITING)
     room = max(progress.target - progress.finished, progress.running)
     left = [
-        full - _epochs(trial) if _is_baseline(trial) else expected[_epochs(trial)]
+        full - _epochs(trial) if _is_baseline(trial) else expected(_epochs(trial))
         for trial in unfinished[:room]
     ]
-    left += [expected[0]] * (room - len(left))
+    left += [expected(0)] * (room - len(left))
     # Several workers do not make one trial shorter.
     return pace * max(sum(left) / len(progress.workers), max(left, default=0.0))
 
