@@ -105,10 +105,10 @@ class Channel(ABC):
 class Notifier(Sink):
     """Notifies of a sweep's end, and of a new best at most once a minute.
 
-    Of several new bests within a minute, the last is sent when the minute is over. One that still
-    waits at the sweep's end is sent only if the end itself is not. No news are the first best of a
-    study, since some trial always is the first, and any best while baselines have not ended: they
-    are what the search has to beat.
+    Of several new bests within a minute, the last is sent when the minute is over; one that still
+    waits at the sweep's end is sent only if the end is not. The first best of a study is not sent,
+    since some trial always is the first. Nor is any best before all baselines have ended: they are
+    what the search has to beat.
 
     Args:
         channels: carry the notifications.
@@ -224,10 +224,11 @@ class Service(Channel):
             sent = self._apprise.notify(
                 title=f"Sweep {event['study']}" if event["study"] else "Sweep",
                 body=event["text"],
+                body_format="text",
                 notify_type=_TYPES.get(event.get("how", ""), "info"),
             )
             if not sent:
-                raise NotDelivered(_last_line(log.getvalue()))
+                raise NotDelivered(_last_line(log.getvalue()) or "apprise gives no reason")
 
 
 #: Apprise's types of message, which decide on colours and icons.
