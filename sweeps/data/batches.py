@@ -13,7 +13,7 @@ _UPLOAD_ROWS = 4096
 
 
 class Batches:
-    """Iterates over images in batches, as `(images, labels)` on a device.
+    """Iterate over images in batches, as `(images, labels)` on a device.
 
     `images` is float32 [B, 3, S, S], normalised per channel; `labels` int64 [B]. What an epoch
     yields depends on the arguments, the seed and the epoch's number alone: not on torch's global
@@ -30,7 +30,7 @@ class Batches:
         batch_size: images in a batch; the last one may have fewer.
         mean: per channel, in 0..1.
         std: likewise, positive.
-        crop: shift each image by up to so many pixels each way, the border reflected; below S.
+        crop: shift each image by up to this many pixels each way, the border reflected; below S.
         flip: mirror half of the images, at random.
         shuffle: another order in each epoch; False keeps that of `indices`.
         seed: non-negative, of everything random.
@@ -85,7 +85,7 @@ class Batches:
         self._shift = shift.float().to(self.device)
 
     def __len__(self) -> int:
-        """Batches in an epoch."""
+        """Return the number of batches in an epoch."""
         rounded = math.floor if self._drop_last else math.ceil
         return rounded(len(self._rows) / self.batch_size)
 
@@ -96,7 +96,7 @@ class Batches:
         return len(self) * self.batch_size if self._drop_last else total
 
     def set_epoch(self, epoch: int, first_batch: int = 0) -> None:
-        """Makes the next iteration that of `epoch` (from 0), from one of its batches on."""
+        """Make the next iteration that of `epoch` (from 0), from batch `first_batch` on."""
         self._epoch, self._first_batch = epoch, first_batch
 
     def __iter__(self) -> Iterator[Batch]:
@@ -119,7 +119,7 @@ class Batches:
     def _augmented(
         self, rows: torch.Tensor, shifts: torch.Tensor, flips: torch.Tensor
     ) -> torch.Tensor:
-        """Gathers images shifted and mirrored, all pixels at once.
+        """Gather images shifted and mirrored, all pixels at once.
 
         Args:
             rows: [B], into the images.
@@ -138,12 +138,12 @@ class Batches:
         return self._images.view(-1, 3).index_select(0, pixel.view(-1))
 
     def _reflect(self, position: torch.Tensor) -> torch.Tensor:
-        """Mirrors positions outside [0, S) at the border pixel, which is not repeated."""
+        """Mirror positions outside [0, S) at the border pixel, which is not repeated."""
         last = self._size - 1
         return last - (last - position.abs()).abs()
 
     def _normalised(self, pixels: torch.Tensor) -> torch.Tensor:
-        """uint8 pixels to float32 [B, 3, S, S]."""
+        """Normalise uint8 pixels to float32 [B, 3, S, S]."""
         lines = pixels.view(-1, self._size, self._size * 3).float()
         lines = lines.mul_(self._scale).sub_(self._shift)
         images = lines.view(-1, self._size, self._size, 3).permute(0, 3, 1, 2)
@@ -166,5 +166,5 @@ def _as_tensor(array: np.ndarray) -> torch.Tensor:
 
 
 def _stream(seed: int, epoch: int) -> int:
-    """A generator's seed from two numbers, well apart for neighbouring ones."""
+    """Derive a generator's seed from two numbers; neighbours give unrelated seeds."""
     return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)

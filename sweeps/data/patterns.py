@@ -60,7 +60,7 @@ def build_patterns(folder: Path, size: int, progress: bool) -> None:
 
 
 def draw(name: str, count: int, size: int, seed: tuple[int, ...]) -> Iterator[np.ndarray]:
-    """Yields `count` images of one class in chunks, uint8 [n, size, size, 3].
+    """Yield `count` images of one class in chunks, uint8 [n, size, size, 3].
 
     Args:
         name: the class.

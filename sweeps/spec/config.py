@@ -1,7 +1,7 @@
 """The configuration of one training run: layer, model, training, data, seed.
 
-It holds everything that training needs and nothing of a study, so that an exported one trains by
-itself. Values are addressed by dotted names, ``layer.edge``.
+It holds everything that training needs and nothing of a study, so that an exported configuration
+trains without one. Values are addressed by dotted names, such as ``layer.edge``.
 """
 
 from collections.abc import Iterator, Mapping
@@ -60,7 +60,7 @@ class TrainingConfig(Section):
     Attributes:
         learning_rate: the schedule's peak.
         warmup: the share of the steps in which the rate rises to its peak.
-        micro_batches: in so many parts each batch is computed, for less memory; gradients are
+        micro_batches: number of parts each batch is computed in, to save memory; gradients are
             summed, batch normalisation sees each part by itself.
         crop: random shift in pixels, each way (0: none).
         precision: ``auto`` is bfloat16 on GPUs that have it, and float32 elsewhere.
@@ -101,9 +101,9 @@ class DataConfig(Section):
     Attributes:
         size: height and width in pixels; ``None`` for the dataset's own.
         validation: the share of the training images held out for validation.
-        split_seed: of the choice of those; apart from the run's seed, so that runs with several
+        split_seed: of the choice of those; separate from the run's seed, so that runs with other
             seeds are measured on the same images.
-        train_limit, validation_limit: use at most so many images, classes kept in balance.
+        train_limit, validation_limit: use at most this many images, the classes in their shares.
     """
 
     name: str = "cifar10"
@@ -115,7 +115,7 @@ class DataConfig(Section):
 
 
 class RunConfig(Section):
-    """One training run, whole.
+    """The configuration of one training run.
 
     Attributes:
         seed: of the initial weights, the order of the images and their augmentation.
@@ -128,17 +128,21 @@ class RunConfig(Section):
     seed: int = Field(0, ge=0, lt=2**32)
 
     def value(self, name: str) -> Any:
-        """The value at a dotted name."""
+        """Return the value at a dotted name."""
         node: Any = self
         for part in name.split("."):
             node = getattr(node, part)
         return node
 
     def with_values(self, values: Mapping[str, Any]) -> Self:
-        """A copy with the values at these dotted names.
+        """Copy the configuration with other values at these dotted names.
 
         Raises:
             pydantic.ValidationError: a value is refused.
+
+        Example:
+            >>> RunConfig().with_values({"layer.edge": 0.25}).layer.edge
+            0.25
         """
         tree = self.model_dump()
         for name, value in values.items():
@@ -151,7 +155,7 @@ class RunConfig(Section):
 
 
 def setting_names() -> list[str]:
-    """The dotted names of all settings of a run, in reading order."""
+    """Return the dotted names of all settings of a run, in reading order."""
     return list(_leaf_names(RunConfig, ""))
 
 
@@ -188,7 +192,7 @@ def check_run(config: RunConfig, size: int, train_images: int) -> None:
 
 
 def pixels_left(first_stride: int, size: int) -> int:
-    """Height and width of what reaches the tutorial network's linear layer, in pixels.
+    """Return height and width, in pixels, of what reaches the tutorial network's linear layer.
 
     Raises:
         SweepsError: no pixel does.

@@ -18,7 +18,7 @@ class Parameter(Section):
         float, int: lowest and highest value, both included.
         choice: the values to choose from.
         log: search on a logarithmic scale.
-        step: only values at this distance from the lowest.
+        step: only the lowest value plus multiples of this.
         when: settings and the value, or values, at which this one is searched; elsewhere it keeps
             its fixed value.
     """
@@ -53,7 +53,7 @@ class Parameter(Section):
         return self
 
     def __str__(self) -> str:
-        """The values in words, as ``0.005 to 0.1, log``."""
+        """Describe the values in words: ``0.005 to 0.1, log``."""
         if self.choice is not None:
             return ", ".join(str(value) for value in self.choice)
         low, high = self.float_ or self.int_ or (0, 0)
@@ -61,7 +61,7 @@ class Parameter(Section):
         return f"{low} to {high}{step}{', log' if self.log else ''}"
 
     def probes(self) -> list[Any]:
-        """Values that, if they are allowed, make all allowed: the extremes and some between."""
+        """Return values to check: if they are allowed, all are; the extremes and some between."""
         if self.choice is not None:
             return self.choice
         if self.int_ is not None:
@@ -70,14 +70,14 @@ class Parameter(Section):
             return sorted({*values[:_MAX_PROBES], values[-1]})
         assert self.float_ is not None
         low, high = self.float_
-        # Between them lies no round number: a setting that takes whole ones refuses it.
+        # The value between is not whole: a setting that takes whole numbers refuses it.
         return [low, low + (high - low) / math.pi, high] if low < high else [low]
 
     def values(self) -> list[Any]:
-        """All values, where they can be counted.
+        """Return all values, where there is a finite number.
 
         Raises:
-            ValueError: they cannot: a float without a step.
+            ValueError: there is not: a float without a step.
         """
         if self.choice is not None:
             return self.choice
@@ -92,7 +92,7 @@ class Parameter(Section):
     def contains(self, value: Any) -> bool:
         """Whether the parameter can take the value."""
         if self.choice is not None:
-            # True is no 1.
+            # In Python True equals 1.
             return any(
                 value == choice and isinstance(value, bool) == isinstance(choice, bool)
                 for choice in self.choice
@@ -123,7 +123,7 @@ class Parameter(Section):
         return all(value_of(name) in self.wanted(name) for name in self.when)
 
     def wanted(self, name: str) -> list[Any]:
-        """The values of another setting at which this one is searched."""
+        """Return the values of another setting at which this one is searched."""
         values = self.when[name]
         return values if isinstance(values, list) else [values]
 
@@ -133,7 +133,7 @@ _CHOICE_TYPES = (bool, int, float, str, type(None))
 
 
 def search_order(search: Mapping[str, Parameter]) -> list[str]:
-    """The searched names, each after those that its ``when`` speaks of.
+    """Return the searched names, each after those in its ``when``.
 
     Raises:
         ValueError: the conditions go in a circle.
@@ -151,7 +151,7 @@ def pick_values(
     pick: Callable[[str, Parameter], Any],
     overrides: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The values that a trial sets, by dotted name.
+    """Return the values that a trial sets, by dotted name.
 
     Args:
         search: the search space.

@@ -1,4 +1,4 @@
-"""The spec of a sweep: what a person writes in YAML, or picks as a preset."""
+"""The spec of a sweep: what a person writes in YAML, or selects as a preset."""
 
 import itertools
 import re
@@ -26,14 +26,14 @@ from sweeps.spec.files import load_yaml, read_text
 from sweeps.spec.pruners import AnyPruner, Asha
 from sweeps.spec.samplers import AnySampler, Grid, Tpe
 from sweeps.spec.search import Parameter, pick_values, search_order
-from sweeps.spec.validation import describe, mistake_at, unknown_name, validate
+from sweeps.spec.validation import describe, error_at, unknown_name, validate
 
 _MAX_COMBINATIONS = 2048
 
 MetricName = Literal["val_accuracy", "val_loss"]
 
 
-#: What a new study may be called, so that a folder, a job and a word of a command can be too.
+#: The rule for names of new studies: folders, jobs and command-line arguments are named after them.
 STUDY_NAME_RULE = (
     "use letters, digits, '.', '_' and '-', a letter or digit first, at most 200 (outside of ASCII "
     "fewer)"
@@ -81,12 +81,12 @@ class Baseline(Section):
 
 
 class Budget(Section):
-    """When a study is done.
+    """When a study has finished.
 
     Attributes:
-        trials: how many the study has in all, whatever the number of workers and runs.
-        minutes: how long one run starts new trials; those that run then go on to their end.
-        retries: how often a trial is tried again whose worker died: it may be what kills them.
+        trials: number of trials of the study, over all workers and runs.
+        minutes: a run starts no new trial after this time; running trials are finished.
+        retries: how often a trial is retried when its worker died; the trial may be the cause.
     """
 
     trials: int | None = Field(None, ge=1)
@@ -104,8 +104,8 @@ class Spec(Section):
     """A sweep.
 
     Attributes:
-        fallback: the dataset to use where ``data.name`` is neither on disk nor to be downloaded.
-        metric: what decides; taken on the validation images after the last epoch.
+        fallback: the dataset to use where ``data.name`` is not on disk and cannot be downloaded.
+        metric: what is optimised; measured on the validation images after the last epoch.
         layer, model, training, data, seed: the fixed values of a run's settings.
         search: the settings that are searched, by dotted name.
         baselines: the configurations that the best is compared with; they run first and are never
@@ -150,7 +150,7 @@ class Spec(Section):
         for name, parameter in search.items():
             for condition in parameter.when:
                 if condition not in setting_names():
-                    raise mistake_at(f"{name}.when", unknown_name(condition, setting_names()))
+                    raise error_at(f"{name}.when", unknown_name(condition, setting_names()))
         search_order(search)
         return search
 
@@ -197,7 +197,7 @@ class Spec(Section):
         self.make_pruner()
 
     def base_config(self) -> RunConfig:
-        """The run's settings before anything is searched."""
+        """Return the run's settings before anything is searched."""
         return RunConfig(
             layer=self.layer,
             model=self.model,
@@ -207,13 +207,13 @@ class Spec(Section):
         )
 
     def baseline_values(self, baseline: Baseline) -> dict[str, Any]:
-        """The values that a baseline sets, by dotted name, searched settings included."""
+        """Return the values that a baseline sets, by dotted name, searched settings included."""
         base = self.base_config()
         return pick_values(self.search, base.value, lambda name, _: base.value(name), baseline.set)
 
 
 def preset_names() -> list[str]:
-    """The specs that come with the package."""
+    """Return the names of the specs that come with the package."""
     folder = resources.files("sweeps.spec") / "presets"
     return sorted(Path(entry.name).stem for entry in folder.iterdir() if entry.name[-5:] == ".yaml")
 
@@ -222,7 +222,7 @@ def load_spec(name_or_path: str) -> Spec:
     """Read a spec: a preset by its name, or a YAML file.
 
     Raises:
-        SweepsError: there is no such spec, or it is wrong; every mistake is told with its path.
+        SweepsError: there is no such spec, or it is wrong; the message has every error's path.
     """
     presets = preset_names()
     if name_or_path in presets:
@@ -240,7 +240,7 @@ def load_spec(name_or_path: str) -> Spec:
 
 
 def parse_spec(tree: dict[str, Any], source: str) -> Spec:
-    """Check a spec's tree, and that every value it can search or try makes a valid run.
+    """Make a spec of its tree; check that every value it can search or try makes a valid run.
 
     Raises:
         SweepsError: it is wrong.
@@ -261,10 +261,10 @@ def parse_spec(tree: dict[str, Any], source: str) -> Spec:
 
 
 def probe_values(spec: Spec) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Values that, if runs with them are valid, make valid what a spec can search or try.
+    """Yield values to check: if runs with them are valid, so is what a spec can search or try.
 
-    Each parameter's own, the others at their fixed values; then all parameters' extremes together,
-    or very many of them; then the baselines.
+    First each parameter's own, the others at their fixed values; then combinations of all
+    parameters' extremes, up to 2,048; then the baselines.
 
     Yields:
         What the values belong to, and the values by dotted name.
@@ -276,7 +276,7 @@ def probe_values(spec: Spec) -> Iterator[tuple[str, dict[str, Any]]]:
         return pick_values(spec.search, base.value, lambda name, _: picked[name], {})
 
     for name, parameter in spec.search.items():
-        # What the parameter's condition asks for is in force whenever it is searched.
+        # A parameter is only searched where its condition holds.
         wanted = {on: parameter.wanted(on)[0] for on in parameter.when}
         for value in probes[name]:
             yield f"search.{name}", {**wanted, name: value}
@@ -290,9 +290,9 @@ def probe_values(spec: Spec) -> Iterator[tuple[str, dict[str, Any]]]:
 def _check_name(name: str) -> None:
     known = setting_names()
     if name not in known:
-        raise mistake_at(name, unknown_name(name, known))
+        raise error_at(name, unknown_name(name, known))
     if name.startswith("data.") or name in ("training.epochs", "seed"):
-        raise mistake_at(name, "trials could not be compared; fix it for all of them")
+        raise error_at(name, "trials could not be compared; fix it for all of them")
 
 
 def _check_condition(spec: Spec, parameter: Parameter, condition: str, where: str) -> None:

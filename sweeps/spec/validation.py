@@ -18,7 +18,7 @@ def validate(model: type[M], tree: Any, source: str) -> M:
     """Check a tree against a model.
 
     Raises:
-        SweepsError: it does not fit; a line for every mistake.
+        SweepsError: it does not fit; the message has a line for every error.
     """
     try:
         return model.model_validate(tree)
@@ -26,27 +26,31 @@ def validate(model: type[M], tree: Any, source: str) -> M:
         raise SweepsError(describe(error, source, model)) from None
 
 
-_MISTAKE_AT = "mistake_at"
+_ERROR_AT = "error_at"
 
 
-def mistake_at(name: str, message: str) -> PydanticCustomError:
-    """For validators: a mistake at a name below the field that is validated."""
-    return PydanticCustomError(_MISTAKE_AT, "{message}", {"name": name, "message": message})
+def error_at(name: str, message: str) -> PydanticCustomError:
+    """Make a validator's error at a name below the field that is validated."""
+    return PydanticCustomError(_ERROR_AT, "{message}", {"name": name, "message": message})
 
 
 def describe(error: ValidationError, source: str, model: type[BaseModel]) -> str:
-    """The mistakes of a validation, a line each: where, what, and the remedy."""
+    """Describe the errors of a validation, a line each: where, what, and the remedy.
+
+    Example:
+        ``spec.yaml: training.epoch: no such key; did you mean epochs?``
+    """
     lines = []
-    for mistake in error.errors(include_url=False):
-        path, _ = _locate(model, mistake["loc"])
-        kind, context = mistake["type"], mistake.get("ctx", {})
-        if kind == _MISTAKE_AT:
+    for found in error.errors(include_url=False):
+        path, _ = _locate(model, found["loc"])
+        kind, context = found["type"], found.get("ctx", {})
+        if kind == _ERROR_AT:
             path.append(context["name"])
         elif kind == "union_tag_invalid":
             path.append("name")
         where = ": ".join(filter(None, (source, ".".join(path))))
         if kind == "extra_forbidden":
-            _, known = _locate(model, mistake["loc"][:-1])
+            _, known = _locate(model, found["loc"][:-1])
             lines.append(f"{where}: {unknown_name(path[-1], known)}")
         elif kind == "union_tag_invalid":
             known = [tag.strip("'") for tag in context["expected_tags"].split(", ")]
@@ -56,16 +60,16 @@ def describe(error: ValidationError, source: str, model: type[BaseModel]) -> str
         elif kind in ("model_type", "dict_type"):
             lines.append(f"{where}: expected keys and values, as in {{key: value}}")
         else:
-            message = mistake["msg"].removeprefix("Value error, ")
+            message = found["msg"].removeprefix("Value error, ")
             message = message[:1].lower() + message[1:]
-            given = mistake["input"]
+            given = found["input"]
             shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
             lines.append(f"{where}: {message}{shown}")
     return "\n".join(dict.fromkeys(lines))
 
 
 def unknown_name(name: str, known: Sequence[str]) -> str:
-    """What to say of a name that is not one of the known."""
+    """Describe a name that is not one of the known, with the nearest of them."""
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     if not near and "." not in name:
         # `edge` for `layer.edge`
@@ -76,7 +80,7 @@ def unknown_name(name: str, known: Sequence[str]) -> str:
 
 
 def _locate(model: type[BaseModel], loc: Sequence[int | str]) -> tuple[list[str], list[str]]:
-    """The path of a mistake as a person writes it, and the keys that are known there.
+    """Return the path of an error as a person writes it, and the keys that are known there.
 
     pydantic's location also names which of a union's types was meant; a person writes no such key.
     """
@@ -96,7 +100,7 @@ def _locate(model: type[BaseModel], loc: Sequence[int | str]) -> tuple[list[str]
 
 
 def _alternatives(annotation: Any, tag: str | None = None) -> Iterator[tuple[str | None, Any]]:
-    """The types that an annotation allows, each with its tag in a union, if it has one."""
+    """Yield the types that an annotation allows, each with its tag in a union, if it has one."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Annotated:
         tags = [m.tag for m in annotation.__metadata__ if isinstance(m, Tag)]
@@ -109,6 +113,6 @@ def _alternatives(annotation: Any, tag: str | None = None) -> Iterator[tuple[str
 
 
 def _fields(annotation: Any) -> dict[str, Any]:
-    """A model's fields as a person writes them, with their types."""
+    """Return a model's fields as a person writes them, with their types."""
     fields = getattr(annotation, "model_fields", {})
     return {field.alias or name: field.annotation for name, field in fields.items()}

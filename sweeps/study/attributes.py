@@ -1,4 +1,4 @@
-"""The user attributes that studies and trials carry beside those that `storage` sets."""
+"""The user attributes of studies and trials, besides those that `storage` sets."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,6 +26,6 @@ _FORMER_NAMES = {TRAIN_IMAGES: "train_pictures", VALIDATION_IMAGES: "validation_
 
 
 def image_count(attributes: Mapping[str, Any], name: str) -> int | None:
-    """A study's `TRAIN_IMAGES` or `VALIDATION_IMAGES`, which older studies have by other names."""
+    """Return a study's `TRAIN_IMAGES` or `VALIDATION_IMAGES`, named otherwise in older studies."""
     count: int | None = attributes.get(name, attributes.get(_FORMER_NAMES[name]))
     return count

@@ -32,7 +32,7 @@ def append_note(target: optuna.Study | optuna.Trial, text: str) -> None:
 
 
 def study_note(spec: Spec, dataset: Dataset) -> str:
-    """What the study is about, and the spec it was made from."""
+    """Write a study's note: its images, its metric, and the spec it was made from."""
     tree = spec.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude_none=True)
     lines = [
         f"# {spec.name}",
@@ -55,7 +55,7 @@ def study_note(spec: Spec, dataset: Dataset) -> str:
 def trial_note(
     config: RunConfig, facts: "ModelFacts", configuration: str | None, worker: str
 ) -> str:
-    """What a trial trains."""
+    """Write a trial's note: its kernel, its size, and its configuration."""
     title = f"**{configuration}** (baseline, never pruned)" if configuration else "Sampled"
     tree: dict[str, Any] = config.model_dump(mode="json", exclude_none=True)
     lines = [

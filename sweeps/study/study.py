@@ -46,18 +46,18 @@ _IDLE_OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
 
 
 def study_name(spec: Spec) -> str:
-    """The name of a spec's study: a fallback's data show in it."""
+    """Return the name of a spec's study, which has a fallback dataset's name in it."""
     return spec.name if spec.name == spec.data.name else f"{spec.name}-{spec.data.name}"
 
 
 def spec_tree(spec: Spec) -> dict[str, Any]:
-    """The spec as a plain tree, with its defaults: a later release may have others."""
+    """Return the spec as a plain tree with its defaults: a later release may have others."""
     tree: dict[str, Any] = json.loads(spec.model_dump_json(by_alias=True))
     return tree
 
 
 def read_spec(study: optuna.Study) -> Spec:
-    """The spec that a study was made from.
+    """Read the spec that a study was made from.
 
     Raises:
         SweepsError: the study is not one of ours.
@@ -81,7 +81,7 @@ def _without_idle_options(tree: dict[str, Any]) -> dict[str, Any]:
 def open_or_create_study(
     storage: HardenedStorage, spec: Spec, name: str, dataset: Dataset
 ) -> optuna.Study:
-    """The study of that name, made if there is none, with the spec's budget as its target.
+    """Open the study of that name, or create it; set the spec's budget as its target.
 
     Raises:
         SweepsError: there is one, made with other settings or other images.
@@ -172,9 +172,9 @@ def _set_up(study: optuna.Study, spec: Spec, dataset: Dataset) -> None:
 def split_values(spec: Spec, baseline: Baseline) -> tuple[dict[str, Any], dict[str, Any]]:
     """Split a baseline's values into its trial's parameters and what is fixed for it.
 
-    Parameters teach the sampler. A setting that is not searched under this configuration, or not
-    to that value, is none. And where one setting of the layer lies outside of the search space the
-    layer is another one, whose remaining settings say nothing about those that are searched.
+    The sampler learns from parameters. A setting is a parameter where it is searched under this
+    configuration and can take that value. Where one setting of the layer lies outside the search
+    space, the layer is another one: none of its settings says anything about those searched.
     """
     base = spec.base_config()
     values = spec.baseline_values(baseline)

@@ -168,47 +168,25 @@ def test_ctrl_c_leaves_nothing_and_what_a_kill_leaves_is_swept(data_dir, leftove
     assert leftovers() == [other.name, "patterns"]
 
 
-_COUNTING = """
+_TOGETHER = """
 import os, sys, time
 from pathlib import Path
-from sweeps.data import open_dataset, patterns
-data_dir, builds = Path(sys.argv[1]), Path(sys.argv[2])
-build = patterns.build_patterns
-def counted(*arguments):
-    (builds / f"built-{os.getpid()}").touch()
-    build(*arguments)
-patterns.build_patterns = counted
-(builds / f"ready-{os.getpid()}").touch()
-while not (builds / "go").exists():
-    time.sleep(0.005)
-assert open_dataset("patterns", data_dir, 16).train.images.sum() > 0
-"""
-
-
-def test_processes_that_start_at_once_build_once(tmp_path, data_dir, leftovers):
-    builds = tmp_path / "builds"
-    builds.mkdir()
-    command = [sys.executable, "-c", _COUNTING, str(data_dir), str(builds)]
-    workers = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(4)]
-    deadline = time.monotonic() + 60
-    while len(list(builds.glob("ready-*"))) < 4 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    (builds / "go").touch()
-    said = b"".join(worker.communicate(timeout=60)[1] for worker in workers)
-    assert [worker.returncode for worker in workers] == [0] * 4
-    assert len(list(builds.glob("built-*"))) == 1
-    assert b"waiting for another process that is building patterns" in said
-    assert leftovers() == ["patterns"]
-
-
-_FAILING = """
-import os, sys, time
-from pathlib import Path
-from sweeps.data.building import building
-data_dir, shared, number = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-(shared / f"ready-{number}").touch()
+data_dir, shared = Path(sys.argv[1]), Path(sys.argv[2])
+(shared / f"ready-{os.getpid()}").touch()
 while not (shared / "go").exists():
     time.sleep(0.005)
+"""
+_COUNTING = """
+from sweeps.data import open_dataset, patterns
+build = patterns.build_patterns
+def counted(*arguments):
+    (shared / f"built-{os.getpid()}").touch()
+    build(*arguments)
+patterns.build_patterns = counted
+assert open_dataset("patterns", data_dir, 16).train.images.sum() > 0
+"""
+_FAILING = """
+from sweeps.data.building import building
 for turn in range(50):
     try:
         with building("mine", data_dir, False):
@@ -221,22 +199,36 @@ for turn in range(50):
 """
 
 
-def test_builds_that_fail_one_after_another_keep_each_other_out_and_leave_nothing(
-    tmp_path, data_dir
-):
-    shared = tmp_path / "shared"
-    shared.mkdir()
-    command = [sys.executable, "-c", _FAILING, str(data_dir), str(shared)]
-    workers = [
-        subprocess.Popen([*command, str(number)], stderr=subprocess.PIPE) for number in range(4)
-    ]
-    deadline = time.monotonic() + 60
-    while len(list(shared.glob("ready-*"))) < 4 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    (shared / "go").touch()
-    said = [worker.communicate(timeout=60)[1] for worker in workers]
-    assert [worker.returncode for worker in workers] == [0] * 4, said
-    assert list((tmp_path / "data").rglob("*.*")) == []
+@pytest.fixture
+def together(tmp_path, data_dir):
+    """Run a script in four processes at once; return their stderr and the folder they share."""
+
+    def run(script):
+        shared = tmp_path / "shared"
+        shared.mkdir()
+        command = [sys.executable, "-c", _TOGETHER + script, str(data_dir), str(shared)]
+        workers = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(4)]
+        deadline = time.monotonic() + 60
+        while len(list(shared.glob("ready-*"))) < 4 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        (shared / "go").touch()
+        said = b"".join(worker.communicate(timeout=60)[1] for worker in workers)
+        assert [worker.returncode for worker in workers] == [0] * 4, said
+        return said, shared
+
+    return run
+
+
+def test_processes_that_start_at_once_build_once(together, leftovers):
+    said, shared = together(_COUNTING)
+    assert len(list(shared.glob("built-*"))) == 1
+    assert b"waiting for another process that is building patterns" in said
+    assert leftovers() == ["patterns"]
+
+
+def test_builds_that_fail_keep_each_other_out_and_leave_nothing(together, data_dir):
+    together(_FAILING)
+    assert not data_dir.exists()
 
 
 def test_a_failed_build_leaves_a_folder_that_was_there_and_removes_one_that_it_made(
