@@ -228,7 +228,7 @@ def test_processes_that_start_at_once_build_once(together, leftovers):
 
 def test_builds_that_fail_keep_each_other_out_and_leave_nothing(together, data_dir):
     together(_FAILING)
-    assert not data_dir.exists()
+    assert list(data_dir.rglob("*")) == []
 
 
 def test_a_failed_build_leaves_a_folder_that_was_there_and_removes_one_that_it_made(
