@@ -40,7 +40,7 @@ from storage.workers import GRACE_SECONDS, WorkerRecord
 _RESTORE = "restore a backup, or save what can be read with `sweeps storage copy`"
 _REPAIR = "`sweeps storage check --repair`"
 
-# What lies between a worker's end in the database and the end of its process takes less.
+# A worker's last transaction and the end of its process lie less than this apart.
 _PAUSE_SECONDS = 1.0
 
 # What a trial does, or how it ended where no outcome is noted.
@@ -75,12 +75,12 @@ class Finding:
 
     Attributes:
         place: the file, the schema, a study, or other rows.
-        said: what is wrong, or what is there where nothing is wrong.
+        text: what is wrong, or what is there where nothing is wrong.
         remedy: what a person can do about it; empty where nothing is wrong.
     """
 
     place: str
-    said: str
+    text: str
     remedy: str = ""
 
     @property
@@ -91,9 +91,8 @@ class Finding:
 def check_contents(url: URL, names: Sequence[str] = ()) -> list[Finding]:
     """Check a storage, while others may go on writing to it.
 
-    A worker that has just ended its trial and is gone before its process is looked for looks like
-    one that died. So what seems wrong is checked again a little later, and reported if it was wrong
-    both times.
+    A worker that ends its trial and exits just before its process is looked up seems to have died.
+    So what seems wrong is checked again a little later, and reported if it was wrong both times.
 
     Args:
         url: where it is; it is not changed.

@@ -44,11 +44,11 @@ def set_pragmas(connection: sqlite3.Connection, _record: Any) -> None:
 
 
 def begin(connection: sqlalchemy.Connection) -> None:
-    """Take the write lock at once where a transaction asks for it (an engine's ``begin`` event).
+    """Begin a transaction as its option ``sqlite_begin`` says (an engine's ``begin`` event).
 
-    SQLite ignores ``FOR UPDATE``: a transaction that reads and then writes what follows from that
-    has to take the write lock before it reads. Other transactions stay deferred, since readers
-    would queue for the lock.
+    SQLite ignores ``FOR UPDATE``: a transaction that reads, and writes what follows from that, has
+    to take the write lock before it reads (``IMMEDIATE``). One that only reads would queue for the
+    lock; with ``DEFERRED`` it sees one moment.
     """
     kind = connection.get_execution_options().get("sqlite_begin")
     if kind is not None:

@@ -49,7 +49,7 @@ def check_command(url: str | None, storage: str, studies: tuple[str, ...], repai
     width = max(len(finding.place) for finding in findings)
     for finding in findings:
         click.echo(
-            f"{'WRONG' if finding.is_wrong else 'ok':5}  {finding.place:{width}}  {finding.said}"
+            f"{'WRONG' if finding.is_wrong else 'ok':5}  {finding.place:{width}}  {finding.text}"
         )
         if finding.is_wrong:
             click.echo(f"{'':{width + 7}}  remedy: {finding.remedy}")

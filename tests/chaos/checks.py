@@ -42,7 +42,7 @@ class Story:
     Attributes:
         signals: sent to living workers, by name.
         outcomes: of trials.
-        resumed: how often a trial was gone on with from a checkpoint.
+        resumed: how often a trial was resumed from a checkpoint.
         taken: how often a worker found that its trial had been taken from it.
         given_up: trials that failed since their workers died too often.
         starts: of workers.
@@ -136,14 +136,14 @@ def check_budget(storage: HardenedStorage, study: optuna.Study, trials: list[Fro
         ).all()
     assert None not in claimed
     assert sorted(claimed) == sorted(results)
-    assert not at_work, "workers that are said to be at work"
+    assert not at_work, "workers that seem to be at work"
 
 
 def check_retries(settings: ChaosSettings, trials: list[FrozenTrial]) -> None:
-    """Each unfinished trial has one that stands in for it, with its parameters; no other has."""
+    """Each unfinished trial has one retry, with its parameters; no other has."""
     by_number = {trial.number: trial for trial in trials}
-    stands_in = [t.user_attrs[RETRY_OF] for t in trials if RETRY_OF in t.user_attrs]
-    assert sorted(stands_in) == sorted(t.number for t in trials if unfinished_outcome(t))
+    retried = [t.user_attrs[RETRY_OF] for t in trials if RETRY_OF in t.user_attrs]
+    assert sorted(retried) == sorted(t.number for t in trials if unfinished_outcome(t))
     for trial in trials:
         losses = trial.user_attrs.get(LOSSES, 0)
         if RETRY_OF in trial.user_attrs:
@@ -165,7 +165,7 @@ def check_retries(settings: ChaosSettings, trials: list[FrozenTrial]) -> None:
 
 
 def check_checkpoints(settings: ChaosSettings, trials: list[FrozenTrial]) -> None:
-    """Who stands in for another goes on from the last checkpoint that was kept, or a later one."""
+    """A retry resumes from the last checkpoint that was written, or a later one."""
     before = {trial.number: trial.user_attrs.get(RETRY_OF) for trial in trials}
     journal = read_journal(settings.journal)
     kept = defaultdict(list)
@@ -177,7 +177,7 @@ def check_checkpoints(settings: ChaosSettings, trials: list[FrozenTrial]) -> Non
             continue
         former, epochs = before[line["trial"]], []
         while former is not None and not epochs:
-            # Each is told of after it was written.
+            # The journal has each after it was written.
             epochs = [each["epochs"] for each in kept[former] if each["time"] < line["read"]]
             former = before[former]
         least = epochs[-1] if epochs else 0
@@ -187,34 +187,34 @@ def check_checkpoints(settings: ChaosSettings, trials: list[FrozenTrial]) -> Non
 def check_trial(storage: HardenedStorage, trial: FrozenTrial) -> None:
     """Its values are those of an undisturbed run, and its records are complete."""
     records = read_epochs(storage, trial._trial_id)
-    told = trial.intermediate_values
-    assert [record.epoch for record in records] == sorted(told)
-    assert sorted(told) == list(range(1, len(told) + 1))
-    assert {record.epoch: record.val_accuracy for record in records} == told
-    assert trial.user_attrs.get("told", 0) == len(told)
-    if not told and trial.user_attrs[OUTCOME] != "completed":
+    values = trial.intermediate_values
+    assert [record.epoch for record in records] == sorted(values)
+    assert sorted(values) == list(range(1, len(values) + 1))
+    assert {record.epoch: record.val_accuracy for record in records} == values
+    assert trial.user_attrs.get("reported", 0) == len(values)
+    if not values and trial.user_attrs[OUTCOME] != "completed":
         check_failure(trial)
         return
     expected = expected_values(trial.params)
-    assert [told[epoch] for epoch in sorted(told)] == expected[: len(told)]
+    assert [values[epoch] for epoch in sorted(values)] == expected[: len(values)]
     outcome = trial.user_attrs[OUTCOME]
     if outcome == "completed":
         assert trial.state is TrialState.COMPLETE
-        assert len(told) == EPOCHS
+        assert len(values) == EPOCHS
         assert trial.value == expected[-1]
     elif outcome == "pruned":
         assert trial.state is TrialState.PRUNED
         assert CONFIGURATION not in trial.user_attrs
-        assert trial.value == told[len(told)]
+        assert trial.value == values[len(values)]
     elif outcome == "out_of_memory":
         assert is_too_large(trial.params)
-        assert len(told) == 1
+        assert len(values) == 1
     else:
         check_failure(trial)
 
 
 def check_failure(trial: FrozenTrial) -> None:
-    """It was lost, put away, or failed of what its parameters ask for or of its losses."""
+    """It was lost, interrupted, or failed of what its parameters ask for or of its losses."""
     assert trial.state is TrialState.FAIL
     outcome, reason = trial.user_attrs[OUTCOME], trial.user_attrs[REASON]
     if outcome == "failed" and "times)" not in reason:

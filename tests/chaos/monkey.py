@@ -39,7 +39,7 @@ class Monkey:
         if not self._left or not alive:
             return
         if self._epochs.count() >= self._enough and self._due == float("inf"):
-            # Anywhere within what follows, not just after an epoch was told.
+            # Anywhere within what follows, not just after an epoch was reported.
             self._due = now + self._random.uniform(0, 2 * self._settings.epoch_seconds)
         if now >= min(self._due, self._latest):
             self._disturb(self._random.choice(sorted(alive)), now)
@@ -76,7 +76,7 @@ class Monkey:
 
 
 class _Epochs:
-    """How many epochs the journal tells of, read piece by piece.
+    """How many epochs the journal has, read piece by piece.
 
     Args:
         path: of the journal.

@@ -1,7 +1,7 @@
 """What the trials of these tests do: no training, but everything else that training does.
 
 A trial's values follow from its parameters alone, epoch by epoch from the one before, so that an
-epoch that was skipped, told twice or gone on with from elsewhere shows in all that follow.
+epoch that was skipped, reported twice or resumed from elsewhere shows in all that follow.
 """
 
 import hashlib
@@ -54,7 +54,7 @@ def has_accident(params: Mapping[str, Any]) -> bool:
 
 
 def is_retry(trial: optuna.Trial) -> bool:
-    """Whether it stands in for another."""
+    """Whether it is a retry."""
     return RETRY_OF in trial.user_attrs
 
 
@@ -71,7 +71,7 @@ class FakeObjective:
     """A :class:`sweeps.worker.Objective` that takes a fraction of a second.
 
     Args:
-        journal: told what happens.
+        journal: where it writes what happens.
         epoch_seconds: how long an epoch takes.
         sleeper: the configuration whose first worker suspends itself after its first epoch.
     """
@@ -134,7 +134,7 @@ class FakeObjective:
             context.report(
                 epoch,
                 replayed=replayed,
-                attributes={"told": epoch},
+                attributes={"reported": epoch},
                 train_loss=value,
                 val_loss=1 - value,
                 val_accuracy=value,

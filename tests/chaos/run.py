@@ -38,7 +38,7 @@ _ATTEMPTS = 20
 
 
 class JournalView:
-    """A view that writes what it is told into the journal.
+    """A view that writes into the journal what it should show.
 
     Args:
         journal: the journal.
@@ -95,7 +95,7 @@ def main() -> None:
 
 
 def open_study(settings: ChaosSettings) -> tuple[HardenedStorage, optuna.Study]:
-    """The storage and the study; a person tries again where the server is just away."""
+    """The storage and the study; retried while the server is unavailable, as a person would."""
     for _ in range(_ATTEMPTS):
         try:
             storage = open_storage(settings.url, create=True)

@@ -88,7 +88,7 @@ def count_signals(settings: ChaosSettings, *names: str) -> int:
 
 
 def count_epochs(settings: ChaosSettings) -> int:
-    """How many epochs were told."""
+    """How many epochs were reported."""
     return sum(line["event"] == "epoch" for line in read_journal(settings.journal))
 
 

@@ -18,9 +18,9 @@ class ChaosSettings:
         url: of the storage.
         folder: for the journal, the log and the checkpoints.
         workers: how many there are.
-        target: trials with a result that the study shall have.
+        target: trials with a result that the study is to have.
         seed: of the signals.
-        kills: how many of them shall end a worker; 0 for none.
+        kills: how many of them are to end a worker; 0 for none.
         epochs_per_signal: how many epochs the workers finish between two signals, on average.
         leave_suspended: whether suspended workers are never woken.
         sleeper: the configuration whose first worker suspends itself, for ever; empty for none.

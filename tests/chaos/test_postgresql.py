@@ -34,7 +34,7 @@ def _run(server, settings, kills, seconds_between_restarts):
 
 
 class _Restarts:
-    """Restarts a server, every other time as if it had crashed, and lets it be away for a while.
+    """Restarts a server, every other time as if it had crashed, some seconds later.
 
     Args:
         server: the server.

@@ -1,4 +1,4 @@
-"""A worker without training, whose database may be away at any moment."""
+"""A worker without training, whose database may become unavailable at any moment."""
 
 import optuna
 

@@ -71,8 +71,8 @@ def test_it_is_consistent_while_workers_run(storage, url, tmp_path):
             file = tmp_path / f"backup-{index}.db"
             back_up(parse_url(url), file)
             findings = check_contents(parse_url(str(file)))
-            # Where trials ran in that moment nobody runs them in the backup: that alone is told.
-            wrong = [finding.said for finding in findings if finding.is_wrong]
+            # Nobody runs the trials in the backup that ran at that moment: nothing else is wrong.
+            wrong = [finding.text for finding in findings if finding.is_wrong]
             assert all("its worker died" in said or "which died" in said for said in wrong), wrong
             assert len(wrong) <= 2
             opened = open_storage(str(file))
@@ -147,8 +147,8 @@ class TestWhatIsThere:
         other.engine.dispose()
         assert study_names(open_storage(str(self.file))) == []
 
-    def test_one_that_was_only_looked_at_is(self):
-        """Who may only read leaves what SQLite keeps beside a database."""
+    def test_one_that_was_only_read_is(self):
+        """A read-only connection leaves what SQLite keeps beside a database."""
         open_storage(str(self.file), create=True).engine.dispose()
         reader = read_only(parse_url(str(self.file)))
         reader.execute("SELECT count(*) FROM sqlite_master").fetchone()

@@ -1,4 +1,4 @@
-"""The budget: exact over processes, given back and queued again after deaths."""
+"""The budget: exact over processes, given back when a worker dies, whose trial is retried."""
 
 import contextlib
 import dataclasses
@@ -136,7 +136,7 @@ def test_a_claim_gives_one_trial_however_often_it_is_asked_with(storage, study, 
 
 
 @pytest.mark.parametrize("after", ["claim", "ask", "value"])
-def test_what_a_killed_worker_held_is_given_back_and_queued_again(url, storage, study, after):
+def test_what_a_killed_worker_held_is_given_back_and_retried(url, storage, study, after):
     study.enqueue_trial({"x": 0.25}, user_attrs={"configuration": "baseline"})
     assert run_and_wait(die_in_the_middle, url, after) == -signal.SIGKILL
     assert count_claims(storage, study._study_id) == 1
@@ -190,7 +190,7 @@ def test_trials_with_a_result_keep_their_share_of_the_budget(storage, study, out
 
 
 @pytest.mark.parametrize("outcome", ["interrupted", "out_of_memory"])
-def test_trials_without_one_give_it_back_and_are_queued_again(storage, study, outcome):
+def test_trials_without_one_give_it_back_and_are_retried(storage, study, outcome):
     with at_work(storage, study) as trial:
         picked = trial.suggest_float("x", 0, 1)
         assert end_trial(storage, study, 0, outcome, reason="so it is", overrides={"small": True})
@@ -202,8 +202,8 @@ def test_trials_without_one_give_it_back_and_are_queued_again(storage, study, ou
     assert study.trials[0].user_attrs["reason"] == "so it is"
 
 
-def test_what_was_begun_is_asked_for_before_what_was_not(storage, study):
-    """So a sweep that was stopped ends its trials, whatever is left of its budget."""
+def test_retries_are_asked_for_before_new_trials(storage, study):
+    """So a sweep that was stopped finishes its trials, whatever is left of its budget."""
     for x in (0.25, 0.5, 0.75):
         study.enqueue_trial({"x": x})
     with at_work(storage, study, "w0"):
@@ -220,7 +220,7 @@ def test_of_two_that_end_a_trial_one_does(storage, study):
         trial.suggest_float("x", 0, 1)
         assert end_trial(storage, study, 0, "interrupted")
         assert not end_trial(storage, study, 0, "lost")
-        assert end_trial(storage, study, 0, "interrupted"), "told again by the same"
+        assert end_trial(storage, study, 0, "interrupted"), "again, by the same worker"
     assert not end_trial(storage, study, 0, "interrupted")
     assert _states(study) == ["FAIL", "WAITING"]
     assert study.trials[0].user_attrs["outcome"] == "interrupted"
@@ -241,7 +241,7 @@ def test_an_end_is_whole_or_not_at_all(storage, study, monkeypatch):
 
 
 @pytest.mark.parametrize("retries", [0, 1, 3])
-def test_a_lost_trial_is_tried_again_so_often_and_no_more(storage, study, retries):
+def test_a_lost_trial_is_retried_so_often_and_no_more(storage, study, retries):
     study.set_user_attr("retries", retries)
     study.set_user_attr(TARGET, 1)
     for _ in range(retries + 1):
@@ -253,9 +253,7 @@ def test_a_lost_trial_is_tried_again_so_often_and_no_more(storage, study, retrie
     assert claim_one(storage, study) is None
 
 
-def test_a_worker_that_starts_while_another_looks_for_dead_ones_keeps_its_trial(
-    storage, study, monkeypatch
-):
+def test_a_worker_that_starts_while_another_reclaims_keeps_its_trial(storage, study, monkeypatch):
     """It registers, claims and asks between two of the reads of :func:`storage.reclaim`."""
     started = []
 
@@ -274,7 +272,7 @@ def test_a_worker_that_starts_while_another_looks_for_dead_ones_keeps_its_trial(
     assert count_claims(storage, study._study_id) == 1
 
 
-def test_processes_that_queue_a_trial_again_at_once_do_it_once(url, storage, study):
+def test_processes_that_retry_a_trial_at_once_do_it_once(url, storage, study):
     study.enqueue_trial({"x": 0.25})
     run_and_wait(die_in_the_middle, url, "value")
     run_at_once(reclaim_once, [(url,)] * 4)
@@ -282,8 +280,8 @@ def test_processes_that_queue_a_trial_again_at_once_do_it_once(url, storage, stu
     assert count_claims(storage, study._study_id) == 0
 
 
-def test_a_database_that_was_away_is_no_workers_death(storage, study):
-    """Workers elsewhere could not say that they live; whoever comes back first waits for them."""
+def test_workers_do_not_die_of_an_unavailable_database(storage, study):
+    """Workers elsewhere could not send heartbeats; the first to be back waits for them."""
     worker = register_worker(storage, study._study_id, "w", "cpu")
     begin(storage, study, worker.worker_id)
     long_ago = worker.last_seen - GRACE_SECONDS - 10
@@ -295,15 +293,15 @@ def test_a_database_that_was_away_is_no_workers_death(storage, study):
     assert reclaim(storage, study) == [0]
 
 
-def test_a_process_of_another_container_is_known_by_its_heartbeat_alone(storage, study):
-    """Its number means nothing here, be there a process of the same."""
+def test_of_a_process_in_another_container_only_the_heartbeat_counts(storage, study):
+    """Its number means nothing here, even if a process here has the same."""
     worker = register_worker(storage, study._study_id, "w", "cpu")
     elsewhere = dataclasses.replace(worker, birth=f"{worker.birth}0")
     assert elsewhere.is_alive(worker.last_seen + GRACE_SECONDS - 1)
     assert not elsewhere.is_alive(worker.last_seen + GRACE_SECONDS + 1)
 
 
-def test_a_worker_that_was_given_up_and_comes_back_keeps_what_it_claims_then(storage, study):
+def test_a_worker_that_was_taken_for_dead_and_comes_back_keeps_what_it_claims_then(storage, study):
     worker = register_worker(storage, study._study_id, "suspended", "cpu")
     end_worker(storage, worker.worker_id)
     begin(storage, study, worker.worker_id)
@@ -311,7 +309,7 @@ def test_a_worker_that_was_given_up_and_comes_back_keeps_what_it_claims_then(sto
     assert _states(study) == ["RUNNING"]
 
 
-def test_a_worker_that_was_seen_meanwhile_is_not_given_up(storage, study):
+def test_a_worker_that_was_seen_meanwhile_is_not_taken_for_dead(storage, study):
     worker = register_worker(storage, study._study_id, "suspended", "cpu")
     beat(storage, worker.worker_id)
     end_worker(storage, worker.worker_id, last_seen=worker.last_seen)
@@ -447,7 +445,7 @@ def test_a_trial_and_its_retry_count_once_in_a_pruner(storage, study, pruner, ou
         assert not trial.should_prune()
 
 
-def test_an_end_that_is_told_again_is_the_same_end(storage, study):
+def test_an_end_that_is_repeated_is_the_same_end(storage, study):
     study.set_user_attr("retries", 0)
     with at_work(storage, study):
         assert [end_trial(storage, study, 0, "lost") for _ in range(2)] == [True, True]
@@ -472,7 +470,7 @@ def test_a_worker_of_a_deleted_copy_has_no_claim_to_the_next_copy(storage, study
             claim_trial(storage, number, uid, worker.worker_id)
 
 
-def test_who_works_on_a_deleted_study_ends_no_trial_of_another(storage, study):
+def test_reclaiming_a_deleted_study_ends_no_trial_of_another(storage, study):
     uid = study_uid(storage, study)
     storage.delete_study(study._study_id)
     other = create_study(storage, "other", "maximize", lambda study: None)

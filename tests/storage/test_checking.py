@@ -1,4 +1,4 @@
-"""The check finds what is wrong, and calls nothing wrong that is not."""
+"""The check finds what is wrong, and reports nothing else."""
 
 import random
 import sqlite3
@@ -23,7 +23,7 @@ from tests.sweeps.waiting import wait_for
 
 
 def wrong(url):
-    return [(f.place, f.said, f.remedy) for f in check_contents(parse_url(url)) if f.is_wrong]
+    return [(f.place, f.text, f.remedy) for f in check_contents(parse_url(url)) if f.is_wrong]
 
 
 @pytest.fixture
@@ -42,8 +42,8 @@ def execute(storage, statement):
 
 def test_a_sound_storage_is_called_so(storage, url, rich):
     findings = check_contents(parse_url(url))
-    assert [f.said for f in findings if f.is_wrong] == []
-    assert findings[-1].said == (
+    assert [f.text for f in findings if f.is_wrong] == []
+    assert findings[-1].text == (
         "8 trials (3 completed, 1 diverged, 1 failed, 1 interrupted, 1 running, 1 waiting), "
         "workers at work: 1"
     )
@@ -73,7 +73,7 @@ def test_nothing_is_called_wrong_while_workers_come_and_go(storage, url, study):
 
 
 @pytest.mark.parametrize("after", ["claim", "ask"])
-def test_what_a_killed_worker_left_is_told_and_repaired(storage, url, study, after):
+def test_what_a_killed_worker_left_is_found_and_repaired(storage, url, study, after):
     assert run_and_wait(die_in_the_middle, url, after) == -9
     [(place, said, remedy)] = wrong(url)
     assert place == "study study"
@@ -111,7 +111,7 @@ def _rows_of_nothing(storage, study):
     "spoil",
     [_claim_of_nothing, _claim_of_a_queued_trial, _no_claim, _rows_of_nothing],
 )
-def test_what_does_not_fit_is_told_and_repaired(storage, url, rich, spoil):
+def test_what_does_not_fit_is_found_and_repaired(storage, url, rich, spoil):
     claims = count_claims(storage, rich._study_id)
     expected = spoil(storage, rich)
     [(_, said, remedy)] = wrong(url)
@@ -133,7 +133,7 @@ def test_a_study_of_another_program_is_not_judged_nor_changed(storage, url):
     assert other.trials[-1].state is TrialState.RUNNING
 
 
-def test_a_deleted_study_leaves_nothing_to_be_told(storage, url, rich):
+def test_a_deleted_study_leaves_nothing_behind(storage, url, rich):
     storage.delete_study(rich._study_id)
     assert wrong(url) == []
 
@@ -146,7 +146,7 @@ def test_what_another_program_left_of_a_deleted_study_is_repaired(storage, url, 
     assert wrong(url) == []
 
 
-def test_a_damaged_file_is_told(sqlite_url, tmp_path):
+def test_a_damaged_file_is_found(sqlite_url, tmp_path):
     storage = open_storage(sqlite_url, create=True)
     make_rich_study(storage)
     storage.engine.dispose()

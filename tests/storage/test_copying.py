@@ -127,7 +127,7 @@ def test_the_copy_is_sound_and_ids_that_the_target_gives_afterwards_are_free(
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_an_unfinished_study_is_gone_on_with_to_its_exact_budget(
+def test_an_unfinished_copy_is_resumed_to_its_exact_budget(
     source, sqlite_url, tmp_path, request, kind
 ):
     target = str(tmp_path / "copy.db")
@@ -137,7 +137,7 @@ def test_an_unfinished_study_is_gone_on_with_to_its_exact_budget(
     _copy(sqlite_url, target, NAME)
     storage = open_storage(target)
     copy = open_study(storage)
-    # Six have used the budget or are using it; what runs is nobody's here, whoever runs it there.
+    # Six have used the budget or are using it; in the copy nobody runs the running trial.
     assert count_claims(storage, copy._study_id) == 6
     assert len(reclaim(storage, copy)) == 1
     assert count_claims(storage, copy._study_id) == 5
@@ -175,7 +175,7 @@ def test_a_study_is_copied_within_its_storage(source, sqlite_url):
     assert copied == rows
 
 
-def test_what_the_target_cannot_hold_is_told_and_nothing_is_copied(
+def test_what_the_target_cannot_hold_is_refused_and_nothing_is_copied(
     source, sqlite_url, postgresql_url
 ):
     """SQLite takes numbers that PostgreSQL has no room for."""
@@ -193,7 +193,7 @@ def test_what_the_target_cannot_hold_is_told_and_nothing_is_copied(
         ([], "new", "cannot all be called new"),
     ],
 )
-def test_a_mistake_is_told(source, sqlite_url, tmp_path, names, as_name, said):
+def test_names_that_do_not_fit_are_refused(source, sqlite_url, tmp_path, names, as_name, said):
     make_rich_study(source)
     with pytest.raises(StorageError, match=said):
         _copy(sqlite_url, str(tmp_path / "copy.db"), *names, as_name=as_name)

@@ -9,7 +9,7 @@ from storage import RETRY_OF, end_trial, open_storage, open_study
 
 @pytest.mark.parametrize("change", ["parameter", "attribute", "value"])
 def test_what_is_written_is_either_in_time_or_not_at_all(url, storage, study, monkeypatch, change):
-    """As by a worker that is suspended between its look at the trial and its write."""
+    """As by a worker that is suspended between its check of the trial and its write."""
     trial = study.ask()
     trial.suggest_float("x", 0, 1)
 

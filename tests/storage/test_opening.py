@@ -116,7 +116,7 @@ def test_urls_that_cannot_work_are_refused(url, reason):
         open_storage(url)
 
 
-def test_a_lock_held_by_another_program_is_told(storage, url):
+def test_a_lock_held_by_another_program_is_explained(storage, url):
     other = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     try:
@@ -138,7 +138,7 @@ def test_a_lock_held_by_another_program_is_told(storage, url):
         ("something new", "something new"),
     ],
 )
-def test_database_errors_are_told_with_their_remedy(said, remedy):
+def test_database_errors_are_explained_with_their_remedy(said, remedy):
     error = sqlalchemy.exc.OperationalError("SELECT", {}, sqlite3.OperationalError(said))
     wrapped = RuntimeError("during the commit")
     wrapped.__cause__ = error

@@ -236,7 +236,7 @@ class TestRefusals:
         (psycopg.errors.AdminShutdown("terminating connection"), "does not answer"),
     ],
 )
-def test_database_errors_are_told_with_their_remedy(error, remedy):
+def test_database_errors_are_explained_with_their_remedy(error, remedy):
     wrapped = OperationalError("SELECT", {"password": SECRET}, error)
     assert remedy in str(explain(wrapped, "here"))
     assert SECRET not in str(explain(wrapped, "here"))

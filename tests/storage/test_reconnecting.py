@@ -1,4 +1,4 @@
-"""Calls outlive a database that is away, and do what they do once."""
+"""Calls wait for an unavailable database, and do their work once."""
 
 import os
 import signal
@@ -43,7 +43,7 @@ from tests.sweeps.waiting import wait_for
 
 @contextmanager
 def _soon(action, seconds=0.7):
-    """Do something in a while, beside the block."""
+    """Do something a little later, while the block runs."""
     timer = threading.Timer(seconds, action)
     timer.start()
     yield
@@ -56,14 +56,14 @@ class TestWaiting:
         return postgresql_url
 
     @pytest.fixture
-    def away(self, server, storage, study):
-        """The server is down until the test is over, or starts it."""
+    def stopped(self, server, storage, study):
+        """The server is down until the end of the test, or until the test starts it."""
         server.stop("immediate")
         yield
         if not server.runs:
             server.start()
 
-    def test_opening_waits_when_it_is_asked_to(self, server, url, away):
+    def test_opening_waits_if_it_may(self, server, url, stopped):
         with pytest.raises(StorageError, match="does not answer"):
             open_storage(url)
         with _soon(server.start):
@@ -72,12 +72,12 @@ class TestWaiting:
         opened.engine.dispose()
 
     @pytest.mark.parametrize("mode", ["fast", "immediate"])
-    def test_a_restart_between_two_calls_is_not_noticed(self, server, storage, study, mode):
+    def test_a_restart_between_two_calls_goes_unnoticed(self, server, storage, study, mode):
         server.restart(mode)
         assert [each.study_name for each in storage.get_all_studies()] == ["study"]
         assert claim_one(storage, study) is not None
 
-    def test_a_call_waits_until_the_server_is_back(self, server, storage, study, away):
+    def test_a_call_waits_until_the_server_is_back(self, server, storage, study, stopped):
         before = time.monotonic()
         assert storage.last_disconnect is None
         with _soon(server.start):
@@ -123,14 +123,14 @@ class TestWaiting:
         assert attributes["try 2"]
         assert attributes["done"]
 
-    def test_patience_ends_with_one_line(self, storage, study, away):
+    def test_patience_ends_with_one_line(self, storage, study, stopped):
         storage.patience = 0.5
         with pytest.raises(StorageError, match=r"does not answer.*; waited \d s for it") as caught:
             claim_one(storage, study)
         assert "\n" not in str(caught.value)
         assert PASSWORD not in str(caught.value)
 
-    def test_patience_can_be_cut_short(self, storage, study, away):
+    def test_patience_can_be_cut_short(self, storage, study, stopped):
         began = time.monotonic()
         with (
             _soon(lambda: setattr(storage, "patience", 0.0)),
@@ -139,7 +139,7 @@ class TestWaiting:
             study.get_trials()
         assert time.monotonic() - began < 10
 
-    def test_an_interrupt_ends_the_waiting(self, storage, study, away):
+    def test_an_interrupt_ends_the_waiting(self, storage, study, stopped):
         def interrupt(number, frame):
             raise KeyboardInterrupt
 
@@ -162,8 +162,8 @@ class TestWaiting:
         assert time.monotonic() - began < 10
         assert storage.last_disconnect is None
 
-    def test_who_holds_a_lock_and_says_nothing_is_cut_off(self, url, storage, study):
-        """As a worker that is suspended in a transaction, or whose machine is gone."""
+    def test_an_idle_session_that_holds_a_lock_is_ended(self, url, storage, study):
+        """As of a worker that is suspended in a transaction, or whose machine is gone."""
         hasty = open_storage(f"{url}?options=-c%20idle_in_transaction_session_timeout%3D1s")
         tries = []
 
@@ -189,7 +189,7 @@ def _name(storage):
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
-def test_a_file_that_is_locked_for_too_long_is_waited_for(url, study, monkeypatch):
+def test_a_file_that_stays_locked_is_waited_for(url, study, monkeypatch):
     monkeypatch.setattr("storage.sqlite.BUSY_TIMEOUT_SECONDS", 0.05)
     storage = open_storage(url)
     other = sqlite3.connect(
@@ -203,9 +203,9 @@ def test_a_file_that_is_locked_for_too_long_is_waited_for(url, study, monkeypatc
 
 
 class TestHurry:
-    """Who is asked to stop gives each call a few seconds, also those that do not come back."""
+    """A process that was asked to stop gives each call a few seconds, even one that hangs."""
 
-    def test_what_waits_for_another_s_lock_ends_soon(self, url, storage, study):
+    def test_a_call_that_waits_for_a_lock_ends_soon(self, url, storage, study):
         other = open_storage(url)
         storage.hurry(0.5)
         with transaction(other.engine, study._study_id):
@@ -310,7 +310,7 @@ class TestLostAnswers:
             x = trial.suggest_float("x", 0, 1)
         assert study.trials[0].params == {"x": x}
 
-    def test_an_epoch_is_told_once(self, storage, study, lose):
+    def test_an_epoch_is_reported_once(self, storage, study, lose):
         trial = study.ask()
         with lose():
             report_epoch(storage, trial, EPOCH, 0.5, epochs=1)
@@ -327,7 +327,7 @@ class TestLostAnswers:
         assert count_claims(storage, study._study_id) == 1
         assert len(study.trials) == 1
 
-    def test_a_trial_is_queued_again_once(self, storage, study, lose):
+    def test_a_trial_is_retried_once(self, storage, study, lose):
         claim = claim_one(storage, study)
         number = ask(storage, study, claim).number
         with lose(), holding(claim):
@@ -343,7 +343,7 @@ class TestLostAnswers:
         with pytest.raises(ValueError, match="Cannot tell a COMPLETE trial"):
             study.tell(trial, 0.5)
 
-    def test_a_worker_is_entered_once(self, storage, study, lose):
+    def test_a_worker_is_registered_once(self, storage, study, lose):
         with lose():
             worker = register_worker(storage, study._study_id, "w", "cpu")
         assert [each.worker_id for each in list_workers(storage, study._study_id)] == [
@@ -380,7 +380,7 @@ def test_nothing_is_lost_or_done_twice_when_the_server_restarts_under_workers(
         while not running.ready():
             server.restart("immediate" if restarts % 3 else "fast")
             restarts += 1
-            # As many are over before the next as were when this one came, and some more.
+            # Some more trials finish before the next restart.
             before = _finished(study)
             wait_for(lambda: running.ready() or _finished(study) > before + 3, "trials go on")  # noqa: B023
         ended = [number for numbers in running.get(timeout=60) for number in numbers]
@@ -399,12 +399,12 @@ def _finished(study):
 
 
 @pytest.mark.parametrize(
-    ("said", "mended"),
+    ("message", "transient"),
     [
         ("can't change 'autocommit' now: connection in transaction status ACTIVE", True),
         ("can't adapt type 'dict'", False),
     ],
 )
-def test_a_connection_that_a_signal_interrupted_is_replaced(said, mended):
-    error = psycopg.ProgrammingError(said)
-    assert is_transient(sqlalchemy.exc.ProgrammingError("SELECT 1", {}, error)) is mended
+def test_a_connection_that_a_signal_interrupted_is_replaced(message, transient):
+    error = psycopg.ProgrammingError(message)
+    assert is_transient(sqlalchemy.exc.ProgrammingError("SELECT 1", {}, error)) is transient

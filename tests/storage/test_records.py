@@ -155,11 +155,11 @@ class TestEpochs:
         assert read_epochs(storage, trial._trial_id) == [again]
         assert study.trials[0].intermediate_values == {1: 0.25}
 
-    def test_attributes_and_the_worker_are_told_with_it(self, storage, study):
+    def test_attributes_and_the_worker_are_written_with_it(self, storage, study):
         worker_id = register_worker(storage, study._study_id, "w", "cpu").worker_id
         trial = study.ask()
-        told = {"worker_id": worker_id, "attributes": {"epoch seconds": 1.5}}
-        report_epoch(storage, trial, EPOCH, 0.5, epochs=3, **told)
+        more = {"worker_id": worker_id, "attributes": {"epoch seconds": 1.5}}
+        report_epoch(storage, trial, EPOCH, 0.5, epochs=3, **more)
         [worker] = list_workers(storage, study._study_id)
         assert (worker.trial_number, worker.epoch, worker.epochs, worker.value) == (0, 1, 3, 0.5)
         assert study.trials[0].user_attrs == {"epoch seconds": 1.5}
@@ -168,9 +168,9 @@ class TestEpochs:
         worker_id = register_worker(storage, study._study_id, "w", "cpu").worker_id
         trial = study.ask()
         end_trial(storage, study, trial.number, "lost")
-        told = {"worker_id": worker_id, "attributes": {"late": True}}
+        more = {"worker_id": worker_id, "attributes": {"late": True}}
         with pytest.raises(UpdateFinishedTrialError):
-            report_epoch(storage, trial, EPOCH, 0.5, epochs=3, **told)
+            report_epoch(storage, trial, EPOCH, 0.5, epochs=3, **more)
         assert read_epochs(storage, trial._trial_id) == []
         [worker] = list_workers(storage, study._study_id)
         assert worker.epoch is None
@@ -179,7 +179,7 @@ class TestEpochs:
 
 
 class TestWorkers:
-    def test_what_it_is_at_is_known(self, storage, study):
+    def test_what_it_does_is_known(self, storage, study):
         worker_id = register_worker(storage, study._study_id, "worker-0", "cuda:1").worker_id
         note_progress(storage, worker_id, trial_number=3, epoch=2, epochs=9, value=0.25)
         [worker] = list_workers(storage, study._study_id)
@@ -211,7 +211,7 @@ class TestWorkers:
         assert not dataclasses.replace(worker, host="elsewhere").is_alive(later)
 
     @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux")
-    def test_one_that_was_suspended_alone_is_given_up_after_the_grace(self, storage, study):
+    def test_one_that_was_suspended_alone_is_dead_after_the_grace(self, storage, study):
         worker = register_worker(storage, study._study_id, "w", "cpu")
         process = subprocess.Popen(["sleep", "60"])
         try:
@@ -219,13 +219,13 @@ class TestWorkers:
             later = worker.last_seen + GRACE_SECONDS + 1
             assert suspended.is_alive(later)
             process.send_signal(signal.SIGSTOP)
-            wait_for(lambda: not suspended.is_alive(later), "it is given up")
+            wait_for(lambda: not suspended.is_alive(later), "it is taken for dead")
             assert suspended.is_alive(worker.last_seen)
         finally:
             process.kill()
             process.wait()
 
-    def test_the_living_are_told_from_the_ended(self, storage, study):
+    def test_the_living_are_listed_without_the_ended(self, storage, study):
         first, second = (register_worker(storage, study._study_id, n, "cpu") for n in "ab")
         end_worker(storage, first.worker_id)
         assert [worker.name for worker in living_workers(storage, study._study_id)] == ["b"]
