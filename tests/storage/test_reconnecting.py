@@ -9,7 +9,6 @@ from contextlib import contextmanager
 
 import psycopg
 import pytest
-import sqlalchemy
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
@@ -31,13 +30,12 @@ from storage import (
     study_uid,
     transaction,
 )
-from storage.errors import is_transient
 from storage.reconnecting import patient
 from tests.storage.claiming import claim_one
 from tests.storage.postgres import PASSWORD
 from tests.storage.processes import CONTEXT
 from tests.storage.survivors import EPOCHS, survive
-from tests.storage.test_records import EPOCH
+from tests.storage.test_epochs import EPOCH
 from tests.sweeps.waiting import wait_for
 
 
@@ -396,15 +394,3 @@ def test_nothing_is_lost_or_done_twice_when_the_server_restarts_under_workers(
 
 def _finished(study):
     return sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
-
-
-@pytest.mark.parametrize(
-    ("message", "transient"),
-    [
-        ("can't change 'autocommit' now: connection in transaction status ACTIVE", True),
-        ("can't adapt type 'dict'", False),
-    ],
-)
-def test_a_connection_that_a_signal_interrupted_is_replaced(message, transient):
-    error = psycopg.ProgrammingError(message)
-    assert is_transient(sqlalchemy.exc.ProgrammingError("SELECT 1", {}, error)) is transient

@@ -1,10 +1,7 @@
-"""Storages that cannot be used: one clear line, and nothing is changed by trying."""
+"""Storages are read without being changed, or refused in one clear line."""
 
 import sqlite3
-from collections import namedtuple
-from pathlib import Path
 
-import psutil
 import pytest
 
 from storage import (
@@ -17,64 +14,6 @@ from storage import (
     open_study,
     parse_url,
 )
-from storage.sqlite import check, file_system
-
-Mount = namedtuple("Mount", "mountpoint fstype")
-ROOT = Mount("/", "ext4")
-
-
-@pytest.fixture
-def mount(monkeypatch):
-    """Let the machine have these mounts, as its kernel lists them."""
-
-    def mount(*mounts):
-        monkeypatch.setattr(psutil, "disk_partitions", lambda all: [ROOT, *mounts])
-
-    return mount
-
-
-@pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "ceph"])
-def test_a_file_on_a_network_file_system_is_refused(tmp_path, mount, kind):
-    mount(Mount(str(tmp_path), kind))
-    for place in (tmp_path / "sweeps.db", tmp_path / "not" / "there" / "sweeps.db"):
-        with pytest.raises(StorageError, match=rf"sweeps.db: lies on a .*\({kind}\).*PostgreSQL"):
-            check(parse_url(str(place)), must_exist=False)
-
-
-@pytest.mark.parametrize("kind", ["ext4", "overlay", "tmpfs", "fuseblk", "btrfs", "zfs", "xfs"])
-def test_a_file_on_a_local_file_system_is_not(tmp_path, mount, kind):
-    mount(Mount(str(tmp_path), kind))
-    check(parse_url(str(tmp_path / "sweeps.db")), must_exist=False)
-
-
-class TestMounts:
-    def test_the_innermost_counts(self, tmp_path, mount):
-        inner = tmp_path / "home" / "local"
-        mounts = [Mount(f"{tmp_path}/home", "nfs4"), Mount(str(inner), "ext4")]
-        for order in (mounts, mounts[::-1]):
-            mount(*order)
-            assert file_system(inner / "a.db") == "ext4"
-            assert file_system(tmp_path / "home" / "a.db") == "nfs4"
-            # Its name begins alike, but it lies elsewhere.
-            assert file_system(tmp_path / "home-2" / "a.db") == "ext4"
-
-    def test_the_last_of_several_at_a_place_covers_the_others(self, tmp_path, mount):
-        mount(*(Mount(str(tmp_path), kind) for kind in ("nfs", "xfs")))
-        assert file_system(tmp_path / "a.db") == "xfs"
-
-    def test_a_link_is_followed(self, tmp_path, mount):
-        (tmp_path / "link").symlink_to(tmp_path / "far")
-        mount(Mount(f"{tmp_path}/far", "nfs4"))
-        assert file_system(tmp_path / "link" / "a.db") == "nfs4"
-
-    def test_an_unknown_table_is_no_reason_to_refuse(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(psutil, "disk_partitions", lambda all: [])
-        assert file_system(tmp_path / "a.db") == ""
-        check(parse_url(str(tmp_path / "sweeps.db")), must_exist=False)
-
-    @pytest.mark.skipif(not Path("/proc/self/mounts").exists(), reason="needs Linux")
-    def test_the_table_of_this_machine_is_read(self):
-        assert file_system(Path("/proc/self/stat")) == "proc"
 
 
 def _read(url, tmp_path):

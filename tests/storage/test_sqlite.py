@@ -2,8 +2,10 @@
 
 import os
 import sqlite3
+from collections import namedtuple
 from pathlib import Path
 
+import psutil
 import pytest
 import sqlalchemy
 
@@ -15,6 +17,7 @@ from storage import (
     open_storage,
     parse_url,
 )
+from storage.sqlite import check, file_system
 from tests.storage.processes import pop_all, run_and_wait
 
 
@@ -30,12 +33,6 @@ def test_write_ahead_log_and_busy_timeout_are_on_for_every_connection(storage):
             assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 1
             assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 10_000
         storage.engine.dispose()
-
-
-def test_a_path_stands_for_its_sqlite_file(tmp_path):
-    assert parse_url("some/file.db").render_as_string() == "sqlite:///some/file.db"
-    open_storage(str(tmp_path / "plain.db"), create=True)
-    assert (tmp_path / "plain.db").exists()
 
 
 def test_braces_in_a_path_are_kept(tmp_path):
@@ -100,22 +97,6 @@ def test_a_read_only_file_is_refused(storage, url):
         open_storage(url)
 
 
-@pytest.mark.parametrize(
-    ("url", "reason"),
-    [
-        ("sqlite:///:memory:", "in memory"),
-        ("sqlite://", "in memory"),
-        ("sqlite://sweeps.db", "three slashes"),
-        ("mysql://somewhere/db", "mysql is not supported"),
-        ("sqlite+aiosqlite:///x.db", "aiosqlite is not supported"),
-        ("://", "not a storage URL"),
-    ],
-)
-def test_urls_that_cannot_work_are_refused(url, reason):
-    with pytest.raises(StorageError, match=reason):
-        open_storage(url)
-
-
 def test_a_lock_held_by_another_program_is_explained(storage, url):
     other = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
@@ -127,26 +108,6 @@ def test_a_lock_held_by_another_program_is_explained(storage, url):
     finally:
         other.close()
     assert "another program holds it locked" in str(explain(caught.value, url))
-
-
-@pytest.mark.parametrize(
-    ("said", "remedy"),
-    [
-        ("database or disk is full", "the disk is full"),
-        ("attempt to write a readonly database", "read-only"),
-        ("database disk image is malformed", "damaged"),
-        ("something new", "something new"),
-    ],
-)
-def test_database_errors_are_explained_with_their_remedy(said, remedy):
-    error = sqlalchemy.exc.OperationalError("SELECT", {}, sqlite3.OperationalError(said))
-    wrapped = RuntimeError("during the commit")
-    wrapped.__cause__ = error
-    assert remedy in str(explain(wrapped, "here"))
-
-
-def test_a_programming_error_is_not_explained_away():
-    assert explain(KeyError("x"), "here") is None
 
 
 def test_looking_at_it_leaves_the_locks_of_open_connections_alone(url, storage):
@@ -163,3 +124,63 @@ def test_looking_at_it_leaves_the_locks_of_open_connections_alone(url, storage):
     storage.engine.dispose()
     with sqlite3.connect(path) as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+Mount = namedtuple("Mount", "mountpoint fstype")
+
+
+ROOT = Mount("/", "ext4")
+
+
+@pytest.fixture
+def mount(monkeypatch):
+    """Let the machine have these mounts, as its kernel lists them."""
+
+    def mount(*mounts):
+        monkeypatch.setattr(psutil, "disk_partitions", lambda all: [ROOT, *mounts])
+
+    return mount
+
+
+@pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "ceph"])
+def test_a_file_on_a_network_file_system_is_refused(tmp_path, mount, kind):
+    mount(Mount(str(tmp_path), kind))
+    for place in (tmp_path / "sweeps.db", tmp_path / "not" / "there" / "sweeps.db"):
+        with pytest.raises(StorageError, match=rf"sweeps.db: lies on a .*\({kind}\).*PostgreSQL"):
+            check(parse_url(str(place)), must_exist=False)
+
+
+@pytest.mark.parametrize("kind", ["ext4", "overlay", "tmpfs", "fuseblk", "btrfs", "zfs", "xfs"])
+def test_a_file_on_a_local_file_system_is_not(tmp_path, mount, kind):
+    mount(Mount(str(tmp_path), kind))
+    check(parse_url(str(tmp_path / "sweeps.db")), must_exist=False)
+
+
+class TestMounts:
+    def test_the_innermost_counts(self, tmp_path, mount):
+        inner = tmp_path / "home" / "local"
+        mounts = [Mount(f"{tmp_path}/home", "nfs4"), Mount(str(inner), "ext4")]
+        for order in (mounts, mounts[::-1]):
+            mount(*order)
+            assert file_system(inner / "a.db") == "ext4"
+            assert file_system(tmp_path / "home" / "a.db") == "nfs4"
+            # Its name begins alike, but it lies elsewhere.
+            assert file_system(tmp_path / "home-2" / "a.db") == "ext4"
+
+    def test_the_last_of_several_at_a_place_covers_the_others(self, tmp_path, mount):
+        mount(*(Mount(str(tmp_path), kind) for kind in ("nfs", "xfs")))
+        assert file_system(tmp_path / "a.db") == "xfs"
+
+    def test_a_link_is_followed(self, tmp_path, mount):
+        (tmp_path / "link").symlink_to(tmp_path / "far")
+        mount(Mount(f"{tmp_path}/far", "nfs4"))
+        assert file_system(tmp_path / "link" / "a.db") == "nfs4"
+
+    def test_an_unknown_table_is_no_reason_to_refuse(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(psutil, "disk_partitions", lambda all: [])
+        assert file_system(tmp_path / "a.db") == ""
+        check(parse_url(str(tmp_path / "sweeps.db")), must_exist=False)
+
+    @pytest.mark.skipif(not Path("/proc/self/mounts").exists(), reason="needs Linux")
+    def test_the_table_of_this_machine_is_read(self):
+        assert file_system(Path("/proc/self/stat")) == "proc"

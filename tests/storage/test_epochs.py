@@ -1,0 +1,65 @@
+"""What every epoch measured."""
+
+import dataclasses
+
+import pytest
+from optuna.exceptions import UpdateFinishedTrialError
+
+from storage import (
+    EpochRecord,
+    end_trial,
+    list_workers,
+    read_epochs,
+    register_worker,
+    report_epoch,
+)
+
+EPOCH = EpochRecord(
+    epoch=1,
+    train_loss=2.0,
+    val_loss=None,
+    val_accuracy=0.5,
+    learning_rate=0.1,
+    seconds=1.5,
+    images_per_second=400.0,
+)
+
+
+class TestEpochs:
+    def test_records_come_back_in_order(self, storage, study):
+        trial = study.ask()
+        second = dataclasses.replace(EPOCH, epoch=2, val_loss=1.0)
+        report_epoch(storage, trial, second, 0.75, epochs=3)
+        report_epoch(storage, trial, EPOCH, 0.5, epochs=3)
+        assert read_epochs(storage, trial._trial_id) == [EPOCH, second]
+        assert study.trials[0].intermediate_values == {1: 0.5, 2: 0.75}
+
+    def test_an_epoch_that_is_repeated_replaces_the_first(self, storage, study):
+        trial = study.ask()
+        again = dataclasses.replace(EPOCH, train_loss=1.0)
+        report_epoch(storage, trial, EPOCH, 0.5, epochs=3)
+        report_epoch(storage, trial, again, 0.25, epochs=3)
+        assert read_epochs(storage, trial._trial_id) == [again]
+        assert study.trials[0].intermediate_values == {1: 0.25}
+
+    def test_attributes_and_the_worker_are_written_with_it(self, storage, study):
+        worker_id = register_worker(storage, study._study_id, "w", "cpu").worker_id
+        trial = study.ask()
+        more = {"worker_id": worker_id, "attributes": {"epoch seconds": 1.5}}
+        report_epoch(storage, trial, EPOCH, 0.5, epochs=3, **more)
+        [worker] = list_workers(storage, study._study_id)
+        assert (worker.trial_number, worker.epoch, worker.epochs, worker.value) == (0, 1, 3, 0.5)
+        assert study.trials[0].user_attrs == {"epoch seconds": 1.5}
+
+    def test_nothing_of_it_is_kept_when_the_trial_was_ended(self, storage, study):
+        worker_id = register_worker(storage, study._study_id, "w", "cpu").worker_id
+        trial = study.ask()
+        end_trial(storage, study, trial.number, "lost")
+        more = {"worker_id": worker_id, "attributes": {"late": True}}
+        with pytest.raises(UpdateFinishedTrialError):
+            report_epoch(storage, trial, EPOCH, 0.5, epochs=3, **more)
+        assert read_epochs(storage, trial._trial_id) == []
+        [worker] = list_workers(storage, study._study_id)
+        assert worker.epoch is None
+        assert study.trials[0].intermediate_values == {}
+        assert "late" not in study.trials[0].user_attrs
