@@ -1,6 +1,21 @@
 """Where results live: studies, the records of their trials, and their workers.
 
-A storage is a SQLite file or a PostgreSQL database with Optuna's tables and some more.
+A storage is a SQLite file or a PostgreSQL database with Optuna's tables and some more. A worker
+claims a trial of the study's budget, asks for it, and ends it while it holds the claim:
+
+    >>> storage = open_storage("sweeps.db", create=True)
+    >>> study = create_study(
+    ...     storage, "mine", "maximize", lambda study: study.set_user_attr(TARGET, 20)
+    ... )
+    >>> worker = register_worker(storage, study._study_id, "worker-0", "cpu")
+    >>> uid = study_uid(storage, study)
+    >>> claim = claim_trial(storage, study._study_id, uid, worker.worker_id)
+    >>> with holding(claim):
+    ...     trial = ask(storage, study, claim)
+    ...     end_trial(storage, study, trial.number, "completed", value=0.9)
+    True
+    >>> count_claims(storage, study._study_id)
+    1
 """
 
 from storage.backup import back_up
