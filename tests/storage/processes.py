@@ -31,8 +31,8 @@ def run_at_once(target: Callable[..., Any], arguments: list[tuple[Any, ...]]) ->
         return pool.starmap_async(target, arguments).get(timeout=120)
 
 
-def open_and_create(url: str, name: str) -> str:
-    """Create a study with ten queued trials, unless another process does."""
+def open_and_create(url: str, names: tuple[str, ...]) -> list[str]:
+    """Create studies with ten queued trials each, unless another process does."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     storage = open_storage(url, create=True)
 
@@ -41,7 +41,7 @@ def open_and_create(url: str, name: str) -> str:
             study.set_user_attr("half way", index)
             study.enqueue_trial({"x": float(index)})
 
-    return create_study(storage, name, "maximize", set_up).study_name
+    return [create_study(storage, name, "maximize", set_up).study_name for name in names]
 
 
 def claim_until_spent(url: str, most: int | None = None) -> int:

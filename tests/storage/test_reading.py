@@ -85,7 +85,8 @@ def test_inside_a_transaction_what_was_written_is_seen(storage, study):
 
 
 def test_more_trials_than_a_statement_names(storage, study):
-    study.add_trials(create_trial(value=number) for number in range(1005))
+    with transaction(storage.engine, study._study_id):
+        study.add_trials(create_trial(value=number) for number in range(1005))
     values = [trial.value for trial in storage.get_all_trials(study._study_id)]
     assert values == list(range(1005))
 

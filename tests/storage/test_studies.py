@@ -23,13 +23,14 @@ from tests.storage.test_epochs import EPOCH
 
 class TestStudies:
     def test_processes_that_create_one_at_once_share_it(self, url):
-        """Eight, five times over; the first time they make the tables too."""
-        for name in ("first", "second", "third", "fourth", "fifth"):
-            assert run_at_once(open_and_create, [(url, name)] * 8) == [name] * 8
-            storage = open_storage(url)
+        """Eight of them create five, after they have made the tables."""
+        names = ("first", "second", "third", "fourth", "fifth")
+        assert run_at_once(open_and_create, [(url, names)] * 8) == [list(names)] * 8
+        storage = open_storage(url)
+        for name in names:
             trials = open_study(storage, name).trials
             assert [trial.system_attrs["fixed_params"]["x"] for trial in trials] == [*range(10)]
-            storage.engine.dispose()
+        storage.engine.dispose()
 
     def test_one_that_another_program_created_is_set_up_once(self, storage):
         optuna.create_study(storage=storage, study_name="theirs", direction="maximize")
