@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Self
 
 import numpy as np
+from PIL import Image
 
 from sweeps.data.dataset import Dataset, Split
 from sweeps.errors import SweepsError
@@ -216,10 +217,11 @@ class CacheWriter:
 
     def _chunks(self, split: str) -> Iterator[np.ndarray]:
         """Read a split's images some at a time, uint8 [n, S, S, 3]."""
-        images = np.load(_path(self._folder, split, "images"), mmap_mode="r")
         rows = max(1, _CHUNK_BYTES // (self.size**2 * 3))
-        for start in range(0, len(images), rows):
-            yield images[start : start + rows]
+        with _path(self._folder, split, "images").open("rb") as file:
+            file.seek(self._offsets[split])
+            while len(chunk := np.fromfile(file, np.uint8, rows * self.size**2 * 3)):
+                yield chunk.reshape(-1, self.size, self.size, 3)
 
     def _fingerprint(self) -> str:
         """Hash classes, labels and images."""
@@ -246,12 +248,12 @@ def _channel_statistics(chunks: Iterator[np.ndarray]) -> tuple[_Channels, _Chann
 
     Counted in integers, so that the result is the same on every machine.
     """
-    counts = np.zeros((3, 256), dtype=np.int64)
+    counts = np.zeros(768, dtype=np.int64)
     for chunk in chunks:
-        for channel in range(3):
-            counts[channel] += np.bincount(chunk[..., channel].ravel(), minlength=256)
+        # Several times as fast as numpy's bincount, which widens every byte to eight.
+        counts += Image.fromarray(chunk.reshape(-1, chunk.shape[2], 3)).histogram()
     means, stds = [], []
-    for levels in counts.tolist():
+    for levels in counts.reshape(3, 256).tolist():
         total = max(sum(levels), 1)
         first = sum(value * count for value, count in enumerate(levels))
         second = sum(value * value * count for value, count in enumerate(levels))
