@@ -61,6 +61,13 @@ class EventStream:
 
     Attributes:
         progress: the study at the last look.
+
+    Example:
+        >>> stream = EventStream(read_progress(storage, study))
+        >>> for event in stream.advance(read_progress(storage, study), None):
+        ...     print(event.sentence())
+        trial 3 epoch 2: val_accuracy 0.5120
+        trial 4 started: linear 5x5
     """
 
     def __init__(self, progress: Progress) -> None:
