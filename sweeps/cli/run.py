@@ -65,11 +65,10 @@ def command(
     is resumed, up to its number of trials.
     """
     from storage import open_study, parse_url, show_url
-    from sweeps.engines import find_slots
     from sweeps.errors import SweepsError
     from sweeps.reporting import no_trial_worked
     from sweeps.reporting.summary import print_summary
-    from sweeps.runner.sweep import prepare_sweep, run_workers
+    from sweeps.runner.sweep import run_sweep
     from sweeps.spec.spec import load_spec
     from sweeps.study.progress import read_progress
 
@@ -78,54 +77,40 @@ def command(
     changes = {"trials": trials, "minutes": timeout}
     budget = loaded.budget.model_copy(update={k: v for k, v in changes.items() if v is not None})
     loaded = loaded.model_copy(update={"budget": budget})
-    slots = find_slots(
-        engine.name, devices, workers, workers_per_gpu, storage_url=storage, **engine.settings
-    )
-
     if dry_run:
         from sweeps.cli.dry_run import print_dry_run
+        from sweeps.engines import find_slots
         from sweeps.runner.dry_run import dry_run as look
 
+        slots = find_slots(
+            engine.name, devices, workers, workers_per_gpu, storage_url=storage, **engine.settings
+        )
         found = look(loaded, slots, storage_url=storage, name=study, data_dir=data_dir.absolute())
         print_dry_run(results_console(), loaded, slots, found)
         return
 
-    sweep = prepare_sweep(
+    swept = run_sweep(
         loaded,
-        storage_url=storage,
-        name=study,
-        data_dir=data_dir.absolute(),
-        checkpoint_dir=None if checkpoint_dir is None else checkpoint_dir.absolute(),
+        storage=storage,
+        study=study,
+        workers=workers,
+        workers_per_gpu=workers_per_gpu,
+        devices=devices,
+        engine=engine.name,
+        engine_settings=engine.settings,
+        data_dir=data_dir,
+        checkpoint_dir=checkpoint_dir,
         checkpoint_seconds=checkpoint_seconds,
+        reporter=reporter,
     )
-    name = sweep.study.study_name
-    progress = read_progress(sweep.storage, sweep.study)
-    where = show_url(parse_url(storage))
-    if progress.is_done:
-        have = "1 trial" if progress.finished == 1 else f"{progress.finished} trials"
-        reporter.say(f"{name} has all of its {have}; for more: --trials N")
-        reporter.nothing_to_do(progress)
-    else:
-        data = sweep.dataset
-        counted = f"{len(slots)} {'worker' if len(slots) == 1 else 'workers'}"
-        reporter.say(
-            f"{name}: {progress.finished} of {progress.target or 'any number of'} trials done, on "
-            f"{data.name} ({data.size} x {data.size} pixels), {counted} on "
-            f"{', '.join(dict.fromkeys(slot.device for slot in slots))}, results in {where}"
-        )
-        progress = run_workers(
-            sweep,
-            slots,
-            reporter,
-            engine=engine.name,
-            **engine.settings,
-        )
-    print_summary(results_console(), progress, where)
+    progress = read_progress(swept.storage, swept)
+    print_summary(results_console(), progress, show_url(parse_url(storage)))
+    name = swept.study_name
     if progress.best is None:
         if progress.outcomes["failed"]:
             raise SweepsError(f"{name}: {no_trial_worked(progress)}")
         return
-    newest = open_study(sweep.storage).study_name == name
+    newest = open_study(swept.storage).study_name == name
     click.echo("\nNext:")
     for line in _next_commands(name, storage, newest):
         click.echo(f"  {line}")

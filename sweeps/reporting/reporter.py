@@ -113,7 +113,8 @@ def reporting(
             :data:`sweeps.reporting.notifications.KINDS`.
     """
     console = Console(stderr=True)
-    shown: Sink = LiveTable(console) if console.is_terminal else Lines(console)
+    live = console.is_terminal or console.is_jupyter
+    shown: Sink = LiveTable(console) if live else Lines(console)
     if log_json:
         shown = JsonLog(sys.stderr)
     notifier = Notifier(channels, notify_on)

@@ -2,8 +2,10 @@
 
 import logging
 import re
+import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from sqlalchemy.engine import URL
 
 from storage import (
     DATABASE_ERRORS,
+    DEFAULT_URL,
     HardenedStorage,
     StorageError,
     StudyDeleted,
@@ -25,18 +28,20 @@ from storage import (
     open_storage,
     parse_url,
     reclaim,
+    show_url,
     study_names,
     study_uid,
 )
 from sweeps.data import Dataset, open_dataset, split_rows
-from sweeps.engines import WorkerPlan, make_engine
+from sweeps.engines import WorkerPlan, find_slots, make_engine
 from sweeps.engines.devices import Slot
 from sweeps.errors import STOP_PATIENCE_SECONDS, DatasetUnavailable, Stopped, SweepsError
-from sweeps.reporting import Reporter
+from sweeps.reporting import Reporter, reporting
 from sweeps.runner.shutdown import Shutdown
 from sweeps.runner.supervisor import Supervisor
 from sweeps.spec.config import check_run
 from sweeps.spec.spec import Spec, check_study_name, is_study_name, probe_values
+from sweeps.study.frames import SweepStudy
 from sweeps.study.progress import Progress, read_progress
 from sweeps.study.study import open_or_create_study, refuse_deleted, study_name
 from sweeps.worker.checkpoints import DEFAULT_SECONDS, Checkpoints, check_folder, default_folder
@@ -63,6 +68,97 @@ class Sweep:
     data_dir: Path
     checkpoint_dir: Path
     checkpoint_seconds: float
+
+
+def run_sweep(
+    spec: Spec,
+    *,
+    storage: str = DEFAULT_URL,
+    study: str | None = None,
+    workers: int | None = None,
+    workers_per_gpu: int = 1,
+    devices: str = "auto",
+    engine: str = "local",
+    engine_settings: Mapping[str, Any] | None = None,
+    data_dir: Path | str = "data",
+    checkpoint_dir: Path | str | None = None,
+    checkpoint_seconds: float = DEFAULT_SECONDS,
+    reporter: Reporter | None = None,
+) -> SweepStudy:
+    """Run a sweep, or resume it, until its study has its trials or the time is up.
+
+    Args:
+        spec: the sweep, from :func:`sweeps.load_spec` or :func:`sweeps.parse_spec`.
+        storage: where results go: a database URL, or the path of a SQLite file.
+        study: its name; ``None`` for the spec's and the dataset's.
+        workers: how many in all; ``None`` for one on each GPU, or each core up to four.
+        workers_per_gpu: how many on each GPU, where ``workers`` does not say.
+        devices: ``auto``, ``cpu``, ``cuda``, or ``cuda:0,1``.
+        engine: where workers run: ``local``, ``ray`` or ``slurm``.
+        engine_settings: the engine's own; see :func:`sweeps.engines.make_engine`.
+        data_dir: the folder of the datasets.
+        checkpoint_dir: the folder of checkpoints; ``None`` for one beside the storage.
+        checkpoint_seconds: between two checkpoints of a trial.
+        reporter: shows what happens; ``None`` for a live table, or lines where there is no
+            terminal or notebook.
+
+    Returns:
+        The study.
+
+    Raises:
+        SweepsError, storage.StorageError: something does not fit, and nothing was started; or all
+            workers ended before the study did, or trial after trial failed.
+        KeyboardInterrupt, Stopped: Ctrl-C or another signal asked for the end. The running trials
+            were checkpointed and queued again; the same call resumes them.
+    """
+    settings = dict(engine_settings or {})
+    with ExitStack() as stack:
+        if reporter is None:
+            stack.enter_context(_interrupted_by_ctrl_c())
+            reporter = stack.enter_context(reporting(study))
+        slots = find_slots(
+            engine, devices, workers, workers_per_gpu, storage_url=storage, **settings
+        )
+        sweep = prepare_sweep(
+            spec,
+            storage_url=storage,
+            name=study,
+            data_dir=Path(data_dir).absolute(),
+            checkpoint_dir=None if checkpoint_dir is None else Path(checkpoint_dir).absolute(),
+            checkpoint_seconds=checkpoint_seconds,
+        )
+        name = sweep.study.study_name
+        progress = read_progress(sweep.storage, sweep.study)
+        if progress.is_done:
+            have = "1 trial" if progress.finished == 1 else f"{progress.finished} trials"
+            reporter.say(f"{name} has all of its {have}; for more: --trials N")
+            reporter.nothing_to_do(progress)
+        else:
+            where = show_url(parse_url(storage))
+            reporter.say(f"{_headline(sweep, progress, slots)}, results in {where}")
+            run_workers(sweep, slots, reporter, engine=engine, **settings)
+        return SweepStudy(name, sweep.storage)
+
+
+@contextmanager
+def _interrupted_by_ctrl_c() -> Iterator[None]:
+    """Raise KeyboardInterrupt after Ctrl-C, as scripts and notebooks expect it."""
+    try:
+        yield
+    except Stopped as stopped:
+        if stopped.signal == signal.SIGINT:
+            raise KeyboardInterrupt from None
+        raise
+
+
+def _headline(sweep: Sweep, progress: Progress, slots: Sequence[Slot]) -> str:
+    data, target = sweep.dataset, progress.target or "any number of"
+    workers = f"{len(slots)} {'worker' if len(slots) == 1 else 'workers'}"
+    devices = ", ".join(dict.fromkeys(slot.device for slot in slots))
+    return (
+        f"{progress.study_name}: {progress.finished} of {target} trials done, on {data.name} "
+        f"({data.size} x {data.size} pixels), {workers} on {devices}"
+    )
 
 
 def prepare_sweep(
