@@ -163,7 +163,11 @@ def run_worker_process(
         if not received:
             raise
         click.echo(f"The trial is queued again by others: {error}", err=True)
-    if received and not supervised:
+    if supervised:
+        # There is nothing left to tidy up, and to do it takes PyTorch a second.
+        sys.stderr.flush()
+        os._exit(0)
+    if received:
         raise Stopped(received[0])
 
 

@@ -32,7 +32,7 @@ def on_ray(place, marked, monkeypatch, tmp_path_factory):
     monkeypatch.setenv("MARKER", marked)
     with ray_cluster(tmp_path_factory.mktemp("ray")) as address:
         place.environment |= {"RAY_AUTH_MODE": "disabled", "RAY_ADDRESS": address}
-        yield ("--engine", "ray")
+        yield ("--engine", "ray", "--devices", "cpu")
 
 
 @pytest.fixture(params=["ray", "slurm"])
