@@ -29,6 +29,15 @@ def finished(tmp_path_factory, data_dir):
     return place, done
 
 
+@pytest.fixture
+def there(finished, cli, monkeypatch, data_dir):
+    """The command line in this process, in the folder of the finished sweep."""
+    place, _ = finished
+    monkeypatch.chdir(place.folder)
+    monkeypatch.setenv("SWEEPS_DATA_DIR", str(data_dir))
+    return cli
+
+
 class TestFinished:
     def test_it_has_exactly_its_trials_with_the_baselines_first(self, finished):
         place, _ = finished
@@ -40,12 +49,6 @@ class TestFinished:
         names = [trial.user_attrs.get("configuration") for trial in study.trials]
         assert names[:2] == ["plain 3x3", "linear 5x5"]
         assert [trial.state.name for trial in study.trials[:2]] == ["COMPLETE"] * 2
-
-    def test_a_dry_run_tells_what_is_done(self, finished):
-        place, _ = finished
-        dry = place.run("run", "spec.yaml", "--dry-run")
-        assert "small-patterns: 10 of 10 trials done" in dry.stdout
-        assert len(place.study().trials) == 10
 
     def test_both_workers_worked_and_are_gone(self, finished):
         place, _ = finished
@@ -97,42 +100,40 @@ class TestFinished:
         assert "reduction_factor: 2" in notes
         assert "Effective kernel" in notes
 
-    def test_a_second_run_adds_nothing(self, finished):
+    def test_a_second_run_adds_nothing(self, finished, there):
         place, _ = finished
-        again = place.run("run", "spec.yaml", "--workers", "2")
-        assert again.returncode == 0
-        assert "has all of its 10 trials" in again.stderr
-        assert "Best: trial" in again.stdout
+        status, out, err = there("run", "spec.yaml", "--workers", "2", "--devices", "cpu")
+        assert status == 0
+        assert "has all of its 10 trials" in err
+        assert "Best: trial" in out
         assert len(place.study().trials) == 10
 
-    def test_status_tells_the_same(self, finished):
-        place, done = finished
-        status = place.run("status")
-        assert status.returncode == 0
-        best = re.search(r"Best: .*", done.stdout)[0]
-        assert best in status.stdout
-        assert "0 of 10 trials left" in status.stdout
+    def test_status_tells_the_same(self, finished, there):
+        _, done = finished
+        status, out, _ = there("status")
+        assert status == 0
+        assert re.search(r"Best: .*", done.stdout)[0] in out
+        assert "0 of 10 trials left" in out
 
-    def test_a_changed_spec_is_refused_with_what_changed(self, finished, small):
+    def test_a_changed_spec_is_refused_with_what_changed(self, finished, there, small):
         place, _ = finished
         small["training"]["batch_size"] = 25
-        spec = place.write_spec(small, "changed.yaml")
-        refused = place.run("run", spec)
-        assert refused.returncode == 1
-        assert "training.batch_size" in refused.stderr
-        assert "--study NAME" in refused.stderr
-        assert len(refused.stderr.splitlines()) == 1
+        status, _, err = there("run", place.write_spec(small, "changed.yaml"))
+        assert status == 1
+        assert "training.batch_size" in err
+        assert "--study NAME" in err
+        assert len(err.splitlines()) == 1
 
-    def test_other_images_are_refused(self, finished, tmp_path):
+    def test_other_images_are_refused(self, finished, there, tmp_path):
         place, _ = finished
         copy = tmp_path / "other.db"
         source = sqlite3.connect(place.folder / "sweeps.db")
         source.backup(sqlite3.connect(copy))
         study = open_study(open_storage(str(copy)))
         study.set_user_attr("data_fingerprint", "sha256:0000000000000000")
-        refused = place.run("run", "spec.yaml", "--storage", str(copy), "--trials", "20")
-        assert refused.returncode == 1
-        assert "made with other images (sha256:0000000000000000" in refused.stderr
+        status, _, err = there("run", "spec.yaml", "--storage", str(copy), "--trials", "20")
+        assert status == 1
+        assert "made with other images (sha256:0000000000000000" in err
 
     def test_the_best_trains_again_to_the_same_number(self, finished):
         place, _ = finished
@@ -154,37 +155,46 @@ class TestFinished:
         assert f"{study.best_value:.6g}, the same as trial" in trained.stdout
         assert (place.folder / "weights.pt").stat().st_size > 10_000
 
-    def test_an_export_replaces_no_other_file(self, finished):
+    def test_an_export_replaces_no_other_file(self, finished, there):
         place, _ = finished
         before = (place.folder / "spec.yaml").read_text()
-        refused = place.run("export", "-o", "spec.yaml")
-        assert refused.returncode == 1
-        assert "spec.yaml: exists and is no exported configuration" in refused.stderr
+        status, _, err = there("export", "-o", "spec.yaml")
+        assert status == 1
+        assert "spec.yaml: exists and is no exported configuration" in err
         assert (place.folder / "spec.yaml").read_text() == before
 
-    def test_an_exported_configuration_is_no_spec(self, finished):
+    def test_an_exported_configuration_is_no_spec(self, finished, there):
         place, _ = finished
-        (place.folder / "exported.yaml").write_text(place.run("export").stdout)
-        refused = place.run("run", "exported.yaml")
-        assert refused.returncode == 1
-        assert "sweeps train exported.yaml" in refused.stderr
+        (place.folder / "exported.yaml").write_text(there("export")[1])
+        status, _, err = there("run", "exported.yaml")
+        assert status == 1
+        assert "sweeps train exported.yaml" in err
 
-    def test_another_seed_is_said_to_be_another(self, finished):
+    def test_another_seed_is_said_to_be_another(self, finished, there, monkeypatch):
         place, _ = finished
-        (place.folder / "seed.yaml").write_text(place.run("export").stdout)
-        trained = place.run("train", "seed.yaml", "--seed", "5")
-        assert trained.returncode == 0
-        assert "with seed 5" in trained.stdout
+        # The command sets them for its process, which is this one.
+        for name in ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES"):
+            monkeypatch.setenv(name, os.environ.get(name, ""))
+        (place.folder / "seed.yaml").write_text(there("export")[1])
+        status, out, _ = there("train", "seed.yaml", "--seed", "5")
+        assert status == 0
+        assert "with seed 5" in out
 
-    def test_the_n_best_are_exported_best_first(self, finished):
+    def test_a_dry_run_tells_what_is_done(self, finished, there):
         place, _ = finished
-        assert place.run("export", "--top", "2", "-o", "top.yaml").returncode == 0
+        _, out, _ = there("run", "spec.yaml", "--dry-run", "--devices", "cpu")
+        assert "small-patterns: 10 of 10 trials done" in out
+        assert len(place.study().trials) == 10
+
+    def test_the_n_best_are_exported_best_first(self, finished, there):
+        place, _ = finished
+        assert there("export", "--top", "2", "-o", "top.yaml")[0] == 0
         values = [
             load_yaml((place.folder / f"top-{i}.yaml").read_text(), "")["source"]["value"]
             for i in (1, 2)
         ]
         assert values == sorted(values, reverse=True)
-        both = place.run("export", "--top", "2").stdout
+        both = there("export", "--top", "2")[1]
         assert [tree["source"]["value"] for tree in YAML(typ="safe").load_all(both)] == values
 
     def test_another_worker_finds_the_budget_spent(self, finished):
