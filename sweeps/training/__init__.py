@@ -1,24 +1,16 @@
 """Training: a function of a configuration that yields one result an epoch. It knows no studies."""
 
-from sweeps.training.evaluation import EpochResult, evaluate
+from sweeps.training.evaluation import EpochResult
 from sweeps.training.optimizer import one_cycle
-from sweeps.training.precision import (
-    MICRO_BATCHES,
-    Precision,
-    is_out_of_memory,
-    resolve_precision,
-)
+from sweeps.training.precision import MICRO_BATCHES, is_out_of_memory, resolve_precision
 from sweeps.training.state import Checkpoint
-from sweeps.training.train import make_batches, new_model, train
+from sweeps.training.train import new_model, train
 
 __all__ = [
     "MICRO_BATCHES",
     "Checkpoint",
     "EpochResult",
-    "Precision",
-    "evaluate",
     "is_out_of_memory",
-    "make_batches",
     "new_model",
     "one_cycle",
     "resolve_precision",
