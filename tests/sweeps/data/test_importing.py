@@ -1,7 +1,6 @@
 """Imports of good trees: what becomes of them."""
 
 import os
-import re
 import time
 from pathlib import Path
 
@@ -53,8 +52,8 @@ def test_directory_tar_and_zip_have_one_fingerprint(trees, tmp_path):
         fingerprint_of(trees.zip(tmp_path / "r.zip", rooted), tmp_path / "7"),
         fingerprint_of(trees.tar(tmp_path / "v.tar", trees.make(test="val"), "w"), tmp_path / "8"),
     }
-    assert len(found) == 1
-    assert re.fullmatch(r"sha256:[0-9a-f]{16}", found.pop())
+    # Never changes: studies are bound to it.
+    assert found == {"sha256:d2ba26aae30518d5"}
 
 
 def test_another_image_or_class_name_changes_the_fingerprint(trees, tmp_path):
