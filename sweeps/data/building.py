@@ -104,6 +104,9 @@ def _remove_stale(name: str, data_dir: Path) -> None:
     pattern = re.compile(rf"\.{re.escape(name)}-[0-9a-f]{{8}}(\.old)?\.tmp")
     for path in list(data_dir.iterdir()):
         if pattern.fullmatch(path.name):
+            if path.suffixes[-2:] == [".old", ".tmp"] and not (data_dir / name).exists():
+                # A process was killed between the two renames of `put_in_place`.
+                path.rename(data_dir / name)
             shutil.rmtree(path, ignore_errors=True)
 
 

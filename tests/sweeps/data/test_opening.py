@@ -168,6 +168,13 @@ def test_ctrl_c_leaves_nothing_and_what_a_kill_leaves_is_swept(data_dir, leftove
     assert leftovers() == [other.name, "patterns"]
 
 
+def test_a_replacement_that_died_midway_is_undone(mine, trees, tmp_path, data_dir, leftovers):
+    (data_dir / "mine").rename(data_dir / ".mine-0123abcd.old.tmp")
+    path = trees.zip(tmp_path / "t.zip", trees.make(size=16))
+    assert import_dataset("mine", path, data_dir, progress=False).already_there
+    assert leftovers() == ["mine"]
+
+
 _TOGETHER = """
 import os, sys, time
 from pathlib import Path
