@@ -39,7 +39,7 @@ from sweeps.errors import STOP_PATIENCE_SECONDS, DatasetUnavailable, Stopped, Sw
 from sweeps.reporting import Reporter, reporting
 from sweeps.runner.shutdown import Shutdown
 from sweeps.runner.supervisor import Supervisor
-from sweeps.spec.config import check_run
+from sweeps.spec.config import ImportedOptimizer, check_run
 from sweeps.spec.spec import Spec, check_study_name, is_study_name, probe_values
 from sweeps.study.frames import SweepStudy
 from sweeps.study.progress import Progress, read_progress
@@ -376,6 +376,11 @@ def _open_images(spec: Spec, data_dir: Path) -> tuple[Spec, Dataset]:
 def check_runs(spec: Spec, dataset: Dataset) -> None:
     """Check the corners of the search space, so that no trial fails because of its images."""
     spec.check_sampling()
+    if isinstance(spec.training.optimizer, ImportedOptimizer):
+        # Torch is imported only where the spec names code of a person's own.
+        from sweeps.training import check_optimizer
+
+        check_optimizer(spec.training)
     base = spec.base_config()
     train_rows, _ = split_rows(base, dataset)
     for where, values in probe_values(spec):

@@ -1,6 +1,7 @@
 """Number formats: what ``auto`` stands for, autocast, loss scaling; and running out of memory."""
 
 import torch
+from torch import nn
 
 from sweeps.errors import SweepsError
 from sweeps.spec.config import RunConfig, TrainingConfig
@@ -53,8 +54,17 @@ class Precision:
         )
         self.scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "float16")
 
-    def step(self, optimizer: torch.optim.Optimizer) -> bool:
-        """Let the optimiser step; false where float16 overflowed and the step was skipped."""
+    def step(self, optimizer: torch.optim.Optimizer, clip_norm: float | None = None) -> bool:
+        """Let the optimiser step; false where float16 overflowed and the step was skipped.
+
+        Args:
+            optimizer: its parameters have their gradients.
+            clip_norm: the gradients of all parameters together are scaled down to this norm.
+        """
+        if clip_norm is not None:
+            self.scaler.unscale_(optimizer)
+            parameters = [p for group in optimizer.param_groups for p in group["params"]]
+            nn.utils.clip_grad_norm_(parameters, clip_norm)
         if not self.scaler.is_enabled():
             optimizer.step()
             return True

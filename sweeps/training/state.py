@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel
 
 from sweeps.data import Dataset
 from sweeps.errors import Interrupted, SweepsError
@@ -44,6 +45,7 @@ class TrainingState:
     """A run at one moment, between two batches.
 
     Attributes:
+        average: of the weights, where the configuration asks for it.
         epoch: the current one, counted from 1.
         batch: how many of its batches are done.
         loss: the sum of its losses so far, float64 [].
@@ -57,6 +59,7 @@ class TrainingState:
     optimizer: torch.optim.Optimizer
     schedule: LambdaLR
     precision: Precision
+    average: AveragedModel | None
     loss: torch.Tensor
     epoch: int = 1
     batch: int = 0
@@ -64,6 +67,14 @@ class TrainingState:
     learning_rate: float = 0.0
     seconds: float = 0.0
     history: list[EpochResult] = field(default_factory=list)
+
+    @property
+    def validated(self) -> nn.Module:
+        """The model with the weights that count: averaged where the configuration asks for it."""
+        if self.average is None:
+            return self.model
+        averaged: nn.Module = self.average.module
+        return averaged
 
     def next_epoch(self, result: EpochResult) -> None:
         """Close an epoch and begin the next."""
@@ -78,6 +89,7 @@ class TrainingState:
             "optimizer": self.optimizer.state_dict(),
             "schedule": {"last_epoch": self.schedule.last_epoch},
             "scaler": self.precision.scaler.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
             "loss": float(self.loss),
             "epoch": self.epoch,
             "batch": self.batch,
@@ -99,6 +111,8 @@ class TrainingState:
         if tree["scaler"]:
             # Only float16 has one; a run that comes to it from another precision starts a new one.
             self.precision.scaler.load_state_dict(tree["scaler"])
+        if self.average is not None:
+            self.average.load_state_dict(tree["average"])
         self.loss.fill_(tree["loss"])
         self.epoch, self.batch, self.seen = tree["epoch"], tree["batch"], tree["seen"]
         self.learning_rate, self.seconds = tree["learning_rate"], tree["seconds"]

@@ -15,7 +15,7 @@ from sweeps.errors import Interrupted, SweepsError
 from sweeps.models import build_model
 from sweeps.spec.config import RunConfig, check_run
 from sweeps.training.evaluation import EpochResult, evaluate
-from sweeps.training.optimizer import make_optimizer
+from sweeps.training.optimizer import make_average, make_optimizer
 from sweeps.training.precision import Precision
 from sweeps.training.state import Checkpoint, Checkpointing, TrainingState
 
@@ -56,7 +56,11 @@ def make_batches(
         dataset.mean,
         dataset.std,
         crop=settings.crop,
+        crop_scale=(settings.crop_scale_min, settings.crop_scale_max),
         flip=settings.flip,
+        mixup=settings.mixup,
+        cutmix=settings.cutmix,
+        classes=len(dataset.classes),
         shuffle=True,
         seed=config.seed,
         device=device,
@@ -96,7 +100,8 @@ def train(
         config: the run; its ``precision`` is resolved by :func:`resolve_precision`.
         dataset: the images of ``config.data``.
         device: where to train.
-        model: trained instead of a fresh one.
+        model: trained instead of a fresh one. After the last epoch it has the weights that were
+            validated: with ``training.ema`` the averaged ones.
         should_stop: called before every batch.
         checkpoint: where the run is kept, and resumed from if it was begun there.
 
@@ -118,7 +123,8 @@ def train(
     optimizer, schedule = make_optimizer(model, settings, settings.epochs * len(training))
     # Summed on the device: reading a number off a GPU for every batch would make it wait.
     loss = torch.zeros((), dtype=torch.float64, device=training.device)
-    state = TrainingState(model, optimizer, schedule, Precision(settings, device), loss)
+    average = make_average(model, settings.ema)
+    state = TrainingState(model, optimizer, schedule, Precision(settings, device), average, loss)
     checkpointing = Checkpointing(config, dataset, state, checkpoint, should_stop)
     checkpointing.resume()
 
@@ -131,7 +137,9 @@ def train(
         val_loss, val_accuracy = math.nan, math.nan
         if math.isfinite(train_loss):
             try:
-                val_loss, val_accuracy = evaluate(model, validation, state.precision, should_stop)
+                val_loss, val_accuracy = evaluate(
+                    state.validated, validation, state.precision, should_stop
+                )
             except Interrupted:
                 checkpointing.within_epoch()
                 raise
@@ -147,6 +155,8 @@ def train(
             diverged=diverged,
         )
         state.next_epoch(result)
+        if state.average is not None and state.epoch > settings.epochs:
+            model.load_state_dict(state.validated.state_dict())
         yield result
         if diverged:
             return
@@ -173,8 +183,10 @@ def _train_epoch(
             precision.scaler.scale(loss * (len(their) / len(labels))).backward()
             state.loss += loss.detach() * len(their)
         state.learning_rate = float(state.optimizer.param_groups[0]["lr"])
-        if precision.step(state.optimizer):
+        if precision.step(state.optimizer, settings.clip_norm):
             state.schedule.step()
+            if state.average is not None:
+                state.average.update_parameters(state.model)
         state.seen += len(labels)
         state.batch += 1
     return float(state.loss) / state.seen

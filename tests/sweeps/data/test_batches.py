@@ -64,6 +64,82 @@ def test_crop_and_flip_equal_pad_cut_and_mirror(crop, flip):
     assert {s[2] for s in seen} == ({False, True} if flip else {False}) or crop == 8
 
 
+def test_a_box_is_cut_out_and_scaled_up():
+    """Of a ramp to the right and one downwards: their slopes and places tell the box."""
+    line = np.linspace(0, 250, 51)
+    ramps = np.stack(np.broadcast_arrays(line[None, :], line[:, None], 0), 2).astype(np.uint8)
+    images = np.repeat(ramps[None], 200, 0)
+    rounds = Batches(
+        images, np.arange(200), np.arange(200), 64, (0, 0, 0), (1, 1, 1), crop_scale=(0.2, 0.5)
+    )
+    found, labels = whole(rounds)
+    assert labels.tolist() == list(range(200))
+    ramps = found[:, :2].double() * 255 / 250
+    right, down = ramps[:, 0].diff(dim=2) * 50, ramps[:, 1].diff(dim=1) * 50
+    width, height = right[:, 25, 25], down[:, 25, 25]
+    # Over the outermost half pixel the border is repeated.
+    for slopes, extent in ((right[:, :, 2:-2], width), (down[:, 2:-2, :], height)):
+        assert (slopes - extent[:, None, None]).abs().max() < 1e-4
+    area, aspect = width * height, width / height
+    assert 0.2 <= area.min() < 0.23 < 0.47 < area.max() <= 0.5001
+    assert 0.75 <= aspect.min() + 1e-4 < 0.8 < 1.25 < aspect.max() <= 4 / 3 + 1e-4
+    for ramp, extent in ((ramps[:, 0, 25], width), (ramps[:, 1, :, 25], height)):
+        # From 0 where the box begins at the border to 1 where it ends at the other.
+        place = (ramp[:, 25] - extent / 2) / (1 - extent)
+        assert -0.02 < place.min() < 0.05 < 0.95 < place.max() < 1.02
+    flipped, _ = whole(
+        Batches(
+            images,
+            np.arange(200),
+            np.arange(200),
+            64,
+            (0, 0, 0),
+            (1, 1, 1),
+            crop_scale=(0.2, 0.5),
+            flip=True,
+        )
+    )
+    mirrored = flipped[:, 0, 25, 25] > flipped[:, 0, 25, 26]
+    assert 70 < mirrored.sum() < 130
+    torch.testing.assert_close(flipped[mirrored], found[mirrored].flip(3), atol=1e-4, rtol=0)
+    torch.testing.assert_close(flipped[~mirrored], found[~mirrored])
+
+
+@pytest.mark.parametrize(
+    "options", [{"mixup": 0.5}, {"cutmix": 1.0}, {"mixup": 0.5, "cutmix": 1.0}]
+)
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_images_and_labels_are_mixed_in_the_same_shares(options, channels_last):
+    options["channels_last"] = channels_last
+    kinds = set()
+    rounds = batches(classes=7, **options)
+    for epoch in range(3):
+        rounds.set_epoch(epoch)
+        for (images, shares), (plain, labels) in zip(rounds, batches(), strict=True):
+            torch.testing.assert_close(shares.sum(1), torch.ones(len(labels)))
+            own = float(shares[1, labels[1]])
+            other = plain.roll(1, 0)
+            one_hot = torch.eye(7)[labels]
+            torch.testing.assert_close(shares, own * one_hot + (1 - own) * one_hot.roll(1, 0))
+            if own in (0, 1):
+                # Of the one image or the other alone.
+                assert torch.equal(images, plain if own else other)
+            elif torch.allclose(images, own * plain + (1 - own) * other, atol=1e-5):
+                kinds.add("mixup")
+            else:
+                kinds.add("cutmix")
+                kept = (images == plain).all(1)
+                assert (kept | (images == other).all(1)).all()
+                assert kept[0].float().mean() == pytest.approx(own, abs=1e-6)
+            layout = torch.channels_last if channels_last else torch.contiguous_format
+            assert images.is_contiguous(memory_format=layout)
+    assert kinds == options.keys() - {"channels_last"}
+    again = batches(classes=7, **options)
+    again.set_epoch(2, first_batch=3)
+    rest = list(rounds)[3:]
+    torch.testing.assert_close(list(again), rest, rtol=0, atol=0)
+
+
 def test_shuffling_is_a_permutation_by_seed_and_epoch():
     rounds = batches(np.arange(30), shuffle=True, crop=2, flip=True, seed=5)
     first, again = whole(rounds), whole(rounds)
@@ -87,12 +163,13 @@ def test_the_global_generator_is_left_alone():
     torch.manual_seed(1)
     expected = torch.rand(3)
     torch.manual_seed(1)
-    whole(batches(shuffle=True, crop=1, flip=True))
+    whole(batches(shuffle=True, crop=1, flip=True, mixup=1.0, cutmix=1.0, classes=7))
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_an_epoch_does_not_depend_on_the_batch_size():
-    options = {"shuffle": True, "crop": 2, "flip": True}
+@pytest.mark.parametrize("options", [{}, {"crop_scale": (0.3, 1.0)}])
+def test_an_epoch_does_not_depend_on_the_batch_size(options):
+    options |= {"shuffle": True, "crop": 2, "flip": True}
     torch.testing.assert_close(whole(batches(**options)), whole(batches(batch_size=50, **options)))
 
 
@@ -121,8 +198,11 @@ def test_a_mapped_file_is_read_without_warnings(tmp_path, recwarn):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_device_gives_the_same_images():
-    options = {"shuffle": True, "crop": 2, "flip": True}
+@pytest.mark.parametrize(
+    "more", [{}, {"crop_scale": (0.3, 1.0)}, {"mixup": 0.5, "cutmix": 1.0, "classes": 7}]
+)
+def test_a_device_gives_the_same_images(more):
+    options = {"shuffle": True, "crop": 2, "flip": True, **more}
     images, labels = whole(batches(np.arange(5, 40), device="cuda", **options))
     expected = whole(batches(np.arange(5, 40), **options))
     assert images.device.type == labels.device.type == "cuda"

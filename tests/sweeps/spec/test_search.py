@@ -33,6 +33,29 @@ class TestPicking:
             study.tell(trial, config.layer.edge)
         assert seen == {5, 7}
 
+    def test_settings_of_training_are_searched(self, small):
+        searched = {
+            "training.optimizer": {"choice": ["sgd", "adamw"]},
+            "training.beta1": {"float": [0.8, 0.95], "when": {"training.optimizer": "adamw"}},
+            "training.schedule": {"choice": ["one_cycle", "cosine", "step", "constant"]},
+            "training.clip_norm": {"choice": [None, 1.0]},
+            "training.ema": {"choice": [0.0, 0.99]},
+            "training.decay_all": {"choice": [True, False]},
+            "training.mixup": {"float": [0.0, 0.4]},
+            "training.crop_scale_min": {"float": [0.3, 1.0]},
+        }
+        spec = parse_spec({**small, "search": searched}, "x")
+        study = optuna.create_study(sampler=spec.make_sampler(1))
+        optimizers = set()
+        for _ in range(10):
+            trial = study.ask()
+            config = trial_config(spec, trial)
+            assert all(config.value(name) == trial.params[name] for name in trial.params)
+            assert ("training.beta1" in trial.params) == (config.training.optimizer == "adamw")
+            optimizers.add(config.training.optimizer)
+            study.tell(trial, 0.0)
+        assert optimizers == {"sgd", "adamw"}
+
     def test_overrides_are_no_parameters(self, small):
         spec = parse_spec(small, "x")
         study = optuna.create_study()

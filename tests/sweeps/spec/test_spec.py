@@ -139,6 +139,20 @@ def _set(path, value):
         (_set(["search"], {}), "search: "),
         (_set(["training", "epochs"], "many"), "training.epochs: input should be a valid integer"),
         (_set(["training", "learning_rate"], float("inf")), "training.learning_rate: "),
+        (_set(["training", "optimizer"], "adam"), "training.optimizer: input should be 'sgd' or"),
+        (
+            _set(["training", "optimizer"], {"import": "NAdam"}),
+            "training.optimizer.import: write module:name",
+        ),
+        (_set(["training", "crop_scale_max"], 0.5), "crop_scale_min 1.0 is above crop_scale_max"),
+        (
+            _set(["search", "training.schedule"], {"choice": ["cosine", "linear"]}),
+            "search.training.schedule: training.schedule: input should be 'one_cycle', 'cosine'",
+        ),
+        (
+            _set(["search", "training.ema"], {"float": [0.9, 1.0]}),
+            "search.training.ema: training.ema: input should be less than 1",
+        ),
         (_set(["sampler", "name"], "tpee"), "sampler.name: no such name; did you mean tpe?"),
         (_set(["pruner", "name"], "hyper"), "pruner.name: no such name; did you mean hyperband?"),
         (_set(["name"], "a/b"), "name: use letters"),

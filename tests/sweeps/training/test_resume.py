@@ -9,25 +9,12 @@ import pytest
 import torch
 
 from sweeps.errors import Interrupted
-from sweeps.spec.config import RunConfig
 from sweeps.training import train
-
-CPU = torch.device("cpu")
+from tests.sweeps.training.runs import CPU, run_config
 
 
 def _config(**values):
-    settings = {
-        "data.name": "patterns",
-        "data.size": 16,
-        "data.train_limit": 300,
-        "data.validation_limit": 200,
-        "training.epochs": 3,
-        "training.batch_size": 50,
-        "training.learning_rate": 0.05,
-        "training.crop": 2,
-        "training.precision": "float32",
-    }
-    return RunConfig().with_values(settings | values)
+    return run_config(**{"training.crop": 2} | values)
 
 
 class InMemory:
@@ -87,6 +74,44 @@ class TestResume:
                 )
         assert _numbers(train(_config(), patterns, CPU, checkpoint=checkpoint)) == undisturbed
 
+    @pytest.mark.parametrize("calls", [[3], [7], [1, 9, 3]])
+    @pytest.mark.parametrize(
+        "settings",
+        [
+            {
+                "training.optimizer": "adamw",
+                "training.learning_rate": 0.005,
+                "training.decay_all": False,
+                "training.schedule": "cosine",
+                "training.clip_norm": 0.5,
+                "training.ema": 0.9,
+                "training.mixup": 0.3,
+                "training.cutmix": 1.0,
+                "training.crop_scale_min": 0.4,
+            },
+            {
+                "training.optimizer": {"import": "torch.optim:NAdam", "options": {"eps": 1e-6}},
+                "training.learning_rate": 0.005,
+                "training.schedule": "step",
+                "training.ema": 0.99,
+                "training.precision": "bfloat16",
+            },
+        ],
+    )
+    def test_so_it_does_with_every_setting(self, patterns, settings, calls):
+        config = _config(**settings, **{"training.epochs": 2, "data.train_limit": 300})
+        checkpoint = InMemory()
+        for stop in calls:
+            stopped = train(
+                config, patterns, CPU, should_stop=_stop_after(stop), checkpoint=checkpoint
+            )
+            with pytest.raises(Interrupted):
+                list(stopped)
+        resumed = _numbers(train(config, patterns, CPU, checkpoint=checkpoint))
+        assert resumed == _numbers(train(config, patterns, CPU))
+        assert all(math.isfinite(number) for epoch in resumed for number in epoch)
+        assert checkpoint.refused == []
+
     def test_a_process_that_dies_loses_what_came_after_its_last_checkpoint_alone(
         self, patterns, undisturbed
     ):
@@ -111,7 +136,8 @@ class TestResume:
         ("name", "value", "reason"),
         [
             ("training.learning_rate", 0.01, "training.learning_rate is 0.05 there and 0.01 here"),
-            ("training.crop", 1, "training.crop is 2 there and 1 here"),
+            ("training.optimizer", "adamw", "training.optimizer is 'sgd' there and 'adamw' here"),
+            ("training.ema", 0.9, "training.ema is 0.0 there and 0.9 here"),
             ("layer.growth", 5, "layer.growth is None there and 5 here"),
             ("seed", 1, "seed is 0 there and 1 here"),
         ],

@@ -9,26 +9,14 @@ import torch
 
 from sweeps.data import split_rows
 from sweeps.errors import Interrupted, SweepsError
-from sweeps.spec.config import RunConfig
-from sweeps.training import new_model, one_cycle, resolve_precision, train
-
-CPU = torch.device("cpu")
+from sweeps.training import new_model, resolve_precision, train
+from tests.sweeps.training.runs import CPU, run_config
 
 
 def _config(**values):
-    settings = {
-        "data.name": "patterns",
-        "data.size": 16,
-        "data.train_limit": 600,
-        "data.validation_limit": 300,
-        "training.epochs": 3,
-        "training.batch_size": 50,
-        "training.learning_rate": 0.05,
-        "training.flip": False,
-        "training.precision": "float32",
-    }
-    settings.update({name.replace("__", "."): value for name, value in values.items()})
-    return RunConfig().with_values(settings)
+    """A configuration with values, ``training__epochs`` for ``training.epochs``."""
+    more = {"data__train_limit": 600, "data__validation_limit": 300, "training__flip": False}
+    return run_config(**more | values)
 
 
 def test_it_learns(patterns):
@@ -67,32 +55,6 @@ def test_the_learning_rate_rises_to_its_peak_and_falls(patterns):
     assert rates[1] == pytest.approx(0.05, rel=0.05)
     assert rates[0] < rates[1] > rates[2] > rates[3]
     assert rates[3] == pytest.approx(0.05 / 250_000)
-
-
-@pytest.mark.parametrize(("steps", "warmup"), [(100, 0.25), (1000, 0.3), (40, 0.5)])
-def test_the_schedule_is_torchs_one_cycle(steps, warmup):
-    """Up to the step at which the peak lies, which torch puts between two."""
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-    theirs = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, 1.0, total_steps=steps, pct_start=warmup, cycle_momentum=False
-    )
-    for step in range(steps):
-        assert one_cycle(step, steps, warmup) == pytest.approx(
-            theirs.get_last_lr()[0], abs=4 / steps
-        )
-        optimizer.step()
-        if step + 1 < steps:
-            theirs.step()
-
-
-@pytest.mark.parametrize("steps", range(1, 12))
-@pytest.mark.parametrize("warmup", [0.01, 0.1, 0.125, 0.25, 0.5, 0.99])
-def test_short_schedules_are_sound(steps, warmup):
-    rates = [one_cycle(step, steps, warmup) for step in range(steps + 2)]
-    assert all(0 < rate <= 1 for rate in rates)
-    assert max(rates) == 1
-    if steps > 2:
-        assert rates[steps - 1] < 1
 
 
 def test_several_seeds_are_measured_on_the_same_images(patterns):
