@@ -28,10 +28,11 @@ def marked(place):
 def on_ray(place, marked, monkeypatch, tmp_path_factory):
     """The options to run on a Ray cluster of one host."""
     pytest.importorskip("ray")
-    # Its workers are found by their mark too.
+    # So that its workers are found too.
     monkeypatch.setenv("MARKER", marked)
     with ray_cluster(tmp_path_factory.mktemp("ray")) as address:
-        place.environment |= {"RAY_AUTH_MODE": "disabled", "RAY_ADDRESS": address}
+        settings = {name: value for name, value in os.environ.items() if name.startswith("RAY_")}
+        place.environment |= {**settings, "RAY_ADDRESS": address}
         yield ("--engine", "ray", "--devices", "cpu")
 
 
