@@ -35,7 +35,7 @@ _WRONG_ARCHIVE = (
 def build_download(folder: Path, name: str, progress: bool) -> None:
     """Download `cifar10`, `imagenette` or `stl10` and fill the empty cache folder `folder`.
 
-    The archive and what is unpacked of it lie in `folder` meanwhile and are removed at the end.
+    The archive and its files are kept in `folder` until the cache is built, then removed.
     `imagenette` is the 320-pixel version, scaled and cropped to 224 as an import of that archive
     would be.
 

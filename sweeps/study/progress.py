@@ -140,7 +140,7 @@ def ended_numbers(trials: Iterable[FrozenTrial]) -> set[int]:
 
 
 def refuse_failures_in_a_row(trials: Iterable[FrozenTrial], *, but_for: Collection[int]) -> None:
-    """Refuse to go on where the last configurations of a study all failed, whoever ran them.
+    """Stop a sweep whose last configurations all failed, on any worker.
 
     A trial that is retried counts by its retry.
 

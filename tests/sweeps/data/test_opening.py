@@ -72,7 +72,7 @@ def test_listing(mine, data_dir):
     assert not is_available("cifar10", data_dir)
 
 
-def test_a_damaged_cache_is_told(mine, data_dir):
+def test_a_damaged_cache_is_reported(mine, data_dir):
     images = data_dir / "mine" / "train_images.npy"
     images.write_bytes(images.read_bytes()[:-100])
     with pytest.raises(SweepsError, match="damaged; remove"):

@@ -30,7 +30,7 @@ def finish_study(tmp_path, patterns, small):
 
 
 class TestReplacing:
-    def test_one_of_another_study_is_told_with_both_names(self, finish_study, cli):
+    def test_one_of_another_study_is_reported_with_both_names(self, finish_study, cli):
         finish_study("first")
         finish_study("second")
         assert cli("export", "first", "-o", "best.yaml") == (

@@ -162,7 +162,7 @@ def _set(path, value):
         (_without_end, "budget: give trials, minutes, or both"),
     ],
 )
-def test_a_mistake_is_told_in_one_line_with_its_path(small, change, message):
+def test_an_error_is_one_line_with_its_path(small, change, message):
     change(small)
     with pytest.raises(SweepsError) as caught:
         parse_spec(small, "mine.yaml")
@@ -171,7 +171,7 @@ def test_a_mistake_is_told_in_one_line_with_its_path(small, change, message):
     assert "\n" not in str(caught.value)
 
 
-def test_all_mistakes_are_told_at_once(small):
+def test_all_errors_are_reported_at_once(small):
     small["training"]["epochs"] = 0
     small["training"]["bach_size"] = 3
     with pytest.raises(SweepsError) as caught:
