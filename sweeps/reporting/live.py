@@ -69,10 +69,10 @@ class LiveTable(Sink):
         parts: list[RenderableType] = []
         times = []
         if self._watching is None:
-            nobody = "The workers have ended" if self._had_workers else _STARTING
+            idle = "The workers have ended" if self._had_workers else _STARTING
             times.append(f"{clock(time.monotonic() - self._started)} elapsed")
         else:
-            nobody = no_workers(progress).capitalize()
+            idle = no_workers(progress).capitalize()
             parts.append(Text(f"{progress.study_name} in {self._watching}", style="bold"))
         if left := time_left(progress, seconds_left):
             times.append(left)
@@ -81,7 +81,7 @@ class LiveTable(Sink):
         if progress.workers:
             parts.append(worker_table(progress, room))
         else:
-            parts.append(Text(f"{nobody}\n"))
+            parts.append(Text(f"{idle}\n"))
         if hidden > 0:
             parts.append(Text(f"and {hidden} more", style="dim"))
         parts += [_bar(progress, times), Text(_footer(progress))]

@@ -37,8 +37,8 @@ BASELINES = 10
 _ATTEMPTS = 20
 
 
-class JournalView:
-    """A view that writes into the journal what it should show.
+class JournalReporter:
+    """A reporter that writes messages into the journal.
 
     Args:
         journal: the journal.
@@ -46,11 +46,6 @@ class JournalView:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-
-    def __enter__(self) -> "JournalView":
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
 
     def update(self, progress: Progress, seconds_left: float | None) -> None: ...
 
@@ -71,19 +66,19 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, receive)
     storage, study = open_study(settings)
-    view = JournalView(Journal(settings.journal))
+    reporter = JournalReporter(Journal(settings.journal))
     supervisor = Supervisor(
         storage,
         study,
         study_uid(storage, study),
         engine,
         settings.seat,
-        view,
+        reporter,
         seconds_left=lambda: None,
         received=received,
     )
     try:
-        with show_log(view.say):
+        with show_log(reporter.say):
             supervisor.watch()
     except SweepsError as error:
         sys.exit(str(error))

@@ -17,7 +17,7 @@ from tests.sweeps.waiting import is_gone, wait_for
 
 
 class Server:
-    """A webhook that gives the answers it is told to, the last of them again and again.
+    """A webhook that gives these answers, the last of them again and again.
 
     Attributes:
         got: the JSON object or form fields of each request, in their order.

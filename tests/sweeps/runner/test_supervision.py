@@ -69,8 +69,8 @@ class ScriptedEngine:
         self.running = 0
 
 
-class NoView:
-    """A view that shows nothing."""
+class NoReporter:
+    """A reporter that reports nothing."""
 
     def update(self, progress, seconds_left):
         pass
@@ -96,7 +96,7 @@ def watch(tmp_path, monkeypatch):
             study_uid(storage, study),
             engine,
             PLAN.seat,
-            NoView(),
+            NoReporter(),
             seconds_left=lambda: None,
             received=received,
         )
