@@ -16,14 +16,14 @@ from tests.sweeps.waiting import is_gone, wait_for
 def test_a_killed_worker_is_replaced_and_its_trial_run_again(place, small):
     small["training"]["epochs"] = 15
     spec = place.write_spec(small)
-    run = place.start("run", spec, "--workers", "2", "--trials", "4")
+    run = place.start("run", spec, "--workers", "2", "--trials", "2")
     os.kill(place.wait_for_epochs(2)[0], signal.SIGKILL)
     out, err = run.communicate(timeout=150)
     assert run.returncode == 0, err
     assert "was killed by signal 9" in err
     study = place.study()
     outcomes = sorted(trial.user_attrs["outcome"] for trial in study.trials)
-    assert outcomes == ["completed"] * 4 + ["lost"]
+    assert outcomes == ["completed"] * 2 + ["lost"]
     assert "plain 3x3" in out
     assert "linear 5x5" in out
 
@@ -108,31 +108,23 @@ def test_a_run_and_a_worker_by_hand_beside_another_run(place, small):
     assert outcomes <= {None, "interrupted", "lost"}
 
 
-def test_two_runs_of_the_same_study_share_its_budget(place, small):
+def test_two_runs_share_the_budget_of_a_study_of_the_first_version(place, small, patterns):
+    """It has no ids of its own and no retries."""
     spec = place.write_spec(small)
-    runs = [place.start("run", spec, "--workers", "1", "--trials", "5") for _ in range(2)]
-    for run in runs:
-        _, err = run.communicate(timeout=150)
-        assert run.returncode == 0, err
-    trials = place.study().trials
-    assert [trial.state.name for trial in trials] == ["COMPLETE"] * 5
-    names = [trial.user_attrs.get("configuration") for trial in trials]
-    assert sorted(name for name in names if name) == ["linear 5x5", "plain 3x3"]
-
-
-def test_a_study_of_the_former_version_is_resumed(place, small, patterns):
-    """Its study has no ids of its own and no retries."""
-    small["budget"] = {"trials": 1}
     storage = open_storage(str(place.folder / "sweeps.db"), create=True)
-    open_or_create_study(storage, parse_spec(small, "small"), "former", patterns)
+    open_or_create_study(storage, parse_spec(small, "small"), "small-patterns", patterns)
     storage.engine.dispose()
     with sqlite3.connect(place.folder / "sweeps.db") as database:
         database.execute("UPDATE sweeps_schema SET version = 1")
         database.execute(
             "DELETE FROM study_user_attributes WHERE key IN ('study_uid', 'sweep_id', 'retries')"
         )
-    done = place.run("worker", "--device", "cpu")
-    assert done.returncode == 0, done.stderr
+    runs = [place.start("run", spec, "--workers", "1", "--trials", "3") for _ in range(2)]
+    for run in runs:
+        _, err = run.communicate(timeout=150)
+        assert run.returncode == 0, err
     study = place.study()
-    assert [trial.state.name for trial in study.trials] == ["COMPLETE", "WAITING"]
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 3
+    names = [trial.user_attrs.get("configuration") for trial in study.trials]
+    assert sorted(name for name in names if name) == ["linear 5x5", "plain 3x3"]
     assert study.user_attrs["sweep_id"]
