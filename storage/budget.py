@@ -117,14 +117,8 @@ def reclaim(
         StudyDeleted: another study has its id.
         KeyError: the study is gone, and no other has its id.
     """
-    study_id: int = study._study_id
     uid = study_uid or study.user_attrs.get(STUDY_UID, "")
-    # Read first: a trial has its claim from its first moment, so one that has none later never had.
-    running = {
-        trial._trial_id: trial
-        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    }
-    claims, workers, moment = _claims_and_workers(storage, study_id, study_uid)
+    running, claims, workers, moment = _read_running(storage, study, study_uid)
     alive = {worker.worker_id for worker in workers if _is_alive(storage, worker, moment)}
     for worker in workers:
         if worker.ended is None and worker.worker_id not in alive:
@@ -154,18 +148,19 @@ def reclaim(
 
 
 @patient
-def _claims_and_workers(
-    storage: HardenedStorage, study_id: int, study_uid: str | None
-) -> tuple[Sequence[Row[Any]], list[WorkerRecord], float]:
+def _read_running(
+    storage: HardenedStorage, study: optuna.Study, study_uid: str | None
+) -> tuple[dict[int, FrozenTrial], Sequence[Row[Any]], list[WorkerRecord], float]:
+    """Running trials by id, claims, workers, and the time, all as of one moment."""
+    study_id: int = study._study_id
     query = select(claims_table).where(claims_table.c.study_id == study_id)
-    # In this order: a worker registers before it claims, and claims before it asks, so what is
-    # read later knows of all that was read before.
     with reading(storage.engine) as connection:
         if study_uid is not None:
             refuse_other_study(connection, study_id, study_uid)
+        trials = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         claims = connection.execute(query).all()
-        moment = now(connection)
-    return claims, list_workers(storage, study_id), moment
+        workers = list_workers(storage, study_id)
+        return {trial._trial_id: trial for trial in trials}, claims, workers, now(connection)
 
 
 def _is_alive(storage: HardenedStorage, worker: WorkerRecord, moment: float) -> bool:

@@ -4,6 +4,7 @@ import signal
 import time
 
 import pytest
+from sqlalchemy import event
 
 from storage import (
     TARGET,
@@ -13,7 +14,8 @@ from storage import (
     create_study,
     end_trial,
     end_worker,
-    list_workers,
+    open_storage,
+    open_study,
     reclaim,
     register_worker,
     release_claim,
@@ -166,23 +168,26 @@ def test_retries_are_asked_for_before_new_trials(storage, study):
     assert [trial.number for trial in asked] == [3, 4, 2, 5]
 
 
-def test_a_worker_that_starts_while_another_reclaims_keeps_its_trial(storage, study, monkeypatch):
+def test_a_worker_that_starts_while_another_reclaims_keeps_its_trial(
+    url, storage, study, monkeypatch
+):
     """It registers, claims and asks between two of the reads of :func:`storage.reclaim`."""
+    another = open_storage(url)
     started = []
 
-    def start_then_list(*arguments):
-        if not started:
-            worker = register_worker(storage, study._study_id, "new", "cpu")
-            begin(storage, study, worker.worker_id)
-            started.append(worker)
-        return list_workers(*arguments)
+    def start(connection, cursor, statement, *_):
+        if "FROM trials" in statement and not started:
+            started.append(register_worker(another, study._study_id, "new", "cpu"))
+            begin(another, open_study(another), started[0].worker_id)
 
-    monkeypatch.setattr("storage.budget.list_workers", start_then_list)
+    event.listen(storage.engine, "after_cursor_execute", start)
     # As if this process had been suspended there for long.
     monkeypatch.setattr("storage.budget.GRACE_SECONDS", -1)
     assert reclaim(storage, study) == []
+    assert started
     assert _states(study) == ["RUNNING"]
     assert count_claims(storage, study._study_id) == 1
+    another.engine.dispose()
 
 
 def test_processes_that_retry_a_trial_at_once_do_it_once(url, storage, study):
