@@ -40,7 +40,7 @@ Clock = Callable[[], float]
 CLOCKS: dict[str, Clock] = {"wall": time.perf_counter, "cpu": time.thread_time}
 
 SAMPLE_MS = 20.0
-MOST_CALLS = 20
+MOST_CALLS = 200
 LONG_CALL_MS = 10 * SAMPLE_MS
 
 

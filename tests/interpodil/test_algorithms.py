@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import itertools
 
 import pytest
 import torch
@@ -175,3 +176,26 @@ def test_what_cannot_change_after_a_layer_is_built(attribute, value):
     setattr(layer, attribute, value)
     with pytest.raises(ValueError, match=f"{attribute}.* cannot change after a layer is built"):
         layer(torch.randn(1, 4, 9, 9))
+
+
+@pytest.mark.parametrize("settings", [{}, {"dilation": 3, "tent": "gaussian"}, {"groups": 2}])
+@pytest.mark.parametrize("stride", [1, 2, (1, 2)])
+@pytest.mark.parametrize("channels", [2, 8, 32])
+def test_images_small_inputs_and_few_outputs_are_no_special_case(
+    assert_near, channels, stride, settings
+):
+    """Each is computed in a way of its own, at inference and in training."""
+    layer = InterpodilConv2d(channels, 4, stride=stride, padding=1, **settings)
+    expanded = copy.deepcopy(layer)
+    expanded.algorithm = "expanded"
+    for batch, trained in itertools.product((1, 2), (False, True)):
+        grads = []
+        values = torch.randn(batch, channels, 9, 8)
+        for module in (layer, expanded):
+            module.zero_grad()
+            x = values.clone().requires_grad_(trained)
+            output = module(x)
+            output.square().sum().backward()
+            grads.append([output, *(p.grad for p in module.parameters()), *([x.grad] * trained)])
+        for actual, expected in zip(*grads, strict=True):
+            assert_near(actual, expected, message=f"for a batch of {batch}, {trained=}")

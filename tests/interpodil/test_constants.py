@@ -128,14 +128,6 @@ def test_buffers_that_a_subclass_adds(settings):
     assert layer.float()(x).dtype == torch.float32
 
 
-def test_no_buffer_is_none():
-    for settings in EVERY_KIND:
-        layer = InterpodilConv2d(2, 3, **settings)
-        assert None not in layer._buffers.values(), settings
-        layer.algorithm = "expanded"
-        assert None not in layer._buffers.values(), settings
-
-
 @pytest.mark.parametrize(
     ("settings", "dims"),
     [*((settings, 2) for settings in FIXED), (FIXED[0], 1), (FIXED[5], 3)],

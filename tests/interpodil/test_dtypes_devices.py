@@ -13,7 +13,6 @@ from interpodil import (
     InterpodilConv2d,
     InterpodilConv3d,
     effective_kernel,
-    interpodil_conv2d,
 )
 
 LAYERS = {1: InterpodilConv1d, 2: InterpodilConv2d, 3: InterpodilConv3d}
@@ -215,23 +214,3 @@ def test_skip_init(settings, random_tensor):
     layer.load_state_dict(source.state_dict())
     x = random_tensor(1, 2, 8, 8, dtype=torch.float32)
     torch.testing.assert_close(layer(x), source(x), rtol=0, atol=0)
-
-
-@pytest.mark.parametrize("settings", SETTINGS)
-def test_loading_by_assignment_from_meta(settings, random_tensor):
-    layer = InterpodilConv2d(2, 3, device="meta", **settings)
-    source = InterpodilConv2d(2, 3, dtype=torch.float64, **settings)
-    nn.Sequential(layer).load_state_dict(nn.Sequential(source).state_dict(), assign=True)
-    x = random_tensor(1, 2, 8, 8)
-    torch.testing.assert_close(layer(x), source(x), rtol=0, atol=0)
-
-
-def test_other_parameters_than_its_own(random_tensor):
-    layer = InterpodilConv2d(2, 3, **UNEVEN)
-    x = random_tensor(1, 2, 8, 8)
-    before = layer(x.float())
-    doubles = {name: value.detach().double() for name, value in layer.named_parameters()}
-    actual = torch.func.functional_call(layer, doubles, (x,))
-    expected = interpodil_conv2d(x, doubles["weight"], doubles["bias"], **UNEVEN)
-    torch.testing.assert_close(actual, expected, rtol=0, atol=0)
-    assert torch.equal(layer(x.float()), before)

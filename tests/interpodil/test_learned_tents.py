@@ -170,12 +170,6 @@ def test_refuses_a_start_it_cannot_reach(value):
         InterpodilConv2d(2, 2, edge=value, learn_tent=True)
 
 
-@pytest.mark.parametrize("learn_tent", ["each", 2])
-def test_refuses_unknown_ways_to_learn(learn_tent):
-    with pytest.raises(ValueError, match=rf"^.*learn_tent.*{learn_tent!r}.*\Z"):
-        InterpodilConv2d(2, 2, learn_tent=learn_tent)
-
-
 def test_refuses_one_tent_from_many():
     tents = torch.tensor([[0.5, 1.0, 0.5], [0.2, 1.0, 0.1]])
     with pytest.raises(ValueError, match=r"^.*tent.*channel.*\Z"):

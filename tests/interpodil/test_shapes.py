@@ -111,25 +111,6 @@ def test_the_tent_is_unstretched_unless_told():
     assert effective_kernel(torch.zeros(1, 1, 3), 3).shape == (1, 1, 11)
 
 
-@pytest.mark.parametrize("padding_mode", PADDING_MODES)
-@pytest.mark.parametrize("dims", [1, 2, 3])
-def test_one_input_without_a_batch_axis(dims, padding_mode):
-    size = (10, 9, 8)[:dims]
-    layer = LAYERS[dims](3, 4, padding=1, padding_mode=padding_mode)
-    x = torch.randn(3, *size)
-    assert layer(x).shape == (4, *size)
-    torch.testing.assert_close(layer(x), layer(x[None])[0])
-
-
-@pytest.mark.parametrize("groups", [1, 2, 4])
-@pytest.mark.parametrize("dims", [1, 2, 3])
-def test_groups_and_depthwise(dims, groups):
-    layer = LAYERS[dims](4, 8, 3, padding=1, groups=groups)
-    assert layer.weight.shape == (8, 4 // groups, *(3,) * dims)
-    size = (6, 7, 5)[:dims]
-    assert layer(torch.zeros(1, 4, *size)).shape == (1, 8, *size)
-
-
 @pytest.mark.parametrize("dims", [1, 2, 3])
 @pytest.mark.parametrize("algorithm", get_args(Algorithm))
 def test_empty_batch(algorithm, dims):

@@ -13,7 +13,6 @@ from interpodil import (
     InterpodilConv2d,
     InterpodilConv3d,
     effective_kernel,
-    interpodil_conv2d,
 )
 
 PLAIN = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
@@ -105,12 +104,6 @@ def test_same_padding_is_that_of_the_effective_kernel(
     twin.load_state_dict({"weight": layer.effective_kernel(), "bias": layer.bias})
     x = random_tensor(1, 2, *SIZE[:dims])
     torch.testing.assert_close(layer(x), twin(x), **EXACT)
-
-
-def test_valid_padding_is_none(random_tensor):
-    x, weight = random_tensor(1, 2, 9, 10), random_tensor(3, 2, 3, 3)
-    expected = interpodil_conv2d(x, weight, padding=0)
-    torch.testing.assert_close(interpodil_conv2d(x, weight, padding="valid"), expected)
 
 
 def test_growth_of_the_window_ignores_the_fade(random_tensor):

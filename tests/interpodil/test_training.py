@@ -100,15 +100,6 @@ def test_weights_may_be_parametrised(path):
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_empty_batches_train(path):
-    layer = InterpodilConv2d(3, 4, padding=1, algorithm=path)
-    x = torch.zeros(0, 3, 8, 9, requires_grad=True)
-    layer(x).sum().backward()
-    assert x.grad.shape == x.shape
-    assert not layer.weight.grad.any()
-
-
-@pytest.mark.parametrize("path", PATHS)
 def test_checkpointing(path):
     layer = InterpodilConv2d(3, 4, padding=1, algorithm=path)
     x = torch.randn(2, 3, 8, 9, requires_grad=True)
