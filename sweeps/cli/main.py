@@ -1,8 +1,10 @@
 """The command group. Here errors become a line and an exit status."""
 
 import importlib
+import os
 import signal
 import sys
+import threading
 from types import FrameType
 
 import click
@@ -54,7 +56,13 @@ def main() -> None:
         status = 128 + stopped.signal
     except Exception as error:
         status = _show(error)
-    sys.exit(status if isinstance(status, int) else 0)
+    status = status if isinstance(status, int) else 0
+    if any(thread.name == "leave-ray" for thread in threading.enumerate()):
+        # It hangs in a Ray cluster that does not answer, and would crash the interpreter's end.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 def _show(error: Exception) -> int:
