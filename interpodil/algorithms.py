@@ -99,7 +99,9 @@ def _tent_first(
     if eager and filters.dense is not None and padded.shape[0] == 1 and padded.numel() <= TINY:
         filtered_channels = weight.shape[0] if plan.dense else channels
         if 0 < filtered_channels <= len(filters.dense):
-            kernel = filters.dense[:filtered_channels, :filtered_channels]
+            kernel = filters.dense
+            if len(kernel) > filtered_channels:
+                kernel = kernel[:filtered_channels, :filtered_channels]
             return _tent_first_tiny(padded, weight, bias, plan, kernel)
     second = (bias, steps.stride, steps.padding, steps.dilation, groups)
     if (

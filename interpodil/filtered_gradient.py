@@ -9,7 +9,7 @@ gradient :math:`\bar y` with the flipped kernels. With
     \bar w_{ij} = \sum_q x_q \, z_{q - d \cdot (i, j)}
 
 so both gradients are forward convolutions, which oneDNN computes faster than autograd's: with at
-most half as many outputs as inputs a step takes 0.7 to 0.8 of autograd's time (docs/layer.md).
+most half as many outputs as inputs a step takes 0.7 to 0.85 of autograd's time (docs/layer.md).
 """
 
 from dataclasses import dataclass
