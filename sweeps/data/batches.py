@@ -177,12 +177,14 @@ class Batches:
         aspect = torch.exp((2 * draw[1] - 1) * math.log(_WIDEST))
         height, width = (area / aspect).sqrt().clamp(max=1), (area * aspect).sqrt().clamp(max=1)
         # The whole image reaches from -1 to 1, so that a shift by a pixel is 2 / S.
-        theta = torch.zeros(len(images), 2, 3, device=self.device)
-        theta[:, 0, 0] = torch.where(flips, -width, width) if self._flip else width
-        theta[:, 0, 2] = (2 * draw[3] - 1) * (1 - width) + shifts[1] * (2 / self._size)
-        theta[:, 1, 1] = height
-        theta[:, 1, 2] = (2 * draw[2] - 1) * (1 - height) + shifts[0] * (2 / self._size)
-        grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+        right = (2 * draw[3] - 1) * (1 - width) + shifts[1] * (2 / self._size)
+        down = (2 * draw[2] - 1) * (1 - height) + shifts[0] * (2 / self._size)
+        if self._flip:
+            width = torch.where(flips, -width, width)
+        line = (2 * torch.arange(self._size, device=self.device) + 1) / self._size - 1
+        x = (width[:, None] * line + right[:, None])[:, None, :]
+        y = (height[:, None] * line + down[:, None])[:, :, None]
+        grid = torch.stack(torch.broadcast_tensors(x, y), 3)
         cut = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
         return cut.contiguous(memory_format=self._memory_format)
 
