@@ -23,8 +23,8 @@ from storage.schema import (
     OUTCOME,
     READY,
     claims_table,
-    epochs_table,
     has_table,
+    metrics_table,
     studies_table,
     trials_table,
     workers_table,
@@ -63,8 +63,8 @@ _LEFT_BEHIND = {
         claims_table.c.study_id.not_in(select(studies_table.c.study_id)),
     ),
     "records of epochs": (
-        epochs_table,
-        epochs_table.c.trial_id.not_in(select(trials_table.c.trial_id)),
+        metrics_table,
+        metrics_table.c.trial_id.not_in(select(trials_table.c.trial_id)),
     ),
 }
 

@@ -24,6 +24,7 @@ from storage.schema import (
     STUDY_UID,
     has_table,
     metadata,
+    stored_rows,
     studies_table,
     trials_table,
     workers_table,
@@ -140,7 +141,7 @@ class _Copying:
         workers, at_work = self._workers(study_id)
         self._ids.workers = {worker.worker_id: uuid.uuid4().hex for worker in workers}
         for table in (*OPTUNA_TABLES.sorted_tables, *metadata.sorted_tables):
-            if table not in (studies_table, trials_table) and self._is_in_source(table):
+            if table not in (studies_table, trials_table):
                 self._copy_table(table, study_id)
         running = select(func.count()).where(
             (trials_table.c.study_id == study_id) & (trials_table.c.state == TrialState.RUNNING)
@@ -178,8 +179,9 @@ class _Copying:
 
     def _workers(self, study_id: int) -> tuple[list[WorkerRecord], int]:
         """The workers that the study ever had, and how many are at work."""
-        if not self._is_in_source(workers_table):
-            return [], 0
+        with explaining(self._where):
+            if not has_table(self._source, workers_table.name):
+                return [], 0
         mine = select(workers_table).where(workers_table.c.study_id == study_id)
         workers = [WorkerRecord(**row) for row in self._rows(mine)]
         with explaining(self._where):
@@ -187,18 +189,23 @@ class _Copying:
         return workers, sum(worker.is_alive(moment) for worker in workers)
 
     def _copy_table(self, table: Table, study_id: int) -> None:
-        query = select(table)
-        if "study_id" in table.c:
-            query = query.where(table.c.study_id == study_id)
-        elif "trial_id" in table.c:
-            query = query.join(trials_table, table.c.trial_id == trials_table.c.trial_id)
+        with explaining(self._where):
+            query = stored_rows(self._source, table)
+        if query is None:
+            return
+        columns = query.selected_columns
+        if "study_id" in columns:
+            query = query.where(columns.study_id == study_id)
+        elif "trial_id" in columns:
+            query = query.join(trials_table, columns.trial_id == trials_table.c.trial_id)
             query = query.where(trials_table.c.study_id == study_id)
         else:
             return
         key = _own_key(table)
         drop = () if key is None else (key.name,)
         change = _CHANGES.get(table.name, _unchanged)
-        for batch in _batches(self._rows(query.order_by(*table.primary_key))):
+        query = query.order_by(*(columns[key.name] for key in table.primary_key))
+        for batch in _batches(self._rows(query)):
             values = [
                 change(self._moved(_without(row, *drop)), self._ids)
                 for row in batch
@@ -225,10 +232,6 @@ class _Copying:
             # The worker of a claim may be unknown.
             moved["worker_id"] = self._ids.workers.get(row["worker_id"], row["worker_id"])
         return moved
-
-    def _is_in_source(self, table: Table) -> bool:
-        with explaining(self._where):
-            return has_table(self._source, table.name)
 
 
 def _unchanged(row: dict[str, Any], _ids: _Ids) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import optuna
@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 
 from storage.claims import lock_own_trial
 from storage.reconnecting import patient
-from storage.schema import OPTUNA_TABLES, epochs_table
+from storage.schema import OPTUNA_TABLES, metrics_table
 from storage.storage import HardenedStorage
 from storage.transactions import reading, transaction, upsert
 from storage.workers import note_progress
@@ -27,21 +27,12 @@ class EpochRecord:
 
     Attributes:
         epoch: counted from 1.
-        train_loss: mean over the epoch's training images; ``None`` where it was not finite.
-        val_loss: mean over the validation images; ``None`` where it was not finite.
-        val_accuracy: share of the validation images that were classified correctly, 0 to 1.
-        learning_rate: at the end of the epoch.
-        seconds: training and validation together.
-        images_per_second: training images per second of training.
+        metrics: what it measured, by name, as ``{"val_accuracy": 0.5}``; ``None`` where a value was
+            not finite. ``seconds``, its duration, is what the time left is estimated from.
     """
 
     epoch: int
-    train_loss: float | None
-    val_loss: float | None
-    val_accuracy: float | None
-    learning_rate: float
-    seconds: float
-    images_per_second: float
+    metrics: Mapping[str, float | None]
 
 
 @patient
@@ -57,8 +48,8 @@ def report_epoch(
 ) -> None:
     """Report an epoch of a running trial in one transaction: value, record, attributes, worker.
 
-    The trial is the one of this thread's claim, or an unclaimed one. An epoch that is reported
-    again replaces what was reported before.
+    The trial is the one of this thread's claim, or an unclaimed one. A metric that is reported
+    again for an epoch replaces what was reported before.
 
     Args:
         storage: where the trial is.
@@ -77,6 +68,10 @@ def report_epoch(
     # As Optuna writes them; its own calls, through its objects, take five times as long.
     stored, kind = TrialIntermediateValueModel.intermediate_value_to_stored_repr(value)
     step = {"step": record.epoch, "intermediate_value": stored, "intermediate_value_type": kind}
+    metrics = [
+        {"epoch": record.epoch, "name": name, "value": measured}
+        for name, measured in record.metrics.items()
+    ]
     named = [
         {"key": name, "value_json": json.dumps(content)}
         for name, content in (attributes or {}).items()
@@ -85,12 +80,12 @@ def report_epoch(
         if lock_own_trial(connection, trial_id).is_finished():
             raise UpdateFinishedTrialError(f"trial {trial.number} has ended and cannot be changed")
         for table, key, rows in (
-            (_VALUES, "step", [step]),
-            (epochs_table, "epoch", [asdict(record)]),
-            (_ATTRIBUTES, "key", named),
+            (_VALUES, ("step",), [step]),
+            (metrics_table, ("epoch", "name"), metrics),
+            (_ATTRIBUTES, ("key",), named),
         ):
             of_trial = [{"trial_id": trial_id, **row} for row in rows]
-            upsert(connection, table, ("trial_id", key), of_trial)
+            upsert(connection, table, ("trial_id", *key), of_trial)
         if worker_id is not None:
             note_progress(
                 storage,
@@ -107,17 +102,21 @@ def report_epoch(
 @patient
 def read_epochs(storage: HardenedStorage, trial_id: int) -> list[EpochRecord]:
     """The records of a trial, in the order of the epochs."""
-    columns = [column for column in epochs_table.c if column.name != "trial_id"]
-    query = select(*columns).where(epochs_table.c.trial_id == trial_id)
+    query = select(metrics_table).where(metrics_table.c.trial_id == trial_id)
+    query = query.order_by(metrics_table.c.epoch, metrics_table.c.name)
+    epochs: dict[int, dict[str, float | None]] = {}
     with reading(storage.engine) as connection:
-        rows = connection.execute(query.order_by(epochs_table.c.epoch))
-        return [EpochRecord(**row._mapping) for row in rows]
+        for row in connection.execute(query):
+            epochs.setdefault(row.epoch, {})[row.name] = row.value
+    return [EpochRecord(epoch, metrics) for epoch, metrics in epochs.items()]
 
 
 @patient
 def mean_epoch_seconds(storage: HardenedStorage, trial_ids: Collection[int]) -> float | None:
     """The mean duration of some trials' epochs; ``None`` where none was measured yet."""
-    query = select(func.avg(epochs_table.c.seconds)).where(epochs_table.c.trial_id.in_(trial_ids))
+    query = select(func.avg(metrics_table.c.value)).where(
+        metrics_table.c.trial_id.in_(trial_ids), metrics_table.c.name == "seconds"
+    )
     with reading(storage.engine) as connection:
         mean: float | None = connection.execute(query).scalar()
     return mean

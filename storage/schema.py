@@ -6,6 +6,7 @@ rows of a reused id are removed when a study is made (:func:`storage.studies.cre
 """
 
 import json
+from typing import Any
 
 import sqlalchemy
 from optuna.storages._rdb.models import BaseModel
@@ -18,12 +19,15 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Select,
     String,
     Table,
     delete,
     func,
+    literal,
     select,
     text,
+    union_all,
     update,
 )
 
@@ -33,7 +37,8 @@ from storage.transactions import transaction, upsert
 #: 2: artifacts; and the birth of a process names its namespace.
 #: 3: trials that are retried hold no rungs of successive halving, which their retries hold.
 #: 4: no leases and no artifacts; a traceback is an attribute of its trial.
-SCHEMA_VERSION = 4
+#: 5: a row a metric; an epoch had one row of fixed columns.
+SCHEMA_VERSION = 5
 
 # User attributes of studies.
 #: An id that no other study has, however their numbers are reused; a copy has one of its own.
@@ -57,6 +62,9 @@ RETRY_OF = "retry_of"
 LOSSES = "losses"
 WORKER_ID = "worker_id"
 
+#: Letters in the name of a metric.
+MAX_METRIC_NAME = 128
+
 OPTUNA_TABLES = BaseModel.metadata
 studies_table = OPTUNA_TABLES.tables["studies"]
 trials_table = OPTUNA_TABLES.tables["trials"]
@@ -65,17 +73,16 @@ metadata = MetaData()
 
 schema_table = Table("sweeps_schema", metadata, Column("version", Integer, primary_key=True))
 
-epochs_table = Table(
-    "sweeps_epochs",
+#: What epochs measured: a row for each metric, null where it was not finite.
+metrics_table = Table(
+    "sweeps_metrics",
     metadata,
     Column("trial_id", Integer, primary_key=True),
     Column("epoch", Integer, primary_key=True),
-    Column("train_loss", Float),
-    Column("val_loss", Float),
-    Column("val_accuracy", Float),
-    Column("learning_rate", Float, nullable=False),
-    Column("seconds", Float, nullable=False),
-    Column("images_per_second", Float, nullable=False),
+    Column("name", String(MAX_METRIC_NAME), primary_key=True),
+    Column("value", Float),
+    # The rows stand in the index: half the pages to write.
+    sqlite_with_rowid=False,
 )
 
 workers_table = Table(
@@ -120,6 +127,21 @@ WHERE key LIKE 'completed_rung_%' AND trial_id IN (
 )
 """
 
+# Until version 4: what epochs measured.
+_epochs_table = Table(
+    "sweeps_epochs",
+    MetaData(),
+    Column("trial_id", Integer, primary_key=True),
+    Column("epoch", Integer, primary_key=True),
+    *(
+        Column(name, Float)
+        for name in (
+            *("train_loss", "val_loss", "val_accuracy"),
+            *("learning_rate", "seconds", "images_per_second"),
+        )
+    ),
+)
+
 # Until version 3: files of studies and trials, in parts, under Optuna's ids for them.
 _artifacts_table = Table(
     "sweeps_artifacts",
@@ -148,6 +170,11 @@ def prepare_schema(engine: Engine, where: str) -> None:
             connection.execute(text("DROP TABLE IF EXISTS sweeps_leases"))
             if has_table(connection, _artifacts_table.name):
                 _keep_tracebacks(connection)
+            if has_table(connection, _epochs_table.name):
+                former = stored_rows(connection, metrics_table)
+                assert former is not None
+                connection.execute(metrics_table.insert().from_select(metrics_table.c, former))
+                _epochs_table.drop(connection)
             connection.execute(update(schema_table).values(version=SCHEMA_VERSION))
         else:
             refuse_version(version, where)
@@ -171,6 +198,23 @@ def has_table(connection: Connection, name: str) -> bool:
     return sqlalchemy.inspect(connection).has_table(name)
 
 
+def stored_rows(connection: Connection, table: Table) -> Select[Any] | None:
+    """Select a table's rows in today's form, also from a storage of an older version.
+
+    Returns:
+        ``None`` where the storage has no such table: those of ours are missing where `sweeps` never
+        wrote.
+    """
+    if table is metrics_table and has_table(connection, _epochs_table.name):
+        trial_id, epoch, *values = _epochs_table.c
+        rows = [
+            select(trial_id, epoch, literal(value.name).label("name"), value.label("value"))
+            for value in values
+        ]
+        return select(union_all(*rows).subquery(table.name))
+    return select(table) if has_table(connection, table.name) else None
+
+
 def delete_rows_of_study(connection: Connection, study_id: int) -> None:
     """Delete a study's claims, workers and epochs.
 
@@ -179,7 +223,7 @@ def delete_rows_of_study(connection: Connection, study_id: int) -> None:
         study_id: the study.
     """
     trials = select(trials_table.c.trial_id).where(trials_table.c.study_id == study_id)
-    connection.execute(delete(epochs_table).where(epochs_table.c.trial_id.in_(trials)))
+    connection.execute(delete(metrics_table).where(metrics_table.c.trial_id.in_(trials)))
     for table in (claims_table, workers_table):
         connection.execute(delete(table).where(table.c.study_id == study_id))
 

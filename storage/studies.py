@@ -3,7 +3,6 @@
 import difflib
 import uuid
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import optuna
 from optuna.exceptions import DuplicatedStudyError
@@ -16,7 +15,7 @@ from storage.schema import (
     READY,
     STUDY_UID,
     claims_table,
-    epochs_table,
+    metrics_table,
     trials_table,
     workers_table,
 )
@@ -30,7 +29,7 @@ _MOST_NAMED = 10
 def create_study(
     storage: HardenedStorage,
     name: str,
-    direction: Literal["minimize", "maximize"],
+    direction: str | Sequence[str],
     set_up: Callable[[optuna.Study], None],
 ) -> optuna.Study:
     """Create a study, or find the one of that name.
@@ -41,12 +40,13 @@ def create_study(
     Args:
         storage: where it is created.
         name: its name.
-        direction: whether its values are minimized or maximized.
+        direction: ``minimize`` or ``maximize``; one for each objective where there are several.
         set_up: called for a new study, and for one that another program created.
     """
+    directions = [direction] if isinstance(direction, str) else list(direction)
     with transaction(storage.engine) as connection:
         try:
-            study = optuna.create_study(storage=storage, study_name=name, direction=direction)
+            study = optuna.create_study(storage=storage, study_name=name, directions=directions)
         except DuplicatedStudyError:
             study = optuna.load_study(study_name=name, storage=storage)
             # Only one of several processes sets it up; the others wait here.
@@ -117,4 +117,4 @@ def _forget_rows_of_reused_ids(connection: Connection, study_id: int) -> None:
     for table in (workers_table, claims_table):
         connection.execute(delete(table).where(table.c.study_id == study_id))
     trials = select(trials_table.c.trial_id)
-    connection.execute(delete(epochs_table).where(epochs_table.c.trial_id.not_in(trials)))
+    connection.execute(delete(metrics_table).where(metrics_table.c.trial_id.not_in(trials)))

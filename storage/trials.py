@@ -4,7 +4,7 @@ An end is one transaction: the trial's state and attributes, the retry that is q
 of the budget that is given back. No accident leaves one without the others.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import optuna
@@ -59,7 +59,7 @@ def end_trial(
     number: int,
     outcome: Outcome,
     *,
-    value: float | None = None,
+    value: float | Sequence[float] | None = None,
     reason: str | None = None,
     traceback: str | None = None,
     overrides: Mapping[str, Any] | None = None,
@@ -75,7 +75,7 @@ def end_trial(
         study: its study.
         number: its number.
         outcome: how it ends.
-        value: of a completed trial.
+        value: of a completed trial; several where the study has several objectives.
         reason: for a person to read.
         traceback: of the exception that ended it.
         overrides: settings of its retry, beside those of this trial.
@@ -112,7 +112,9 @@ def end_trial(
         if outcome == "completed":
             study.tell(number, value)
         else:
-            study.tell(number, state=_STATES.get(outcome, TrialState.FAIL))
+            # With several objectives nothing is pruned, and samplers cannot read such trials.
+            states = _STATES if len(study.directions) == 1 else {}
+            study.tell(number, state=states.get(outcome, TrialState.FAIL))
         if outcome in UNFINISHED:
             # The retry reaches the same rungs, where one trial must not count twice.
             rungs = TrialSystemAttributeModel.key.like(_RUNGS)

@@ -87,8 +87,7 @@ class TrialContext:
             replayed: whether the epoch was read back from a checkpoint: it is recorded, and not
                 judged again by what other trials have reached since.
             attributes: user attributes to set in the same transaction.
-            **metrics: what the epoch measured, the study's metric among them; see
-                :class:`storage.EpochRecord` for the names.
+            **metrics: what the epoch measured, the study's metric among them.
 
         Raises:
             Diverged: the study's metric is not finite.
@@ -101,7 +100,7 @@ class TrialContext:
         report_epoch(
             self._storage,
             self.trial,
-            EpochRecord(epoch=epoch, **finite),  # type: ignore[arg-type]
+            EpochRecord(epoch, finite),
             value,
             epochs=self._epochs,
             worker_id=self._worker_id,

@@ -190,7 +190,7 @@ def check_trial(storage: HardenedStorage, trial: FrozenTrial) -> None:
     values = trial.intermediate_values
     assert [record.epoch for record in records] == sorted(values)
     assert sorted(values) == list(range(1, len(values) + 1))
-    assert {record.epoch: record.val_accuracy for record in records} == values
+    assert {record.epoch: record.metrics["val_accuracy"] for record in records} == values
     assert trial.user_attrs.get("reported", 0) == len(values)
     if not values and trial.user_attrs[OUTCOME] != "completed":
         check_failure(trial)

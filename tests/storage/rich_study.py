@@ -27,7 +27,7 @@ NAME = "Größe 📏 'of' \"x\"; DROP % {}"
 
 
 def record(epoch: int, value: float | None) -> EpochRecord:
-    return EpochRecord(epoch, 1.5, None, value, 0.1, 2.0, 300.0)
+    return EpochRecord(epoch, {"train_loss": 1.5, "val_loss": None, "val_accuracy": value})
 
 
 def make_rich_study(storage: HardenedStorage, name: str = NAME) -> optuna.Study:

@@ -41,7 +41,7 @@ def run_trial(
     """Run a trial that was asked for."""
     value = trial.suggest_float("x", 0, 100)
     for epoch in range(1, EPOCHS + 1):
-        record = EpochRecord(epoch, 1.0, 1.0, 0.5, 0.1, 1.0, 100.0)
+        record = EpochRecord(epoch, {"val_accuracy": 0.5, "seconds": 1.0})
         report_epoch(
             storage, trial, record, value, epochs=EPOCHS, worker_id=worker_id, attributes={"e": 1}
         )

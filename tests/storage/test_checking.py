@@ -16,9 +16,9 @@ from storage import (
     parse_url,
     repair_contents,
 )
-from storage.schema import claims_table, epochs_table
+from storage.schema import claims_table, metrics_table
 from tests.storage.processes import CONTEXT, claim_until_spent, die_in_the_middle, run_and_wait
-from tests.storage.rich_study import make_rich_study, record
+from tests.storage.rich_study import make_rich_study
 from tests.sweeps.waiting import wait_for
 
 
@@ -103,7 +103,7 @@ def _no_claim(storage, study):
 
 
 def _rows_of_nothing(storage, study):
-    execute(storage, epochs_table.insert().values(trial_id=10**6, **vars(record(1, 0.5))))
+    execute(storage, metrics_table.insert().values(trial_id=10**6, epoch=1, name="a", value=0.5))
     return "1 records of epochs of what was deleted"
 
 

@@ -97,7 +97,7 @@ def test_a_worker_of_a_deleted_study_changes_nothing_in_another_of_its_number(
         same = (other._study_id, theirs._trial_id) == (study._study_id, trial._trial_id)
         assert same == (storage.engine.dialect.name == "sqlite")
         before = storage.get_trial(theirs._trial_id)
-        epoch = EpochRecord(2, 1.0, 1.0, 0.5, 0.1, 1.0, 100.0)
+        epoch = EpochRecord(2, {"val_accuracy": 0.5, "seconds": 1.0})
         writes = [
             lambda: report_epoch(storage, trial, epoch, 0.5, epochs=3, attributes={"a": 1}),
             lambda: trial.report(0.5, 2),
@@ -131,7 +131,7 @@ def test_a_claim_of_a_deleted_study_gives_no_trial_of_another(storage, study, re
 
 def test_nobody_writes_to_a_trial_that_another_claims(storage, study):
     trial = begin(storage, study, "another")
-    epoch = EpochRecord(1, 1.0, 1.0, 0.5, 0.1, 1.0, 100.0)
+    epoch = EpochRecord(1, {"val_accuracy": 0.5, "seconds": 1.0})
     for claim in (None, claim_one(storage, study, "w")):
         with holding(claim) if claim else contextlib.nullcontext():
             with pytest.raises(ClaimLost):

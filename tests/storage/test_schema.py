@@ -5,8 +5,24 @@ import json
 import pytest
 import sqlalchemy
 
-from storage import end_trial, open_storage, open_study, transaction
-from storage.schema import OPTUNA_TABLES, SCHEMA_VERSION, _artifacts_table, schema_table
+from storage import (
+    EpochRecord,
+    copy_studies,
+    end_trial,
+    open_storage,
+    open_study,
+    parse_url,
+    read_epochs,
+    transaction,
+)
+from storage.schema import (
+    OPTUNA_TABLES,
+    SCHEMA_VERSION,
+    _artifacts_table,
+    _epochs_table,
+    metrics_table,
+    schema_table,
+)
 from tests.storage.claiming import at_work
 
 ATTRIBUTES = OPTUNA_TABLES.tables["trial_system_attributes"]
@@ -84,3 +100,29 @@ def test_files_that_people_uploaded_stay_in_the_database(url, make_older):
         content = sqlalchemy.select(_artifacts_table.c.content)
         assert connection.execute(content).scalars().all() == [b"precious"]
     storage.engine.dispose()
+
+
+def test_epochs_of_fixed_columns_become_metrics(url, storage, study, tmp_path):
+    """In place, and in a copy of a storage that is not upgraded."""
+    measured = {"train_loss": 2.5, "val_accuracy": 0.1 + 0.2, "seconds": 1.5}
+    with at_work(storage, study, "w") as trial:
+        end_trial(storage, study, trial.number, "completed", value=1.0)
+    with transaction(storage.engine) as connection:
+        metrics_table.drop(connection)
+        _epochs_table.create(connection)
+        connection.execute(
+            _epochs_table.insert().values(trial_id=trial._trial_id, epoch=1, **measured)
+        )
+        connection.execute(schema_table.update().values(version=4))
+    storage.engine.dispose()
+
+    copy_studies(parse_url(url), parse_url(f"sqlite:///{tmp_path}/copy.db"))
+    others = {"val_loss": None, "learning_rate": None, "images_per_second": None}
+    expected = [EpochRecord(1, measured | others)]
+    for place in (f"sqlite:///{tmp_path}/copy.db", url):
+        opened = open_storage(place)
+        [found] = open_study(opened).trials
+        assert read_epochs(opened, found._trial_id) == expected
+        tables = sqlalchemy.inspect(opened.engine).get_table_names()
+        assert "sweeps_epochs" not in tables
+        opened.engine.dispose()

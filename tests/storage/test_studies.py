@@ -15,7 +15,7 @@ from storage import (
     report_epoch,
     study_names,
 )
-from storage.schema import claims_table, epochs_table, workers_table
+from storage.schema import claims_table, metrics_table, workers_table
 from tests.storage.claiming import at_work
 from tests.storage.processes import open_and_create, run_at_once
 from tests.storage.test_epochs import EPOCH
@@ -109,7 +109,7 @@ class TestStudies:
                 report_epoch(storage, trial, EPOCH, 0.5, epochs=3)
         storage.delete_study(deleted._study_id)
         with storage.engine.connect() as connection:
-            for table in (workers_table, claims_table, epochs_table):
-                assert len(connection.execute(table.select()).all()) == 1, table.name
+            for table, rows in ((workers_table, 1), (claims_table, 1), (metrics_table, 4)):
+                assert len(connection.execute(table.select()).all()) == rows, table.name
         with pytest.raises(KeyError):
             storage.delete_study(deleted._study_id)

@@ -141,7 +141,7 @@ def test_a_look_reads_the_epochs_of_few_trials_in_one_query(tmp_path):
     read = []
 
     def note(_connection, _cursor, statement, parameters, *_):
-        if "sweeps_epochs" in statement:
+        if "sweeps_metrics" in statement:
             read.append(parameters)
 
     event.listen(study.storage.engine, "before_cursor_execute", note)

@@ -80,7 +80,7 @@ class TestFinished:
             records = read_epochs(storage, trial._trial_id)
             assert [r.epoch for r in records] == sorted(trial.intermediate_values)
             for record in records:
-                assert record.val_accuracy == trial.intermediate_values[record.epoch]
+                assert record.metrics["val_accuracy"] == trial.intermediate_values[record.epoch]
                 assert record.learning_rate > 0
                 assert record.seconds > 0
                 assert record.images_per_second > 0

@@ -43,7 +43,8 @@ def test_every_trial_value_and_epoch_is_read(place):
     values = dict(_rows(path, "SELECT trial_id, value FROM trial_values"))
     steps = _rows(path, "SELECT trial_id, step, intermediate_value FROM trial_intermediate_values")
     epochs = _rows(path, "SELECT * FROM sweeps_epochs ORDER BY trial_id, epoch")
-    assert (len(values), len(steps), len(epochs)) == (7, 15, 15)
+    names = [row[1] for row in _rows(path, "PRAGMA table_info(sweeps_epochs)")][2:]
+    assert (len(values), len(steps), len(epochs), len(names)) == (7, 15, 15, 6)
 
     storage = open_storage(str(path))
     study = open_study(storage)
@@ -57,7 +58,7 @@ def test_every_trial_value_and_epoch_is_read(place):
         for step, value in sorted(trial.intermediate_values.items())
     ]
     assert epochs == [
-        (trial._trial_id, *vars(record).values())
+        (trial._trial_id, record.epoch, *(record.metrics[name] for name in names))
         for trial in trials
         for record in read_epochs(storage, trial._trial_id)
     ]
