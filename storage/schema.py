@@ -173,7 +173,9 @@ def prepare_schema(engine: Engine, where: str) -> None:
             if has_table(connection, _epochs_table.name):
                 former = stored_rows(connection, metrics_table)
                 assert former is not None
-                connection.execute(metrics_table.insert().from_select(metrics_table.c, former))
+                connection.execute(
+                    metrics_table.insert().from_select(list(metrics_table.c), former)
+                )
                 _epochs_table.drop(connection)
             connection.execute(update(schema_table).values(version=SCHEMA_VERSION))
         else:

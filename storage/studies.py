@@ -3,6 +3,7 @@
 import difflib
 import uuid
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import optuna
 from optuna.exceptions import DuplicatedStudyError
@@ -24,12 +25,14 @@ from storage.transactions import lock_study, transaction
 
 _MOST_NAMED = 10
 
+Direction = Literal["minimize", "maximize"]
+
 
 @patient
 def create_study(
     storage: HardenedStorage,
     name: str,
-    direction: str | Sequence[str],
+    direction: Direction | Sequence[Direction],
     set_up: Callable[[optuna.Study], None],
 ) -> optuna.Study:
     """Create a study, or find the one of that name.
@@ -43,7 +46,7 @@ def create_study(
         direction: ``minimize`` or ``maximize``; one for each objective where there are several.
         set_up: called for a new study, and for one that another program created.
     """
-    directions = [direction] if isinstance(direction, str) else list(direction)
+    directions: list[Direction] = [direction] if isinstance(direction, str) else [*direction]
     with transaction(storage.engine) as connection:
         try:
             study = optuna.create_study(storage=storage, study_name=name, directions=directions)

@@ -20,31 +20,40 @@ from sweeps.cli.options import option, storage_option, study_argument
     help="Write to FILE; with --top, to FILE-1, FILE-2, ...  [default: stdout]",
 )
 @option("--top", type=click.IntRange(min=1), metavar="N", help="Write the N best.")
+@option("--pareto", is_flag=True, help="Write the Pareto front, to FILE-1, FILE-2, ...")
 @option("--force", is_flag=True, help="Replace FILE even if it is not an exported configuration.")
 def command(
-    study: str | None, storage: str, output: Path | None, top: int | None, force: bool
+    study: str | None,
+    storage: str,
+    output: Path | None,
+    top: int | None,
+    pareto: bool,
+    force: bool,
 ) -> None:
     """Write a study's best configuration as YAML.
 
-    STUDY defaults to the newest.
+    STUDY defaults to the newest. With several objectives, the best is the one of the Pareto front
+    that is best by the first.
     """
     from storage import open_storage, open_study, parse_url
-    from sweeps.export.best import best_trials, export_trial
+    from sweeps.export.best import best_trials, export_trial, pareto_trials
     from sweeps.export.exported import read_source
     from sweeps.spec.files import write_whole
 
+    if top is not None and pareto:
+        raise click.UsageError("--top and --pareto exclude each other")
     quieten_optuna()
     opened = open_storage(storage)
     found = open_study(opened, study)
     kind = parse_url(storage).get_backend_name()
-    trials = best_trials(found, top or 1)
+    trials = pareto_trials(found) if pareto else best_trials(found, top or 1)
     texts = [export_trial(found, trial, kind).to_yaml() for trial in trials]
     if output is None:
         # As bytes: a file that the shell makes of it has to be UTF-8, whatever the terminal uses.
         click.echo("---\n".join(_with_head("FILE.yaml", t) for t in texts).encode(), nl=False)
         return
     for number, (trial, text) in enumerate(zip(trials, texts, strict=True), start=1):
-        path = output if top is None else output.with_stem(f"{output.stem}-{number}")
+        path = output if top is None and not pareto else output.with_stem(f"{output.stem}-{number}")
         old = read_source(path, force=force)
         write_whole(path, _with_head(path.name, text).encode())
         words = f"Wrote {path} (study {found.study_name}, trial {trial.number})"

@@ -9,7 +9,7 @@ from sweeps.export.exported import Environment, Exported, ExportedData, Source
 from sweeps.spec.config import RunConfig
 from sweeps.study import attributes
 from sweeps.study.attributes import TRAIN_IMAGES, VALIDATION_IMAGES, image_count
-from sweeps.study.progress import best_first
+from sweeps.study.progress import best_first, pareto_front, study_directions
 
 
 def best_trials(study: optuna.Study, count: int) -> list[FrozenTrial]:
@@ -18,11 +18,21 @@ def best_trials(study: optuna.Study, count: int) -> list[FrozenTrial]:
     Raises:
         SweepsError: no trial is complete.
     """
-    maximize = study.direction == optuna.study.StudyDirection.MAXIMIZE
-    trials = best_first(study.get_trials(deepcopy=False), maximize=maximize)
+    trials = best_first(study.get_trials(deepcopy=False), study_directions(study))
     if not trials:
         raise SweepsError(f"{study.study_name}: no trial is complete yet; resume the sweep first")
     return trials[:count]
+
+
+def pareto_trials(study: optuna.Study) -> list[FrozenTrial]:
+    """Return the trials of a study's Pareto front, those with the best first objective first.
+
+    Raises:
+        SweepsError: no trial is complete, or the study has one objective.
+    """
+    if len(study.directions) == 1:
+        raise SweepsError(f"{study.study_name}: has one objective; for its N best: --top N")
+    return pareto_front(best_trials(study, len(study.trials)), study_directions(study))
 
 
 def export_trial(study: optuna.Study, trial: FrozenTrial, storage_kind: str) -> Exported:
@@ -40,6 +50,8 @@ def export_trial(study: optuna.Study, trial: FrozenTrial, storage_kind: str) -> 
     data = config.data.model_dump()
     data["size"] = study.user_attrs[attributes.DATA_SIZE]
     assert trial.datetime_complete is not None
+    names = study.metric_names or [study.user_attrs[attributes.METRIC]]
+    objectives = dict(zip(names, trial.values, strict=True))
     return Exported(
         layer=config.layer,
         model=config.model,
@@ -59,6 +71,8 @@ def export_trial(study: optuna.Study, trial: FrozenTrial, storage_kind: str) -> 
             baseline=trial.user_attrs.get(CONFIGURATION),
             metric=study.user_attrs[attributes.METRIC],
             value=trial.values[0],
+            objectives=objectives if len(objectives) > 1 else {},
+            metrics=trial.user_attrs.get(attributes.METRICS, {}),
             params=trial.params,
             finished=trial.datetime_complete.astimezone().isoformat(timespec="seconds"),
             environment=Environment.model_validate(trial.user_attrs[attributes.ENVIRONMENT]),

@@ -4,7 +4,7 @@ import importlib.metadata
 import platform
 import subprocess
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import AliasChoices, Field
 
@@ -67,7 +67,9 @@ class Source(Section):
     Attributes:
         storage: the kind of database, such as ``sqlite``.
         baseline: its name, where the trial is one.
-        value: of the metric, after the last epoch.
+        metric, value: the first objective's, after the last epoch.
+        objectives: all of them, where there are several.
+        metrics: whatever the last epoch measured; ``None`` where that was not finite.
         params: the searched settings as Optuna saw them.
         finished: when, ISO 8601 with the zone.
     """
@@ -77,8 +79,10 @@ class Source(Section):
     trial: int
     # Files of older versions have the second name.
     baseline: str | None = Field(None, validation_alias=AliasChoices("baseline", "configuration"))
-    metric: Literal["val_accuracy", "val_loss"]
+    metric: str
     value: float
+    objectives: dict[str, float] = Field(default_factory=dict)
+    metrics: dict[str, float | None] = Field(default_factory=dict)
     params: dict[str, Any] = Field(default_factory=dict)
     finished: str
     environment: Environment

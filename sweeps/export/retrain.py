@@ -1,6 +1,7 @@
 """Training an exported configuration again."""
 
 import io
+import math
 from pathlib import Path
 
 import click
@@ -64,35 +65,36 @@ def retrain(
             f"trained on ({wanted}); import that, or take data.fingerprint out of the file"
         )
 
-    metric = source.metric if source is not None else "val_accuracy"
     model = new_model(config, dataset)
-    click.echo("epoch  train_loss  val_loss  val_accuracy  learning_rate  images/s")
     for result in train(config, dataset, torch.device(device), model=model):
-        click.echo(
-            f"{result.epoch:>5}  {result.train_loss:>10.4f}  {result.val_loss:>8.4f}  "
-            f"{result.val_accuracy:>12.4f}  {result.learning_rate:>13.3g}  "
-            f"{result.images_per_second:>8.0f}"
-        )
+        metrics = result.metrics()
+        if result.epoch == 1:
+            click.echo("  ".join(["epoch", *metrics]))
+        cells = [f"{value:>{len(name)}.4g}" for name, value in metrics.items()]
+        click.echo("  ".join([f"{result.epoch:>5}", *cells]))
         if result.diverged:
             raise SweepsError(f"the run diverged in epoch {result.epoch}: the loss is not finite")
-    value: float = getattr(result, metric)
-    click.echo(_comparison(exported, config.seed, metric, value))
+    recorded = {"val_accuracy": math.nan}
+    if source is not None:
+        recorded = source.objectives or {source.metric: source.value}
+    for name, value in recorded.items():
+        click.echo(_comparison(exported, config.seed, name, metrics[name], value))
     if save is not None:
         weights = io.BytesIO()
         torch.save({name: tensor.cpu() for name, tensor in model.state_dict().items()}, weights)
         write_whole(save, weights.getvalue())
         click.echo(f"Wrote {save}", err=True)
-    return value
+    return metrics[next(iter(recorded))]
 
 
-def _comparison(exported: Exported, seed: int, metric: str, value: float) -> str:
+def _comparison(exported: Exported, seed: int, metric: str, value: float, recorded: float) -> str:
     line = f"{metric} {value:.6g}"
     source = exported.source
     if source is None:
         return line
-    recorded = f"trial {source.trial} of {source.study}"
+    trial = f"trial {source.trial} of {source.study}"
     if seed != exported.seed:
-        return f"{line} with seed {seed}; {recorded} had {source.value:.6g} with {exported.seed}"
-    if value == source.value:
-        return f"{line}, the same as {recorded}"
-    return f"{line}; {recorded} had {source.value:.6g}, a difference of {value - source.value:+.3g}"
+        return f"{line} with seed {seed}; {trial} had {recorded:.6g} with {exported.seed}"
+    if value == recorded:
+        return f"{line}, the same as {trial}"
+    return f"{line}; {trial} had {recorded:.6g}, a difference of {value - recorded:+.3g}"

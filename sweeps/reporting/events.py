@@ -10,16 +10,26 @@ from typing import Any, ClassVar, Literal, TypedDict
 from optuna.trial import FrozenTrial
 
 from storage import CONFIGURATION, OVERRIDES
+from sweeps.study.attributes import METRICS
 from sweeps.study.progress import Progress
 
 Ending = Literal["finished", "time_is_up", "stopped", "failed"]
 
 
 class Best(TypedDict):
-    """The best trial: its number, its value, its baseline's name if it is one, and its settings."""
+    """The best trial.
+
+    Attributes:
+        trial: its number.
+        value: of the metric, or of the first objective.
+        metrics: what its last epoch measured; ``None`` where that was not finite.
+        configuration: its baseline's name, if it is one.
+        params: its settings.
+    """
 
     trial: int
     value: float
+    metrics: dict[str, float | None]
     configuration: str | None
     params: dict[str, Any]
 
@@ -133,6 +143,7 @@ class TrialEnded(Event):
 
     Attributes:
         value: the metric in the last epoch; ``None`` if there is none or it is not finite.
+        metrics: whatever the last epoch measured.
         queued_again: whether a retry replaces this trial.
         finished, target: how many trials the study has finished, and how many it is to have.
     """
@@ -143,6 +154,7 @@ class TrialEnded(Event):
     outcome: str
     metric: str
     value: float | None
+    metrics: dict[str, float | None]
     epochs: int
     seconds: float | None
     reason: str | None
@@ -176,6 +188,7 @@ class NewBest(Event):
     trial: int
     metric: str
     value: float
+    metrics: dict[str, float | None]
     previous: float | None
     configuration: str | None
     params: dict[str, Any]
@@ -249,6 +262,7 @@ def best_of(progress: Progress) -> Best | None:
     return Best(
         trial=progress.best.number,
         value=progress.best.values[0],
+        metrics=progress.best.user_attrs.get(METRICS, {}),
         configuration=progress.best.user_attrs.get(CONFIGURATION),
         params=params_of(progress.best),
     )

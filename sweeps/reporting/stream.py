@@ -24,7 +24,7 @@ from sweeps.reporting.events import (
     best_of,
     params_of,
 )
-from sweeps.study.attributes import WORKER
+from sweeps.study.attributes import METRICS, WORKER
 from sweeps.study.progress import Progress, last_reason, outcome_of
 
 
@@ -204,6 +204,7 @@ def _trial_events(
             outcome=outcome_of(trial),
             metric=progress.metric,
             value=_finite(trial.intermediate_values.get(epochs, math.nan)),
+            metrics=trial.user_attrs.get(METRICS, {}),
             epochs=epochs,
             seconds=None if trial.duration is None else round(trial.duration.total_seconds(), 3),
             reason=trial.user_attrs.get(REASON),

@@ -10,7 +10,8 @@ from storage import CONFIGURATION
 from sweeps.reporting.events import params_of
 from sweeps.reporting.formatting import make_table, print_line, print_table
 from sweeps.reporting.live import worker_table
-from sweeps.study.progress import Progress, best_first, count_words, outcome_of
+from sweeps.study.attributes import METRICS
+from sweeps.study.progress import Progress, best_first, count_words, outcome_of, pareto_front
 
 
 def print_summary(console: Console, progress: Progress, where: str) -> None:
@@ -36,6 +37,10 @@ def print_summary(console: Console, progress: Progress, where: str) -> None:
     for name, value in params_of(best).items():
         settings.add_row(name, Text(f"{value:.4g}" if isinstance(value, float) else str(value)))
     print_table(console, settings)
+    if others := _other_metrics(progress, best):
+        console.print(Text(others, style="dim"), soft_wrap=not console.is_terminal)
+    if len(progress.metrics) > 1:
+        _print_pareto_front(console, progress)
     baselines = [trial for trial in _latest_baselines(progress) if trial.number != best.number]
     if baselines:
         _print_comparison(console, progress, best, baselines)
@@ -80,8 +85,35 @@ def learned(progress: Progress, value: float) -> bool:
         return True
     if progress.metric == "val_loss":
         return value < math.log(progress.classes)
+    if progress.metric != "val_accuracy":
+        return True
     guessed = 1 / progress.classes
     return value > guessed + 2 * standard_error(guessed, progress.val_images)
+
+
+def _other_metrics(progress: Progress, trial: FrozenTrial) -> str:
+    """Name what else the last epoch of a trial measured, as ``val_loss 1.234, step_ms 20.1``."""
+    metrics = trial.user_attrs.get(METRICS, {})
+    shown = {name: value for name, value in metrics.items() if name != progress.metric}
+    return ", ".join(
+        f"{name} {'not finite' if value is None else f'{value:.4g}'}"
+        for name, value in shown.items()
+    )
+
+
+def _print_pareto_front(console: Console, progress: Progress) -> None:
+    front = pareto_front(progress.trials, progress.directions)
+    complete = progress.outcomes["completed"]
+    print_line(console, f"\nPareto front, {len(front)} of {complete} complete trials:")
+    table = make_table()
+    table.add_column("trial", justify="right")
+    for name, direction in zip(progress.metrics, progress.directions, strict=True):
+        table.add_column(f"{name} ({direction})", justify="right")
+    table.add_column("baseline")
+    for trial in front:
+        values = [f"{value:.4g}" for value in trial.values]
+        table.add_row(str(trial.number), *values, Text(trial.user_attrs.get(CONFIGURATION, "")))
+    print_table(console, table)
 
 
 def _print_comparison(
@@ -129,7 +161,7 @@ def _search_found_nothing_better(progress: Progress, best: FrozenTrial) -> str:
     searched = [t for t in progress.trials if CONFIGURATION not in t.user_attrs]
     if not any(trial.state.is_finished() for trial in searched):
         return "The search has not begun: only baselines have run."
-    complete = best_first(searched, maximize=progress.direction == "maximize")
+    complete = best_first(searched, progress.directions)
     if not complete:
         return "The search has found nothing better yet: none of its trials is complete."
     found = complete[0]

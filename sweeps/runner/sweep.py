@@ -381,6 +381,11 @@ def check_runs(spec: Spec, dataset: Dataset) -> None:
         from sweeps.training import check_optimizer
 
         check_optimizer(spec.training)
+    if "val_top5" in spec.metrics and len(dataset.classes) <= 5:
+        raise SweepsError(
+            f"{spec.name}: val_top5 needs more than 5 classes; {dataset.name} has "
+            f"{len(dataset.classes)}"
+        )
     base = spec.base_config()
     train_rows, _ = split_rows(base, dataset)
     for where, values in probe_values(spec):

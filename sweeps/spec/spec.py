@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 from urllib.parse import quote
 
 from optuna.pruners import BasePruner
@@ -23,15 +23,13 @@ from sweeps.spec.config import (
     setting_names,
 )
 from sweeps.spec.files import load_yaml, read_text
+from sweeps.spec.metrics import DIRECTIONS, Direction, Metric, Objective
 from sweeps.spec.pruners import AnyPruner, Asha
-from sweeps.spec.samplers import AnySampler, Grid, Tpe
+from sweeps.spec.samplers import AnySampler, CmaEs, Grid, Tpe, kind_of
 from sweeps.spec.search import Parameter, pick_values, search_order
 from sweeps.spec.validation import describe, error_at, unknown_name, validate
 
 _MAX_COMBINATIONS = 2048
-
-MetricName = Literal["val_accuracy", "val_loss"]
-
 
 #: The rule for names of new studies: folders, jobs and command-line arguments are named after them.
 STUDY_NAME_RULE = (
@@ -105,7 +103,8 @@ class Spec(Section):
 
     Attributes:
         fallback: the dataset to use where ``data.name`` is not on disk and cannot be downloaded.
-        metric: what is optimised; measured on the validation images after the last epoch.
+        metric: what is optimised: its value in the last epoch.
+        objectives: several metrics instead of one.
         layer, model, training, data, seed: the fixed values of a run's settings.
         search: the settings that are searched, by dotted name.
         baselines: the configurations that the best is compared with; they run first and are never
@@ -115,7 +114,8 @@ class Spec(Section):
     name: str
     description: str = ""
     fallback: str | None = None
-    metric: MetricName = "val_accuracy"
+    metric: Metric | None = Metric(name="val_accuracy", direction="maximize")
+    objectives: list[Objective] = Field(default_factory=list)
     budget: Budget
     layer: LayerConfig = LayerConfig()
     model: ModelConfig = ModelConfig()
@@ -162,9 +162,50 @@ class Spec(Section):
             raise ValueError(f"two baselines have the same name: {names}")
         return baselines
 
+    @model_validator(mode="before")
+    @classmethod
+    def _know_defaults_of_several(cls, tree: Any) -> Any:
+        """With several objectives there is no metric, and nothing is pruned."""
+        if not isinstance(tree, dict) or not tree.get("objectives"):
+            return tree
+        if tree.get("metric") is not None:
+            raise error_at("metric", "objectives take its place; leave one of them out")
+        return {"pruner": {"name": "none"}, **tree, "metric": None}
+
+    @model_validator(mode="after")
+    def _objectives_fit(self) -> Self:
+        if self.metric is None and not self.objectives:
+            raise error_at("metric", "name one, as in metric: val_accuracy")
+        where = "objectives" if self.objectives else "metric"
+        for name in self.metrics:
+            if name not in DIRECTIONS:
+                words = unknown_name(name, list(DIRECTIONS)).replace("key", "metric")
+                raise error_at(where, words)
+        if not self.objectives:
+            return self
+        if len(set(self.metrics)) < max(len(self.metrics), 2):
+            raise error_at("objectives", "name two different metrics or more; for one: metric")
+        if kind_of(self.pruner) != "none":
+            raise error_at(
+                "pruner",
+                "a trial that is worse by one objective may be better by another, so none is "
+                "hopeless before its end; leave the pruner out, or give one metric",
+            )
+        if isinstance(self.sampler, CmaEs):
+            raise error_at(
+                "sampler.name", "cmaes takes one objective; use tpe, nsgaii, gp, qmc or random"
+            )
+        return self
+
     @property
-    def direction(self) -> Literal["maximize", "minimize"]:
-        return "minimize" if self.metric == "val_loss" else "maximize"
+    def metrics(self) -> list[str]:
+        """The names of the metrics that decide; the first stands for all where one is shown."""
+        return [self.metric.name] if self.metric else [each.metric for each in self.objectives]
+
+    @property
+    def directions(self) -> list[Direction]:
+        """Their directions."""
+        return [each.direction for each in ([self.metric] if self.metric else self.objectives)]
 
     def make_sampler(self, stream: int) -> BaseSampler:
         """Make the sampler of a worker.

@@ -21,6 +21,8 @@ KERNEL_SIZE = "kernel_size"
 RECEPTIVE_FIELD = "receptive_field"
 PARAMETERS = "parameters"
 IMAGES_PER_SECOND = "images_per_second"
+#: What its last epoch measured.
+METRICS = "metrics"
 
 _FORMER_NAMES = {TRAIN_IMAGES: "train_pictures", VALIDATION_IMAGES: "validation_pictures"}
 

@@ -34,13 +34,14 @@ def append_note(target: optuna.Study | optuna.Trial, text: str) -> None:
 def study_note(spec: Spec, dataset: Dataset) -> str:
     """Write a study's note: its images, its metric, and the spec it was made from."""
     tree = spec.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude_none=True)
+    goals = zip(spec.metrics, spec.directions, strict=True)
+    values = " and ".join(f"{name} ({direction})" for name, direction in goals)
     lines = [
         f"# {spec.name}",
         spec.description,
         f"- **Images**: {dataset.name}, {dataset.size} x {dataset.size} pixels, "
         f"{len(dataset.classes)} classes, `{dataset.fingerprint}`",
-        f"- **Value**: {spec.metric} on held-out training images after the last epoch "
-        f"({spec.direction})",
+        f"- **Value**: {values} of the last epoch",
         "- **Pruned** also counts trials that diverged; their attribute `outcome` tells them apart",
         "",
         "The spec; what it does not name is at its default:",

@@ -1,7 +1,7 @@
 """Progress of a study: its trials by outcome, the best, what is left; too many failures."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -33,12 +33,14 @@ class Progress:
 
     Attributes:
         study_uid: tells the study from a later one with its number.
+        metrics, directions: of its objectives; the first is shown where one is.
         outcomes: finished trials by outcome; ``completed``, ``pruned``, ``diverged``, ``failed``
             have used the budget; ``interrupted``, ``lost`` and ``out_of_memory`` were retried.
         running: trials that run now.
         finished: trials that ended with a result of their own.
         target: the budget in trials; ``None`` for no limit.
-        best: the complete trial with the best value.
+        best: the complete trial with the best value; of several with the best first value, the one
+            with the best second, and so on.
         workers: the workers alive.
         val_images: number of images that the metric is measured on.
         classes: number of classes.
@@ -47,8 +49,8 @@ class Progress:
 
     study_name: str
     study_uid: str | None
-    metric: str
-    direction: str
+    metrics: list[str]
+    directions: list[str]
     outcomes: Counter[str]
     running: int
     finished: int
@@ -61,6 +63,14 @@ class Progress:
     epoch_seconds: float | None
 
     @property
+    def metric(self) -> str:
+        return self.metrics[0]
+
+    @property
+    def direction(self) -> str:
+        return self.directions[0]
+
+    @property
     def is_done(self) -> bool:
         return self.target is not None and self.finished >= self.target
 
@@ -69,14 +79,14 @@ def read_progress(storage: HardenedStorage, study: optuna.Study) -> Progress:
     """Read the progress of a study in its storage."""
     attributes = study.user_attrs
     trials = study.get_trials(deepcopy=False)
-    maximize = study.direction == optuna.study.StudyDirection.MAXIMIZE
+    directions = study_directions(study)
     newest = [trial._trial_id for trial in trials if trial.intermediate_values][-_TIMED_TRIALS:]
-    best = next(iter(best_first(trials, maximize=maximize)), None)
+    best = next(iter(best_first(trials, directions)), None)
     return Progress(
         study_name=study.study_name,
         study_uid=attributes.get(STUDY_UID),
-        metric=attributes.get(METRIC, "value"),
-        direction="maximize" if maximize else "minimize",
+        metrics=study.metric_names or [attributes.get(METRIC, "value")],
+        directions=directions,
         outcomes=Counter(outcome_of(t) for t in trials if t.state.is_finished()),
         running=sum(trial.state is TrialState.RUNNING for trial in trials),
         finished=count_finished(trials),
@@ -101,11 +111,43 @@ def is_done(study: optuna.Study) -> bool:
     return target is not None and count_finished(study.get_trials(deepcopy=False)) >= target
 
 
-def best_first(trials: Iterable[FrozenTrial], *, maximize: bool) -> list[FrozenTrial]:
-    """Sort the complete ones of some trials by value, the earlier first among equals."""
-    sign = -1 if maximize else 1
+def study_directions(study: optuna.Study) -> list[str]:
+    """Return the directions of a study's objectives: ``maximize`` or ``minimize``."""
+    return [direction.name.lower() for direction in study.directions]
+
+
+def best_first(trials: Iterable[FrozenTrial], directions: Sequence[str]) -> list[FrozenTrial]:
+    """Sort the complete ones of some trials by value, the earlier first among equals.
+
+    With several objectives the first decides, then the second, and so on: the first trial is the
+    one of the Pareto front with the best first value.
+    """
     complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
-    return sorted(complete, key=lambda trial: (sign * trial.values[0], trial.number))
+    return sorted(complete, key=lambda trial: (_losses(trial, directions), trial.number))
+
+
+def pareto_front(trials: Iterable[FrozenTrial], directions: Sequence[str]) -> list[FrozenTrial]:
+    """Return the complete trials that no other beats by every objective, in their best order.
+
+    Example:
+        Of accuracies and step times (0.9, 30), (0.8, 20), (0.8, 25) the last is beaten.
+    """
+    front: list[FrozenTrial] = []
+    # Whatever beats a trial comes before it, and is itself in the front or beaten by one that is.
+    for trial in best_first(trials, directions):
+        losses = _losses(trial, directions)
+        beaten = any(
+            other != losses and all(a <= b for a, b in zip(other, losses, strict=True))
+            for other in (_losses(each, directions) for each in front)
+        )
+        if not beaten:
+            front.append(trial)
+    return front
+
+
+def _losses(trial: FrozenTrial, directions: Sequence[str]) -> list[float]:
+    pairs = zip(trial.values, directions, strict=True)
+    return [-value if direction == "maximize" else value for value, direction in pairs]
 
 
 def outcome_of(trial: FrozenTrial) -> str:

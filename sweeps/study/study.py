@@ -87,7 +87,9 @@ def open_or_create_study(
         SweepsError: there is one, made with other settings or other images.
     """
 
-    study = create_study(storage, name, spec.direction, lambda study: _set_up(study, spec, dataset))
+    study = create_study(
+        storage, name, spec.directions, lambda study: _set_up(study, spec, dataset)
+    )
     check_study(study, spec, dataset)
 
     def set_budget() -> None:
@@ -158,11 +160,11 @@ def _set_up(study: optuna.Study, spec: Spec, dataset: Dataset) -> None:
     study.set_user_attr(TRAIN_IMAGES, len(train_rows))
     study.set_user_attr(VALIDATION_IMAGES, len(val_rows))
     study.set_user_attr(CLASSES, len(dataset.classes))
-    study.set_user_attr(METRIC, spec.metric)
+    study.set_user_attr(METRIC, spec.metrics[0])
     study.set_user_attr(TARGET, spec.budget.trials)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        study.set_metric_names([spec.metric])
+        study.set_metric_names(spec.metrics)
     write_note(study, study_note(spec, dataset))
     for baseline in spec.baselines:
         params, overrides = split_values(spec, baseline)

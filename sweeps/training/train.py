@@ -14,7 +14,13 @@ from sweeps.data.batches import Batches
 from sweeps.errors import Interrupted, SweepsError
 from sweeps.models import build_model
 from sweeps.spec.config import RunConfig, check_run
-from sweeps.training.evaluation import EpochResult, evaluate
+from sweeps.training.evaluation import (
+    EpochResult,
+    Evaluation,
+    evaluate,
+    peak_memory_mib,
+    reset_peak_memory,
+)
 from sweeps.training.optimizer import make_average, make_optimizer
 from sweeps.training.precision import Precision
 from sweeps.training.state import Checkpoint, Checkpointing, TrainingState
@@ -130,29 +136,33 @@ def train(
 
     yield from [replace(result, replayed=True) for result in state.history]
     while state.epoch <= settings.epochs:
+        reset_peak_memory(device)
         start = checkpointing.epoch_start = time.perf_counter()
         training.set_epoch(state.epoch, first_batch=state.batch)
         train_loss = _train_epoch(state, training, config, checkpointing)
         trained = time.perf_counter()
-        val_loss, val_accuracy = math.nan, math.nan
+        measured = Evaluation(math.nan, math.nan, None, math.nan)
         if math.isfinite(train_loss):
             try:
-                val_loss, val_accuracy = evaluate(
-                    state.validated, validation, state.precision, should_stop
-                )
+                measured = evaluate(state.validated, validation, state.precision, should_stop)
             except Interrupted:
                 checkpointing.within_epoch()
                 raise
-        diverged = not math.isfinite(val_loss)
+        diverged = not math.isfinite(measured.loss)
+        training_seconds = state.seconds + trained - start
         result = EpochResult(
             epoch=state.epoch,
             train_loss=train_loss if math.isfinite(train_loss) else math.nan,
-            val_loss=math.nan if diverged else val_loss,
-            val_accuracy=math.nan if diverged else val_accuracy,
+            val_loss=math.nan if diverged else measured.loss,
+            val_accuracy=math.nan if diverged else measured.accuracy,
             learning_rate=state.learning_rate,
             seconds=state.seconds + time.perf_counter() - start,
-            images_per_second=training.image_count / (state.seconds + trained - start),
+            images_per_second=training.image_count / training_seconds,
             diverged=diverged,
+            val_top5=None if diverged else measured.top5,
+            val_calibration_error=math.nan if diverged else measured.calibration_error,
+            step_ms=1000 * training_seconds / len(training),
+            peak_memory_mib=peak_memory_mib(device),
         )
         state.next_epoch(result)
         if state.average is not None and state.epoch > settings.epochs:

@@ -1,9 +1,9 @@
 """What an objective is given: its trial's configuration, and how to report, checkpoint and stop."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, SupportsFloat
 
 import optuna
 
@@ -22,7 +22,7 @@ class TrialContext:
         trial: the trial, to ask for its number and attributes.
         config: the trial's configuration, which follows from its parameters.
         device: where to compute, as PyTorch names it: ``cpu`` or ``cuda``.
-        metric: the name of the value that the study optimizes.
+        metrics: the names of the values that the study optimizes.
         checkpoint: keeps the trial's state; a retry reads what its predecessor wrote last.
         should_stop: returns true once the trial shall stop; ask before every batch, then write a
             checkpoint and raise :class:`sweeps.errors.Interrupted`.
@@ -35,13 +35,12 @@ class TrialContext:
             for epoch in range(1, 4):
                 accuracy = train_one_epoch(context.config)
                 context.report(epoch, val_accuracy=accuracy, seconds=1.5)
-            return accuracy
     """
 
     trial: optuna.Trial
     config: Any
     device: str
-    metric: str
+    metrics: Sequence[str]
     checkpoint: TrialCheckpoint
     should_stop: Callable[[], bool]
     worker_name: str
@@ -49,6 +48,7 @@ class TrialContext:
     _storage: HardenedStorage = field(repr=False)
     _worker_id: str = field(repr=False)
     _epochs: int = field(default=0, repr=False)
+    _values: list[float] = field(default_factory=list, repr=False)
 
     def describe(
         self, *, epochs: int, note: str = "", attributes: Mapping[str, Any] | None = None
@@ -77,8 +77,9 @@ class TrialContext:
         epoch: int,
         *,
         replayed: bool = False,
+        diverged: bool = False,
         attributes: Mapping[str, Any] | None = None,
-        **metrics: float,
+        **metrics: SupportsFloat,
     ) -> None:
         """Record an epoch and let the pruner decide.
 
@@ -86,17 +87,28 @@ class TrialContext:
             epoch: counted from 1.
             replayed: whether the epoch was read back from a checkpoint: it is recorded, and not
                 judged again by what other trials have reached since.
+            diverged: whether no further epoch makes sense. The trial then counts as pruned: the
+                sampler learns from it.
             attributes: user attributes to set in the same transaction.
-            **metrics: what the epoch measured, the study's metric among them.
+            **metrics: numbers that the epoch measured, those that the study optimizes among them.
 
         Raises:
-            Diverged: the study's metric is not finite.
+            Diverged: the trial diverged, as the caller said.
             optuna.TrialPruned: the trial is hopeless. Baselines always run to their end, because
                 comparisons need them whole.
             optuna.exceptions.UpdateFinishedTrialError: another process ended the trial.
+            TypeError, ValueError: a metric is no number, one that the study optimizes is missing or
+                not finite.
         """
-        value = metrics[self.metric]
-        finite = {name: x if math.isfinite(x) else None for name, x in metrics.items()}
+        numbers = {name: as_number(value, name) for name, value in metrics.items()}
+        missing = [name for name in self.metrics if name not in numbers]
+        if missing:
+            raise ValueError(
+                f"epoch {epoch} reported {', '.join(numbers) or 'nothing'}, and not {missing[0]}, "
+                "which the study optimizes"
+            )
+        finite = {name: x if math.isfinite(x) else None for name, x in numbers.items()}
+        value = numbers[self.metrics[0]]
         report_epoch(
             self._storage,
             self.trial,
@@ -104,25 +116,62 @@ class TrialContext:
             value,
             epochs=self._epochs,
             worker_id=self._worker_id,
-            attributes=attributes,
+            attributes={**(attributes or {}), names.METRICS: finite},
         )
-        if not math.isfinite(value):
-            raise Diverged(f"{self.metric} was not finite in epoch {epoch}")
+        self._values = [numbers[name] for name in self.metrics]
+        unusable = [name for name in self.metrics if finite[name] is None]
+        if diverged:
+            raise Diverged(f"{(unusable or ['a loss'])[0]} was not finite in epoch {epoch}")
+        if unusable:
+            raise ValueError(f"{unusable[0]} was {numbers[unusable[0]]} in epoch {epoch}")
+        if len(self.metrics) > 1:
+            return
         # The pruner is asked in every epoch: it remembers the trial's values when it is.
         hopeless = self.trial.should_prune()
         is_baseline = CONFIGURATION in self.trial.user_attrs
         if hopeless and not (replayed or is_baseline or epoch >= self._epochs):
             raise optuna.TrialPruned
 
+    def result(self, returned: Any) -> list[float]:
+        """Return the trial's values: those of its last epoch, or the number that it returned.
+
+        Raises:
+            TypeError, ValueError: what it returned is no number, or no epoch was reported.
+        """
+        if not self._values:
+            raise ValueError(f"{self.metrics[0]}, which the study optimizes, was never reported")
+        if returned is None:
+            return self._values
+        if len(self.metrics) > 1:
+            raise TypeError("with several objectives the last epoch counts: return nothing")
+        value = as_number(returned, "the returned value")
+        if not math.isfinite(value):
+            raise ValueError(f"the returned value is {value}")
+        return [value]
+
+
+def as_number(value: Any, name: str) -> float:
+    """Convert a number of Python, NumPy or PyTorch.
+
+    Raises:
+        TypeError: it is none.
+    """
+    try:
+        if isinstance(value, str | bytes):
+            raise TypeError
+        return float(value)
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(f"{name} is {value!r:.60}, not a number") from None
+
 
 class Objective(Protocol):
     """What a trial does."""
 
-    def __call__(self, context: TrialContext) -> float:
+    def __call__(self, context: TrialContext) -> float | None:
         """Run a trial.
 
         Returns:
-            The value of the study's metric.
+            The value of the study's metric; ``None`` for that of the last epoch that was reported.
 
         Raises:
             Interrupted: ``context.should_stop`` returned true.

@@ -3,7 +3,7 @@
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -55,7 +55,7 @@ class Worker:
         make_sampler: returns the sampler of the study's n-th worker. Workers with the same sampler
             would suggest the same values.
         checkpoints: of the study's trials.
-        metric: the name of the value that the study optimizes.
+        metrics: the names of the values that the study optimizes.
         name: what tables and notes call the worker.
         device: where to compute, as PyTorch names it.
         device_label: the same as a person knows it: ``cuda:3``.
@@ -71,7 +71,7 @@ class Worker:
     configure: Callable[[optuna.Trial], Any]
     make_sampler: Callable[[int], optuna.samplers.BaseSampler]
     checkpoints: Checkpoints
-    metric: str
+    metrics: Sequence[str]
     name: str
     device: str = "cpu"
     device_label: str = "cpu"
@@ -151,7 +151,8 @@ class Worker:
             for too long.
         """
         try:
-            value = self.objective(self._make_context(trial))
+            context = self._make_context(trial)
+            values = context.result(self.objective(context))
         except optuna.TrialPruned:
             return self._end(trial, "pruned")
         except Diverged as error:
@@ -176,7 +177,7 @@ class Worker:
             if outcome == "failed":
                 append_note(trial, f"```\n{text}```")
             return outcome
-        return self._end(trial, "completed", value=value)
+        return self._end(trial, "completed", values=values)
 
     def _make_context(self, trial: optuna.Trial) -> TrialContext:
         trials = self.study.get_trials(deepcopy=False)
@@ -185,7 +186,7 @@ class Worker:
             trial=trial,
             config=self.configure(trial),
             device=self.device,
-            metric=self.metric,
+            metrics=self.metrics,
             checkpoint=self.checkpoints.of(trial.number, trials),
             should_stop=self.should_stop,
             worker_name=self.name,
@@ -199,7 +200,7 @@ class Worker:
         trial: optuna.Trial,
         outcome: Outcome,
         reason: str | None = None,
-        value: float | None = None,
+        values: list[float] | None = None,
         overrides: dict[str, object] | None = None,
         traceback: str | None = None,
     ) -> Outcome:
@@ -208,7 +209,7 @@ class Worker:
             self.study,
             trial.number,
             outcome,
-            value=value,
+            value=values,
             reason=reason,
             traceback=traceback,
             overrides=overrides,

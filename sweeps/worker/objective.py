@@ -1,8 +1,5 @@
 """The objective of a sweep's trials: train the trial's configuration and report every epoch."""
 
-import math
-from dataclasses import asdict
-
 import optuna
 import torch
 
@@ -44,9 +41,10 @@ class TrainingObjective:
         self._dataset = dataset
         self._environment = environment.model_dump(mode="json")
 
-    def __call__(self, context: TrialContext) -> float:
+    def __call__(self, context: TrialContext) -> None:
         try:
-            return self._train(context)
+            self._train(context)
+            return
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -59,7 +57,7 @@ class TrainingObjective:
         parts = min(MICRO_BATCHES, settings.batch_size)
         raise OutOfMemory(reason, {"training.micro_batches": parts} if parts > 1 else {})
 
-    def _train(self, context: TrialContext) -> float:
+    def _train(self, context: TrialContext) -> None:
         config: RunConfig = context.config
         model = new_model(config, self._dataset)
         facts = model_facts(model)
@@ -75,7 +73,6 @@ class TrainingObjective:
                 attributes.ENVIRONMENT: self._environment,
             },
         )
-        value = math.nan
         speeds: list[float] = []
         for result in train(
             config,
@@ -85,15 +82,12 @@ class TrainingObjective:
             should_stop=context.should_stop,
             checkpoint=context.checkpoint,
         ):
-            metrics = asdict(result)
             speeds.append(result.images_per_second)
             median = sorted(speeds)[len(speeds) // 2]
-            value = metrics[context.metric]
-            del metrics["diverged"]
             context.report(
-                metrics.pop("epoch"),
-                replayed=metrics.pop("replayed"),
+                result.epoch,
+                replayed=result.replayed,
+                diverged=result.diverged,
                 attributes={attributes.IMAGES_PER_SECOND: round(median)},
-                **metrics,
+                **result.metrics(),
             )
-        return value

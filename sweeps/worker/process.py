@@ -145,7 +145,7 @@ def run_worker_process(
             ),
             make_sampler=spec.make_sampler,
             checkpoints=Checkpoints(folder, study, seconds=checkpoint_seconds),
-            metric=spec.metric,
+            metrics=spec.metrics,
             # Workers that a shell starts at once do not see each other yet: no number would do.
             name=name or f"{short_host()}-pid{os.getpid()}",
             device=taken,

@@ -76,7 +76,7 @@ def _work(settings: ChaosSettings, name: str) -> None:
         configure=suggest,
         make_sampler=lambda stream: optuna.samplers.RandomSampler(seed=stream),
         checkpoints=Checkpoints(settings.checkpoints, study, seconds=_CHECKPOINT_SECONDS),
-        metric="val_accuracy",
+        metrics=["val_accuracy"],
         name=name,
         seat=settings.seat(name),
         device_label="none",

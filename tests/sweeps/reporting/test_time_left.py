@@ -146,4 +146,5 @@ def test_a_look_reads_the_epochs_of_few_trials_in_one_query(tmp_path):
 
     event.listen(study.storage.engine, "before_cursor_execute", note)
     study.progress()
-    assert [len(parameters) for parameters in read] == [32]
+    # Beside the metric's name.
+    assert [len(parameters) - 1 for parameters in read] == [32]

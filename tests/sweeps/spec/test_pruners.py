@@ -31,7 +31,7 @@ def test_hopeless_trials_are_stopped_and_not_before_their_time(small, pruner, ea
     """Of 30 trials the last 20 sink from 0.1; the others rise together."""
     small["pruner"], small["training"]["epochs"] = pruner, 8
     spec = parse_spec(small, "mine.yaml")
-    study = optuna.create_study(direction=spec.direction, pruner=spec.make_pruner())
+    study = optuna.create_study(directions=spec.directions, pruner=spec.make_pruner())
     pruned_at = {}
     for number in range(30):
         trial = study.ask()

@@ -61,6 +61,6 @@ def work(url: str, tree: dict[str, Any], folder: Path, name: str, dies_in: int |
         configure=configure,
         make_sampler=spec.make_sampler,
         checkpoints=Checkpoints(folder, study),
-        metric=spec.metric,
+        metrics=spec.metrics,
         name=name,
     ).run()

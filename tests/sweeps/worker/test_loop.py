@@ -32,7 +32,7 @@ def worker(storage, tmp_path):
         configure=lambda trial: trial.suggest_float("x", 0, 1),
         make_sampler=lambda number: optuna.samplers.RandomSampler(seed=number),
         checkpoints=Checkpoints(tmp_path / "checkpoints", study),
-        metric="val_accuracy",
+        metrics=["val_accuracy"],
         name="w",
     )
     worker.register()
@@ -77,12 +77,12 @@ def test_a_trial_is_given_its_configuration_and_described_and_recorded(worker):
     seen = []
 
     def objective(context):
-        seen.append((context.config, context.device, context.metric, context.worker_name))
+        seen.append((context.config, context.device, context.metrics, context.worker_name))
         return reporting(0.25, 0.75)(context)
 
     outcome, trial = run(worker, objective)
     assert outcome == trial.user_attrs["outcome"] == "completed"
-    assert seen == [(trial.params["x"], "cpu", "val_accuracy", "w")]
+    assert seen == [(trial.params["x"], "cpu", ["val_accuracy"], "w")]
     assert trial.intermediate_values == {1: 0.25, 2: 0.75}
     assert (trial.value, trial.user_attrs["worker"], trial.user_attrs["size"]) == (0.75, "w", 3)
 
@@ -95,7 +95,7 @@ def test_a_trial_is_given_its_configuration_and_described_and_recorded(worker):
         (raising(OutOfMemory("none left", {})), "failed", "none left"),
         (raising(OutOfMemory("none left", {"a": 1})), "out_of_memory", "none left"),
         (raising(ZeroDivisionError("by nought\nand")), "failed", "ZeroDivisionError: by nought"),
-        (reporting(0.5, float("nan")), "diverged", "val_accuracy was not finite in epoch 2"),
+        (reporting(0.5, float("nan")), "failed", "ValueError: val_accuracy was nan in epoch 2"),
     ],
 )
 def test_an_exception_says_how_a_trial_ends(worker, objective, outcome, reason):

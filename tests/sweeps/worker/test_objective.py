@@ -38,7 +38,7 @@ def run(study, patterns, small, tmp_path):
         configure=lambda trial: trial_config(spec, trial),
         make_sampler=lambda number: optuna.samplers.RandomSampler(seed=number),
         checkpoints=Checkpoints(tmp_path / "kept", study, seconds=0),
-        metric="val_accuracy",
+        metrics=["val_accuracy"],
         name="w",
     )
     worker.register()
