@@ -1,6 +1,5 @@
 """A study for scripts and notebooks: Optuna's, with the epochs of its trials as a table."""
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import optuna
@@ -29,8 +28,8 @@ class SweepStudy(optuna.Study):
     def epochs_dataframe(self) -> "pandas.DataFrame":
         """Return a table with a row for each epoch of each trial, in their order.
 
-        Columns: ``trial`` (its number), ``epoch`` (counted from 1), then what was measured:
-        losses, accuracy, learning rate, seconds, images per second.
+        Columns: ``trial`` (its number), ``epoch`` (counted from 1), then a column for each metric
+        that any epoch reported.
 
         Raises:
             ImportError: pandas is not installed.
@@ -40,7 +39,7 @@ class SweepStudy(optuna.Study):
         rows: list[dict[str, Any]] = []
         for trial in self.get_trials(deepcopy=False):
             for record in read_epochs(self.storage, trial._trial_id):
-                rows.append({"trial": trial.number, **asdict(record)})
+                rows.append({"trial": trial.number, "epoch": record.epoch, **record.metrics})
         return pandas.DataFrame(rows)
 
 
