@@ -102,7 +102,13 @@ def test_json_is_one_object(place):
     assert state["budget"] == {"target": 4, "finished": 1, "left": 3}
     counts = {outcome: count for outcome, count in state["trials"].items() if count}
     assert counts == {"completed": 1, "out_of_memory": 1, "running": 1}
-    assert state["best"] == {"trial": 0, "value": 0.25, "configuration": None, "params": {}}
+    assert state["best"] == {
+        "trial": 0,
+        "value": 0.25,
+        "metrics": {},
+        "configuration": None,
+        "params": {},
+    }
     (shown,) = state["workers"]
     assert (shown["worker"], shown["device"], shown["trial"]) == ("worker-0", "cpu", 2)
     assert (shown["epochs"], shown["value"], shown["pid"]) == (5, None, os.getpid())
