@@ -270,7 +270,7 @@ class TestPrecision:
         assert all(math.isfinite(result.val_loss) for result in results)
 
     def test_float16_goes_on_with_the_scale_that_it_has_found(self, patterns):
-        half = _config(**SHORT, **{"training.precision": "float16"})
+        half = _config(**SHORT, **{"training.precision": "float16", "training.clip_norm": 1.0})
         checkpoint = InMemory()
         with pytest.raises(Interrupted):
             list(train(half, patterns, CPU, should_stop=_stop_after(3), checkpoint=checkpoint))
