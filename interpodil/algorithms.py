@@ -69,6 +69,7 @@ def compute(
         return compute(input[None], weight, bias, plan, filters)[0]
     padded = plan.pad(input)
     if spread.plain:
+        weight = filters.scale(weight)
         return convolve(padded, weight, bias, plan.stride, plan.zeros, groups=plan.groups)
     algorithm = plan.algorithm_channels_last if is_channels_last(padded) else plan.algorithm
     if algorithm in SEPARABLE and not filters.separable:
@@ -113,7 +114,7 @@ def _tent_first(
         and padded.element_size() >= 4
     ):
         filtered = shifted_sums(padded, filters.lines, steps.filter_stride, steps.filter_padding)
-        return convolve(filtered, weight, *second)
+        return convolve(filtered, filters.scale(weight), *second)
     tents = filters.axis_lines() if separate else [filters.tent]
     # At stride 1 oneDNN filters blocks of channels as fast as innermost ones.
     blocks = plan.dense and channels % CHANNEL_BLOCK == 0

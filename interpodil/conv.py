@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from interpodil.algorithms import compute
-from interpodil.expansion import expand
-from interpodil.filters import Filters, check_learn_tent, make_constants
+from interpodil.expansion import Signal, expand
+from interpodil.filters import Filters, Gain, check_learn_tent, make_constants
 from interpodil.folding import check_foldable, with_kernel
 from interpodil.modules import ConvNd
 from interpodil.plan import (
@@ -69,6 +69,8 @@ class InterpodilConv(nn.Module):
         tent: str | Tensor | None = None,
         learn_tent: bool | LearnTent = False,
         init_scale: float = 1.0,
+        gain: Gain = "init",
+        gain_of: float | Signal = "white",
         algorithm: Algorithm = "auto",
     ) -> None:
         spread = make_spread(kernel_size, dilation, fade, growth, self.dims)
@@ -79,11 +81,14 @@ class InterpodilConv(nn.Module):
         if number(init_scale, "init_scale") <= 0:
             raise ValueError(f"init_scale must be finite and > 0, got {init_scale!r}")
         learned = check_learn_tent(learn_tent, spread)
-        constants = make_constants(spread, edge, corner, tent, learned, in_channels, out_channels)
+        constants = make_constants(
+            spread, edge, corner, tent, learned, in_channels, out_channels, gain, gain_of
+        )
         # The base class calls `reset_parameters`, which needs these.
         self._spread, self._groups = spread, groups
         self._constants = constants
         self._edge, self._corner = edge, corner
+        self._gain, self._gain_of = gain, gain_of
         self._tent_name = tent if isinstance(tent, str) else None
         self._given_tent = isinstance(tent, Tensor)
         self._algorithm = algorithm
@@ -132,6 +137,22 @@ class InterpodilConv(nn.Module):
         return self._corner
 
     @property
+    def gain(self) -> Gain:
+        """Where the expansion's gain is taken out."""
+        return self._gain
+
+    @property
+    def gain_of(self) -> float | Signal:
+        """The input whose gain is taken out, or the gain itself."""
+        return self._gain_of
+
+    @property
+    def init_factor(self) -> float:
+        """The factor between the initial weights and those of a plain convolution."""
+        forward = self.gain == "forward"
+        return self.init_scale if forward else self.init_scale / self._constants.gain
+
+    @property
     def algorithm(self) -> Algorithm:
         """The algorithm, which can be set.
 
@@ -173,9 +194,9 @@ class InterpodilConv(nn.Module):
         Shape:
             - Output: :math:`(C_{out}, C_{in} / \text{groups}, S_0, \ldots)`
         """
-        if self._spread.plain:
-            return self.weight
         filters = self._filters(self.weight)
+        if self._spread.plain:
+            return filters.scale(self.weight)
         return expand(self.weight, filters.expansion(self.weight), self.groups)
 
     def fold(self) -> nn.Module:
@@ -189,7 +210,7 @@ class InterpodilConv(nn.Module):
         """
         super().reset_parameters()  # type: ignore[misc]
         with torch.no_grad():
-            self.weight.mul_(self.init_scale / self._constants.gain)
+            self.weight.mul_(self.init_factor)
             raw_tent = self._parameters.get("raw_tent")
             if raw_tent is not None:
                 raw_tent.copy_(self._constants.raw_tent(raw_tent.device, raw_tent.dtype))
@@ -208,6 +229,10 @@ class InterpodilConv(nn.Module):
             parts.append(f"learn_tent={self.learn_tent!r}")
         if self.init_scale != 1:
             parts.append(f"init_scale={self.init_scale}")
+        if self.gain != "init":
+            parts.append(f"gain={self.gain!r}")
+        if self.gain_of != "white":
+            parts.append(f"gain_of={self.gain_of!r}")
         if self.algorithm != "auto":
             parts.append(f"algorithm={self.algorithm!r}")
         return ", ".join(parts)
@@ -275,11 +300,14 @@ class InterpodilConv(nn.Module):
             exact = torch.promote_types(tent.dtype, torch.float32)
             placed = constants.for_call(own, self._held, tent.device, exact)
             weights = tuple(placed.values()) or None
-            return Filters(self._spread, tent, constants.separable, axis_weights=weights)
+            gain = constants.forward_gain
+            tent = tent if gain == 1 else tent / gain
+            return Filters(self._spread, tent, constants.separable, gain=gain, axis_weights=weights)
         if "fixed_tent" not in own:
             # A tent that replaces the layer's own: only its samples are known.
             tent = self.tent.to(device=weight.device, dtype=weight.dtype)
-            return Filters(self._spread, tent, separable=False)
+            gain = constants.forward_gain
+            return Filters(self._spread, tent / gain, separable=False, gain=gain)
         return constants.filters(constants.for_call(own, self._held, weight.device, weight.dtype))
 
     def _own(self) -> dict[str, Tensor]:
@@ -397,6 +425,13 @@ class InterpodilConv2d(InterpodilConv, nn.Conv2d):
             per input channel (``"channel"``), from the given one on. Default: ``False``
         init_scale: factor on the initial weights; with 1 the output's variance for white input
             is that of a plain convolution under its default initialisation. Default: 1.0
+        gain: where the expansion's gain is taken out: of the initial weights (``"init"``), or of
+            the effective kernel in every pass (``"forward"``), so that the gradients have a plain
+            convolution's scale too and the initial weights are a plain convolution's. The tent's
+            samples carry it, at no cost. Default: ``"init"``
+        gain_of: the input whose gain it is, ``"white"`` noise or a ``"constant"`` image (see
+            :func:`interpodil.expansion_gain`), or the gain itself, a number. A learned tent's is
+            that of its initial values. Default: ``"white"``
         algorithm: ``"expanded"`` (one convolution with the effective kernel), ``"tent_first"`` (a
             filter with the tent, then the base kernel; needs the same tent at every tap),
             ``"separable_tent"`` (the same with one filter per axis), ``"axis_first"`` (filters
@@ -415,7 +450,8 @@ class InterpodilConv2d(InterpodilConv, nn.Conv2d):
     Attributes:
         weight: the learnable base weights of shape
             :math:`(C_{out}, C_{in} / \text{groups}, k_0, k_1)`, drawn as
-            :class:`torch.nn.Conv2d` draws them, times ``init_scale / expansion_gain``.
+            :class:`torch.nn.Conv2d` draws them, times ``init_factor``: ``init_scale`` over the
+            gain, or ``init_scale`` alone with ``gain="forward"``.
         bias: the learnable bias of shape :math:`(C_{out})`, drawn as in Conv2d.
         raw_tent: with ``learn_tent``, the learnable values behind the tent, of shape :math:`(1, T -
             1)` or :math:`(C_{in}, T - 1)` for :math:`T` samples; their :math:`\tanh` is the tent

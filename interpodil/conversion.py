@@ -12,7 +12,8 @@ from torch.nn.modules.conv import _ConvNd
 from torch.optim import Optimizer
 
 from interpodil.conv import LAYERS, InterpodilConv, plain_convolution
-from interpodil.expansion import expansion_gain
+from interpodil.expansion import Signal
+from interpodil.filters import Gain
 from interpodil.modules import (
     names_of_modules,
     random_state_kept,
@@ -142,6 +143,8 @@ def convert(
     tent: str | Tensor | None = None,
     learn_tent: bool | Literal["layer", "channel"] = False,
     init_scale: float = 1.0,
+    gain: Gain = "init",
+    gain_of: float | Signal = "white",
     algorithm: str = "auto",
 ) -> Conversion:
     r"""Replace plain convolutions of a model by interpodilated ones, in place.
@@ -162,8 +165,9 @@ def convert(
     Note:
         A pretrained network gets inputs it was not trained on, as each layer's output is louder: by
         :func:`interpodil.expansion_gain` for white input and by more for natural images, which
-        multiplies over layers without normalisation. ``keep_variance`` removes the gain by scaling
-        the weights in place; the optimiser's momentum buffers are not scaled.
+        multiplies over layers without normalisation. ``gain="forward"`` divides it out and leaves
+        the weights as they are; ``keep_variance`` scales the weights in place, but not the
+        optimiser's momentum buffers.
 
     Note:
         With ``learn_tent``, create learning rate schedulers after the conversion. Some of those
@@ -180,12 +184,13 @@ def convert(
             tents go into new groups, one for each group that holds weights of converted layers,
             with its hyperparameters and no weight decay. If it does not hold a layer's weight it
             does not get the tent, with a warning.
-        keep_variance: whether to multiply the weights by ``init_scale / expansion_gain``, so that
-            with an ``init_scale`` of 1 the output's variance for white input stays the same.
-            Default: ``False``
-        dilation, fade, growth, edge, corner, tent, learn_tent, init_scale, algorithm: see
-            :class:`interpodil.InterpodilConv2d`. Without ``keep_variance``, ``init_scale`` only
-            affects a later ``reset_parameters``. Tents are learned even where weights are frozen.
+        keep_variance: whether to multiply the weights by ``init_scale`` over the gain
+            (``init_scale`` alone with ``gain="forward"``), so that with an ``init_scale`` of 1 the
+            output's variance for white input stays the same. Default: ``False``
+        dilation, fade, growth, edge, corner, tent, learn_tent, algorithm: see
+            :class:`interpodil.InterpodilConv2d`. Tents are learned even where weights are frozen.
+        init_scale, gain, gain_of: likewise. Without ``keep_variance``, ``init_scale`` and
+            ``gain="init"`` only affect a later ``reset_parameters``.
 
     Raises:
         ValueError: if ``where`` or ``optimizer`` is invalid, an argument does not fit one of the
@@ -218,7 +223,13 @@ def convert(
         "corner": corner,
         "tent": tent,
     }
-    others = {"learn_tent": learn_tent, "init_scale": init_scale, "algorithm": algorithm}
+    others = {
+        "learn_tent": learn_tent,
+        "init_scale": init_scale,
+        "gain": gain,
+        "gain_of": gain_of,
+        "algorithm": algorithm,
+    }
     convolutions = {
         module: names
         for module, names in names_of_modules(model).items()
@@ -229,7 +240,7 @@ def convert(
         Change(names[0], conv, _layer_for(conv, names[0], {**shape, **others}))
         for conv, names in chosen.items()
     ]
-    factors = _variance_factors(model, changed, shape, init_scale) if keep_variance else {}
+    factors = _variance_factors(model, changed) if keep_variance else {}
     groups: list[dict[str, Any]] = []
     left_out: list[str] = []
     if optimizer is not None and learn_tent:
@@ -292,15 +303,11 @@ def _layer_for(conv: _ConvNd, name: str, arguments: Mapping[str, Any]) -> Interp
     return layer
 
 
-def _variance_factors(
-    model: nn.Module, changed: Iterable[Change], shape: Mapping[str, Any], init_scale: float
-) -> dict[Tensor, float]:
+def _variance_factors(model: nn.Module, changed: Iterable[Change]) -> dict[Tensor, float]:
     """Return the factor for each weight, one even where several layers share it."""
     factors: dict[Tensor, float] = {}
     for change in changed:
-        layer = change.after
-        gain = expansion_gain(layer.kernel_size, **shape)
-        factors[layer.weight] = init_scale / gain
+        factors[change.after.weight] = change.after.init_factor
     swapped = {change.before for change in changed}
     for name, module in model.named_modules():
         held = module.parameters(recurse=False)

@@ -4,12 +4,15 @@ import contextlib
 import functools
 import math
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-from interpodil.spread import Spread, canonical_window, make_spread
+from interpodil.spread import Spread, canonical_window, make_spread, number
 from interpodil.tents import make_tent
+
+Signal = Literal["white", "constant"]
 
 # Weights of the tent's samples in every pixel, for every tap of one axis.
 _Placement = tuple[tuple[tuple[float, ...], ...], ...]
@@ -194,17 +197,22 @@ def expansion_gain(
     corner: float = 0.25,
     *,
     tent: str | Tensor | None = None,
+    of: Signal = "white",
     dims: int = 2,
 ) -> float:
-    r"""Return how much louder the expansion makes a layer's output for white input.
+    r"""Return how much louder the expansion makes a layer's output.
 
     .. math::
-        \text{gain} = \sqrt{\frac{1}{k_0 k_1} \sum_{j, u, v} E_{juv}^2}
+        \text{gain}_\text{white} =
+        \sqrt{\frac{1}{k_0 k_1} \sum_{j, u, v} E_{juv}^2}, \qquad
+        \text{gain}_\text{constant} =
+        \sqrt{\frac{1}{k_0 k_1} \sum_j \Bigl(\sum_{u, v} E_{juv}\Bigr)^2}
 
     It is the ratio of the output's standard deviation to that of a plain convolution with the same
-    independent base weights; :math:`E` is from :func:`interpodil.expansion_tensor`. For one tent
-    per channel the sum is the mean over the channels. With linear interpolation, 3 taps and a
-    dilation of 2 it is 1.5 for the 7x7 and 4/3 for the 5x5 effective kernel.
+    independent base weights, for white noise or for a constant image; :math:`E` is from
+    :func:`interpodil.expansion_tensor`. For one tent per channel the sum is the mean over the
+    channels. With linear interpolation, 3 taps and a dilation of 2 the gain of white noise is 1.5
+    for the 7x7 and 4/3 for the 5x5 effective kernel, that of a constant image 4 and 17/6.
 
     Args:
         kernel_size: taps per axis, an int or one per axis.
@@ -215,6 +223,7 @@ def expansion_gain(
         edge: the tent's coefficient half-way to the next tap along one axis.
         corner: the tent's coefficient half-way along two axes.
         tent: a profile's name or a tensor, instead of the coefficients.
+        of: the input, ``"white"`` noise or a ``"constant"`` image.
         dims: number of axes if ``kernel_size`` is an int.
 
     Raises:
@@ -222,8 +231,8 @@ def expansion_gain(
 
     Example::
 
-        >>> expansion_gain(3, dilation=2)
-        1.5
+        >>> expansion_gain(3, dilation=2), expansion_gain(3, dilation=2, of="constant")
+        (1.5, 4.0)
     """
     placed = expansion_tensor(
         kernel_size,
@@ -235,10 +244,30 @@ def expansion_gain(
         tent=tent,
         dims=dims,
     )
-    return gain_of(placed, count_axes(kernel_size, dims))
+    return measure_gain(placed, count_axes(kernel_size, dims), of)
 
 
-def gain_of(expansion: Tensor, dims: int) -> float:
-    """Return the gain of an expansion of shape (taps, \\*S) or (channels, taps, \\*S)."""
-    taps = expansion.shape[:-dims].numel()
-    return math.sqrt(expansion.detach().double().square().sum().item() / taps)
+def measure_gain(expansion: Tensor, dims: int, of: float | Signal) -> float:
+    """Return the gain of an expansion of shape (taps, \\*S) or (channels, taps, \\*S).
+
+    Args:
+        expansion: the placed tent.
+        dims: number of spatial axes.
+        of: the input, or the gain itself.
+
+    Raises:
+        ValueError: if ``of`` is neither an input nor a finite number above 0, or no constant image
+            passes.
+    """
+    if not isinstance(of, str):
+        if number(of, "gain_of") <= 0:
+            raise ValueError(f"gain_of must be finite and > 0, got {of!r}")
+        return of
+    if of not in get_args(Signal):
+        raise ValueError(f"gain_of must be a number, white or constant, got {of!r}")
+    taps = expansion.detach().double().flatten(-dims)
+    powers = taps.sum(-1).square() if of == "constant" else taps.square().sum(-1)
+    gain = math.sqrt(powers.mean().item())
+    if gain < 1e-6:
+        raise ValueError("gain_of='constant' needs a tent with a sum other than 0")
+    return gain

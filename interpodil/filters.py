@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes
 
-from interpodil.expansion import gain_of, place, placements
+from interpodil.expansion import Signal, measure_gain, place, placements
 from interpodil.plan import FEW_CHANNELS
 from interpodil.spread import Spread, canonical_window
 from interpodil.tents import (
@@ -22,6 +22,7 @@ from interpodil.tents import (
     raw_from_tent,
 )
 
+Gain = Literal["init", "forward"]
 # The numbers of one line per axis.
 Lines = tuple[tuple[float, ...], ...]
 
@@ -32,11 +33,12 @@ class Filters:
 
     Attributes:
         spread: where the taps lie.
-        tent: the tent, :math:`(2 d_0 - 1, \ldots)`, with a leading axis where every channel has
-            its own.
+        tent: the tent over the gain, :math:`(2 d_0 - 1, \ldots)`, with a leading axis where every
+            channel has its own.
         separable: whether the tent is the product of one line per axis.
         constant: whether the tent is neither differentiated nor batched.
-        lines: the lines of a constant, separable tent as numbers, if known.
+        gain: what the effective kernel is divided by. ``tent``, ``dense`` and ``placed`` carry it.
+        lines: the lines of a constant, separable tent as numbers, 1 at their centres, if known.
         dense: the tent as a kernel of as many input as output channels, zero between different
             ones, if known.
         placed: the tent as placed at every tap, if known.
@@ -47,6 +49,7 @@ class Filters:
     tent: Tensor
     separable: bool
     constant: bool = False
+    gain: float = 1.0
     lines: Lines | None = None
     dense: Tensor | None = None
     placed: Tensor | None = None
@@ -65,8 +68,14 @@ class Filters:
         return placed.to(device=like.device, dtype=like.dtype)
 
     def axis_lines(self) -> list[Tensor]:
-        """Return the lines of a separable tent, one per axis."""
-        return [axis_line(self.tent, axis) for axis in range(self.spread.dims)]
+        """Return the lines of a separable tent, one per axis; their product is the tent."""
+        first, *others = [axis_line(self.tent, axis) for axis in range(self.spread.dims)]
+        # Each has the centre, and with it the gain; their product needs it once.
+        return [first, *(others if self.gain == 1 else [line * self.gain for line in others])]
+
+    def scale(self, weight: Tensor) -> Tensor:
+        """Divide a weight by the gain, where no tent carries it."""
+        return weight if self.gain == 1 else weight / self.gain
 
     def first_axis(self, like: Tensor) -> tuple[Tensor, Tensor]:
         r"""Split the :meth:`expansion` of a separable tent into the first axis and the others.
@@ -78,13 +87,15 @@ class Filters:
         placed = self.expansion(like).unflatten(0, spread.kernel_size)
         dims = spread.dims
         taps = range(1, dims)
-        # At a tap its tent is 1, so the other axes' factor of that entry is 1.
+        # At a tap its tent is 1 over the gain, so the other axes' factor of that entry is 1.
         first = placed
         for axis in reversed(taps):
             first = first.select(dims + axis, self._pixel_of_first_tap(axis))
         for axis in reversed(taps):
             first = first.select(axis, 0)
         others = placed.select(dims, self._pixel_of_first_tap(0)).select(0, 0)
+        if self.gain != 1:
+            others = others * self.gain
         return first, others.flatten(0, dims - 2) if taps else others[None]
 
     def _pixel_of_first_tap(self, axis: int) -> int:
@@ -106,9 +117,16 @@ class Constants:
         learned: whether the tent is learned, and whether one for the layer or one per channel.
         in_channels: channels of the input.
         out_channels: channels of the output.
+        gain: where the gain is taken out.
+        gain_of: the input whose gain it is, or a number.
+
+    Attributes:
+        gain: the gain of the initial tent. That of a learned tent stays as it is: a tent that was
+            normalised in every pass could not learn its own scale.
+        forward_gain: what the effective kernel is divided by.
 
     Raises:
-        ValueError: if a learned tent cannot start as this one.
+        ValueError: if a learned tent cannot start as this one, or there is no such gain.
     """
 
     def __init__(
@@ -119,10 +137,15 @@ class Constants:
         learned: Literal[False] | LearnTent,
         in_channels: int,
         out_channels: int,
+        gain: Gain,
+        gain_of: float | Signal,
     ) -> None:
         self.spread = spread
         self.separable = separable and not learned
-        self.gain = gain_of(place(tent, spread), spread.dims)
+        if gain not in get_args(Gain):
+            raise ValueError(f"gain must be one of {', '.join(get_args(Gain))}, got {gain!r}")
+        self.gain = measure_gain(place(tent, spread), spread.dims, gain_of)
+        self.forward_gain = self.gain if gain == "forward" else 1.0
         self._samples = tent.tolist()
         self._channels = max(in_channels, out_channels)
         self._raw, self._lines = None, None
@@ -142,6 +165,8 @@ class Constants:
         if self._raw is not None:
             return [f"placement_{axis}" for axis in range(dims)] if places else []
         names = ["fixed_tent"]
+        if self.forward_gain != 1:
+            names.append("scaled_tent")
         if places:
             names.append("expansion")
         elif dims == 2 and self._shared and self._channels <= FEW_CHANNELS:
@@ -164,6 +189,9 @@ class Constants:
         else:
             tent = torch.tensor(self._samples, dtype=torch.float64, device="cpu")
             made = {"fixed_tent": tent.flatten(-dims)}
+            tent = tent / self.forward_gain
+            if "scaled_tent" in names:
+                made["scaled_tent"] = tent.flatten(-dims)
             if "expansion" in names:
                 made["expansion"] = place(tent, self.spread).flatten(-dims)
             if "dense_tent" in names:
@@ -198,13 +226,14 @@ class Constants:
     def filters(self, constants: dict[str, Tensor]) -> Filters:
         """Return a fixed tent's constants in the forms that the algorithms take."""
         spread = self.spread
-        tent = constants["fixed_tent"]
+        tent = constants.get("scaled_tent", constants["fixed_tent"])
         placed, dense = constants.get("expansion"), constants.get("dense_tent")
         return Filters(
             spread,
             tent.view(*tent.shape[:-1], *spread.tent_shape),
             self.separable,
             constant=True,
+            gain=self.forward_gain,
             lines=self._lines,
             dense=None if dense is None else dense.view(*dense.shape[:-1], *spread.tent_shape),
             placed=None
@@ -245,11 +274,13 @@ def make_constants(
     learned: Literal[False] | LearnTent,
     in_channels: int,
     out_channels: int,
+    gain: Gain,
+    gain_of: float | Signal,
 ) -> Constants:
     """Return the constants for a layer's arguments.
 
     Raises:
-        ValueError: if the arguments give no valid tent, or one that cannot be learned.
+        ValueError: if the arguments give no valid tent or gain, or a tent that cannot be learned.
     """
     for name, value in (("edge", edge), ("corner", corner)):
         if isinstance(value, Tensor):
@@ -265,4 +296,6 @@ def make_constants(
             separable = is_separable(surface, spread.dims)
         else:
             separable = tent is not None or spread.dims == 1 or are_separable(edge, corner)
-        return Constants(spread, surface, separable, learned, in_channels, out_channels)
+        return Constants(
+            spread, surface, separable, learned, in_channels, out_channels, gain, gain_of
+        )

@@ -16,7 +16,7 @@ from interpodil.plan import (
     check_stride_and_padding,
     make_plan,
 )
-from interpodil.spread import make_spread
+from interpodil.spread import Spread, make_spread, number
 from interpodil.tents import are_separable, make_tent
 
 
@@ -35,6 +35,7 @@ def interpodil_conv2d(
     edge: float | Tensor = 0.5,
     corner: float | Tensor = 0.25,
     tent: str | Tensor | None = None,
+    gain: float = 1.0,
     algorithm: Algorithm = "auto",
 ) -> Tensor:
     r"""Apply an interpodilated 2D convolution.
@@ -65,6 +66,8 @@ def interpodil_conv2d(
         corner: the tent's coefficient half-way along both axes, likewise.
         tent: the tent's profile, ``"linear"``, ``"cosine"`` or ``"gaussian"``, or the tent itself,
             instead of the coefficients. Its centre should be 1, which is not checked.
+        gain: the number that the effective kernel is divided by, such as
+            :func:`interpodil.expansion_gain`.
         algorithm: the algorithm, see :class:`interpodil.InterpodilConv2d`.
 
     Shape:
@@ -89,7 +92,7 @@ def interpodil_conv2d(
     """
     shape, coefficients = (dilation, fade, growth), (edge, corner, tent)
     steps = (stride, padding, groups, padding_mode)
-    return _convolution(2, (input, weight, bias), steps, shape, coefficients, algorithm)
+    return _convolution(2, (input, weight, bias), steps, shape, coefficients, gain, algorithm)
 
 
 def interpodil_conv1d(
@@ -107,6 +110,7 @@ def interpodil_conv1d(
     edge: float | Tensor = 0.5,
     corner: float | Tensor = 0.25,
     tent: str | Tensor | None = None,
+    gain: float = 1.0,
     algorithm: Algorithm = "auto",
 ) -> Tensor:
     r"""Apply an interpodilated 1D convolution; see :func:`interpodil_conv2d`.
@@ -122,7 +126,7 @@ def interpodil_conv1d(
     """
     shape, coefficients = (dilation, fade, growth), (edge, corner, tent)
     steps = (stride, padding, groups, padding_mode)
-    return _convolution(1, (input, weight, bias), steps, shape, coefficients, algorithm)
+    return _convolution(1, (input, weight, bias), steps, shape, coefficients, gain, algorithm)
 
 
 def interpodil_conv3d(
@@ -140,6 +144,7 @@ def interpodil_conv3d(
     edge: float | Tensor = 0.5,
     corner: float | Tensor = 0.25,
     tent: str | Tensor | None = None,
+    gain: float = 1.0,
     algorithm: Algorithm = "auto",
 ) -> Tensor:
     r"""Apply an interpodilated 3D convolution; see :func:`interpodil_conv2d`.
@@ -159,7 +164,7 @@ def interpodil_conv3d(
     """
     shape, coefficients = (dilation, fade, growth), (edge, corner, tent)
     steps = (stride, padding, groups, padding_mode)
-    return _convolution(3, (input, weight, bias), steps, shape, coefficients, algorithm)
+    return _convolution(3, (input, weight, bias), steps, shape, coefficients, gain, algorithm)
 
 
 def effective_kernel(
@@ -171,6 +176,7 @@ def effective_kernel(
     edge: float | Tensor = 0.5,
     corner: float | Tensor = 0.25,
     tent: str | Tensor | None = None,
+    gain: float = 1.0,
     groups: int = 1,
 ) -> Tensor:
     r"""Return the kernel that the interpodilated convolution applies for given base weights.
@@ -179,7 +185,7 @@ def effective_kernel(
         \text{effective}_{uv} = \sum_j \text{weight}_j \, E_{juv}
 
     with :math:`E` from :func:`interpodil.expansion_tensor`. It is differentiable. Where no tap
-    reaches another pixel the weights themselves are returned.
+    reaches another pixel and the gain is 1 the weights themselves are returned.
 
     Args:
         weight: base weights of one, two or three spatial axes.
@@ -190,6 +196,7 @@ def effective_kernel(
         edge: the tent's coefficient half-way to the next tap along one axis.
         corner: the tent's coefficient half-way along two axes.
         tent: a profile's name or a tensor, instead of the coefficients.
+        gain: the number that the effective kernel is divided by.
         groups: number of groups of channels, needed for one tent per channel.
 
     Shape:
@@ -213,9 +220,9 @@ def effective_kernel(
     spread = make_spread(weight.shape[2:], dilation, fade, growth, weight.dim() - 2)
     check_groups(groups, weight.shape[1] * groups, weight.shape[0])
     surface = make_tent(spread.dilation, edge, corner, tent, weight.shape[1] * groups)
+    filters = _filters(spread, surface, gain)
     if spread.plain:
-        return weight
-    filters = Filters(spread, surface, separable=False)
+        return filters.scale(weight)
     return expand(weight, filters.expansion(weight), groups)
 
 
@@ -225,6 +232,7 @@ def _convolution(
     steps: tuple[Any, Any, int, PaddingMode],
     shape: tuple[Any, Any, Any],
     coefficients: tuple[float | Tensor, float | Tensor, str | Tensor | None],
+    gain: float,
     algorithm: Algorithm,
 ) -> Tensor:
     """Check the arguments of a convolution of ``dims`` axes and compute it."""
@@ -253,4 +261,13 @@ def _convolution(
     plan = make_plan(
         stride, padding, groups, padding_mode, spread, channels, algorithm, separable=separable
     )
-    return compute(input, weight, bias, plan, Filters(spread, surface, separable, constant))
+    filters = _filters(spread, surface, gain, separable, constant)
+    return compute(input, weight, bias, plan, filters)
+
+
+def _filters(
+    spread: Spread, tent: Tensor, gain: float, separable: bool = False, constant: bool = False
+) -> Filters:
+    if number(gain, "gain") <= 0:
+        raise ValueError(f"gain must be finite and > 0, got {gain!r}")
+    return Filters(spread, tent if gain == 1 else tent / gain, separable, constant, gain)
