@@ -20,7 +20,7 @@ def print_dry_run(console: Console, spec: Spec, slots: list[Slot], found: DryRun
 
     line(f"Study     {found.study_name}: {_trials(spec, found)}")
     line(f"Images    {_images(spec, found)}")
-    line(f"Model     {spec.model.name}, {spec.training.epochs} epochs a trial")
+    line(f"Model     {spec.model.title}, {spec.training.epochs} epochs a trial")
     line(f"Sampler   {kind_of(spec.sampler)}; pruner {kind_of(spec.pruner)}")
     line(f"Workers   {_workers(slots)}")
     line(f"Time      {_time(spec, found)}")

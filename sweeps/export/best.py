@@ -7,6 +7,7 @@ from storage import CONFIGURATION
 from sweeps.errors import SweepsError
 from sweeps.export.exported import Environment, Exported, ExportedData, Source
 from sweeps.spec.config import RunConfig
+from sweeps.spec.imports import references
 from sweeps.study import attributes
 from sweeps.study.attributes import TRAIN_IMAGES, VALIDATION_IMAGES, image_count
 from sweeps.study.progress import best_first, pareto_front, study_directions
@@ -64,6 +65,10 @@ def export_trial(study: optuna.Study, trial: FrozenTrial, storage_kind: str) -> 
             classes=study.user_attrs[attributes.CLASSES],
         ),
         seed=config.seed,
+        code={
+            where: study.user_attrs[attributes.CODE][where]
+            for where, _ in references(config.model_dump())
+        },
         source=Source(
             study=study.study_name,
             storage=storage_kind,

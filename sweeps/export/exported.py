@@ -6,19 +6,20 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, ValidationError
 
 from sweeps.errors import SweepsError
 from sweeps.spec.config import (
     DataConfig,
     LayerConfig,
     ModelConfig,
+    NamedModel,
     RunConfig,
     Section,
     TrainingConfig,
 )
 from sweeps.spec.files import dump_yaml, load_yaml, read_text
-from sweeps.spec.validation import validate
+from sweeps.spec.validation import describe, validate
 
 _LIBRARIES = ("torch", "torchvision", "optuna", "numpy")
 
@@ -89,13 +90,19 @@ class Source(Section):
 
 
 class Exported(Section):
-    """A configuration that trains without a study; written by hand, it needs no source."""
+    """A configuration that trains without a study; written by hand, it needs no source.
+
+    Attributes:
+        code: the digests of the files that the configuration imports, by the key that names each,
+            ``model.import``.
+    """
 
     layer: LayerConfig = LayerConfig()
-    model: ModelConfig = ModelConfig()
+    model: ModelConfig = NamedModel()
     training: TrainingConfig = TrainingConfig()
     data: ExportedData = ExportedData()
     seed: int = Field(0, ge=0, lt=2**32)
+    code: dict[str, str] = Field(default_factory=dict)
     source: Source | None = None
 
     def run_config(self) -> RunConfig:
@@ -108,7 +115,8 @@ class Exported(Section):
     def to_yaml(self) -> str:
         """Write YAML in reading order, a blank line before each section."""
         # Not as JSON, which has no lone surrogates, of which a path of odd bytes is made.
-        return "\n".join(dump_yaml({key: value}) for key, value in self.model_dump().items())
+        tree = self.model_dump(exclude=None if self.code else {"code"})
+        return "\n".join(dump_yaml({key: value}) for key, value in tree.items())
 
 
 def read_exported(path: Path) -> Exported:
@@ -118,7 +126,12 @@ def read_exported(path: Path) -> Exported:
         SweepsError: it cannot be read, or a key or a value is wrong; its path is named.
     """
     text = read_text(path, if_missing=f"`sweeps export -o {path}` writes one")
-    return validate(Exported, load_yaml(text, str(path)), str(path))
+    exported = validate(Exported, load_yaml(text, str(path)), str(path))
+    try:
+        exported.run_config()
+    except ValidationError as error:
+        raise SweepsError(describe(error, str(path), RunConfig)) from None
+    return exported
 
 
 def read_source(path: Path, *, force: bool) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import click
 from sweeps.errors import SweepsError
 from sweeps.export.exported import Exported
 from sweeps.spec.files import check_writable, write_whole
+from sweeps.spec.imports import import_object, references
 
 
 def retrain(
@@ -38,6 +39,7 @@ def retrain(
     """
     if save is not None:
         check_writable(save)
+    _import_code(exported)
     source = exported.source
 
     import torch
@@ -85,6 +87,23 @@ def retrain(
         write_whole(save, weights.getvalue())
         click.echo(f"Wrote {save}", err=True)
     return metrics[next(iter(recorded))]
+
+
+def _import_code(exported: Exported) -> None:
+    """Import what the configuration names, say so, and refuse another file than the recorded.
+
+    Raises:
+        SweepsError: it cannot be imported, or its file is another.
+    """
+    for where, reference in references(exported.model_dump()):
+        found = import_object(reference, where)
+        click.echo(f"{where}: {found} ({found.digest})", err=True)
+        wanted = exported.code.get(where, found.digest)
+        if wanted != found.digest:
+            raise SweepsError(
+                f"{where}: {found.file} ({found.digest}) is not the file that was trained with "
+                f"({wanted}); bring that back, or take code.{where} out of the YAML"
+            )
 
 
 def _comparison(exported: Exported, seed: int, metric: str, value: float, recorded: float) -> str:

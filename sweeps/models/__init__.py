@@ -1,4 +1,4 @@
-"""The networks in which the layer is tried, by name."""
+"""The networks in which the layer is tried: by name, or by import."""
 
 from sweeps.models.facts import ModelFacts, model_facts
 from sweeps.models.networks import build_model

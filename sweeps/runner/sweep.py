@@ -37,6 +37,7 @@ from sweeps.engines import WorkerPlan, find_slots, make_engine
 from sweeps.engines.devices import Slot
 from sweeps.errors import STOP_PATIENCE_SECONDS, DatasetUnavailable, Stopped, SweepsError
 from sweeps.reporting import Reporter, reporting
+from sweeps.runner.networks import check_networks
 from sweeps.runner.shutdown import Shutdown
 from sweeps.runner.supervisor import Supervisor
 from sweeps.spec.config import ImportedOptimizer, check_run
@@ -393,3 +394,4 @@ def check_runs(spec: Spec, dataset: Dataset) -> None:
             check_run(base.with_values(values), dataset.size, len(train_rows))
         except SweepsError as error:
             raise SweepsError(f"{spec.name}: {where}: {error}") from None
+    check_networks(spec, dataset)

@@ -4,8 +4,11 @@ It holds everything that training needs and nothing of a study, so that an expor
 trains without one. Values are addressed by dotted names, such as ``layer.edge``.
 """
 
+import typing
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, Self
+from functools import cache, reduce
+from operator import getitem
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -19,6 +22,8 @@ from pydantic import (
 
 from sweeps.errors import SweepsError
 from sweeps.spec.imports import Reference
+from sweeps.spec.networks import NEW_STEM, TORCHVISION
+from sweeps.spec.validation import unknown_name
 
 
 class Section(BaseModel):
@@ -39,7 +44,7 @@ class LayerConfig(Section):
     edge: float = 0.5
     corner: float = 0.25
     init_scale: float = Field(1.0, gt=0)
-    stride: int = Field(1, ge=1)
+    stride: int | None = Field(None, ge=1)
 
     @field_validator("kernel_size")
     @classmethod
@@ -59,10 +64,81 @@ class LayerConfig(Section):
         return self
 
 
-class ModelConfig(Section):
-    """The network around the layer under test."""
+class NamedModel(Section):
+    """A network that comes with the project or with torchvision.
 
-    name: Literal["tutorial", "resnet18"] = "tutorial"
+    Attributes:
+        name: ``tutorial``, or one of :data:`sweeps.spec.networks.TORCHVISION`.
+        weights: ``default`` is torchvision's default weights, but for the classifier.
+        where: the convolutions that become the layer: ``stem``, ``three_by_three``, ``spatial``, or
+            a glob on their names, ``layer1.*``.
+    """
+
+    name: str = "tutorial"
+    weights: Literal["none", "default"] = "none"
+    where: str = Field("stem", min_length=1)
+
+    @field_validator("name")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        known = ("tutorial", *TORCHVISION)
+        if name not in known:
+            raise ValueError(unknown_name(name, known).replace("key", "network"))
+        return name
+
+    @model_validator(mode="after")
+    def _has_weights(self) -> Self:
+        if self.weights == "default" and self.name not in TORCHVISION:
+            raise ValueError(f"{self.name} has no weights; use weights: none")
+        return self
+
+    @property
+    def title(self) -> str:
+        return self.name
+
+    @property
+    def has_new_stem(self) -> bool:
+        """Whether the layer is a new convolution; elsewhere convolutions are converted."""
+        return self.name in NEW_STEM and self.where == "stem"
+
+
+class ImportedModel(Section):
+    """A network of your own.
+
+    Attributes:
+        import: ``module:function``, called as ``function(image_shape, num_classes, **options)``
+            with ``image_shape`` (C, H, W); it returns a :class:`torch.nn.Module`.
+        options: its keyword arguments, each a setting: ``model.options.width``.
+        where: see :class:`NamedModel`.
+    """
+
+    import_: Reference = Field(alias="import")
+    options: dict[str, Any] = Field(default_factory=dict)
+    where: str = Field("stem", min_length=1)
+
+    @property
+    def title(self) -> str:
+        return self.import_
+
+    weights: ClassVar[str] = "none"
+    has_new_stem: ClassVar[bool] = False
+
+
+#: How the settings begin that a network of your own takes.
+OPTIONS = "model.options."
+_OPTIONS = OPTIONS.rstrip(".")
+
+#: The network around the layer under test.
+ModelConfig = Annotated[
+    Annotated[NamedModel, Tag("name")] | Annotated[ImportedModel, Tag("import")],
+    Discriminator(
+        lambda tree: (
+            "import"
+            if isinstance(tree, ImportedModel) or (isinstance(tree, dict) and "import" in tree)
+            else "name"
+        )
+    ),
+]
 
 
 class ImportedOptimizer(Section):
@@ -187,17 +263,43 @@ class RunConfig(Section):
     """
 
     layer: LayerConfig = LayerConfig()
-    model: ModelConfig = ModelConfig()
+    model: ModelConfig = NamedModel()
     training: TrainingConfig = TrainingConfig()
     data: DataConfig = DataConfig()
     seed: int = Field(0, ge=0, lt=2**32)
 
+    @model_validator(mode="after")
+    def _converted_convolutions_keep_their_taps(self) -> Self:
+        taps = LayerConfig.model_fields["kernel_size"].default
+        if not self.model.has_new_stem and self.layer.kernel_size != taps:
+            raise ValueError(
+                f"layer.kernel_size: convolutions of {self.model.title} that become the layer "
+                "keep their own taps; leave it out"
+            )
+        return self
+
+    def settings(self) -> dict[str, Any]:
+        """Return the values by dotted name. A new stem has stride 1 where none is given."""
+        tree = self.model_dump()
+        values = {}
+        for name in setting_names():
+            *path, last = name.split(".")
+            section = reduce(getitem, path, tree)
+            if last in section:
+                values[name] = section[last]
+        for option, value in tree["model"].get("options", {}).items():
+            values[OPTIONS + option] = value
+        if self.model.has_new_stem and self.layer.stride is None:
+            values["layer.stride"] = 1
+        return values
+
     def value(self, name: str) -> Any:
-        """Return the value at a dotted name."""
-        node: Any = self
-        for part in name.split("."):
-            node = getattr(node, part)
-        return node
+        """Return the value at a dotted name.
+
+        Raises:
+            KeyError: the configuration has no such setting.
+        """
+        return self.settings()[name]
 
     def with_values(self, values: Mapping[str, Any]) -> Self:
         """Copy the configuration with other values at these dotted names.
@@ -219,18 +321,25 @@ class RunConfig(Section):
         return type(self).model_validate(tree)
 
 
-def setting_names() -> list[str]:
-    """Return the dotted names of all settings of a run, in reading order."""
-    return list(_leaf_names(RunConfig, ""))
+@cache
+def setting_names() -> tuple[str, ...]:
+    """Return the dotted names of all settings that a run can have, in reading order.
+
+    Those of ``model.options`` are what a spec's network takes; they are not among them.
+    """
+    return tuple(name for name in dict.fromkeys(_leaf_names(RunConfig, "")) if name != _OPTIONS)
 
 
 def _leaf_names(section: type[BaseModel], prefix: str) -> Iterator[str]:
     for name, field in section.model_fields.items():
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            yield from _leaf_names(inner, f"{prefix}{name}.")
+        dotted = f"{prefix}{field.alias or name}"
+        kinds = [typing.get_args(kind) for kind in typing.get_args(field.annotation)]
+        alternatives = [kind[0] for kind in kinds if kind] or [field.annotation]
+        if all(isinstance(a, type) and issubclass(a, BaseModel) for a in alternatives):
+            for inner in alternatives:
+                yield from _leaf_names(inner, f"{dotted}.")
         else:
-            yield prefix + name
+            yield dotted
 
 
 def check_run(config: RunConfig, size: int, train_images: int) -> None:
@@ -252,8 +361,8 @@ def check_run(config: RunConfig, size: int, train_images: int) -> None:
             f"training.batch_size {settings.batch_size} is more than the {train_images} "
             "training images; make it smaller"
         )
-    if config.model.name == "tutorial":
-        pixels_left(config.layer.stride, size)
+    if config.model.title == "tutorial":
+        pixels_left(config.value("layer.stride") or 1, size)
 
 
 def pixels_left(first_stride: int, size: int) -> int:

@@ -99,7 +99,7 @@ def references(tree: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
 
 def make_imported(
-    reference: str, options: dict[str, Any], where: str, kind: type, **extra: Any
+    reference: str, options: dict[str, Any], where: str, kind: type, *arguments: Any, **extra: Any
 ) -> Any:
     """Import a class or function and call it with options.
 
@@ -108,6 +108,7 @@ def make_imported(
         options: its keyword arguments.
         where: the section that names it, for messages.
         kind: what the call has to return.
+        arguments: come before the options.
         extra: further arguments, for those that take them.
 
     Raises:
@@ -119,13 +120,14 @@ def make_imported(
     except (TypeError, ValueError):
         raise SweepsError(f"{where}.import: {found} is neither a class nor a function") from None
     anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    unknown = [] if anything else [name for name in options if name not in parameters]
+    free = list(parameters)[len(arguments) :]
+    unknown = [] if anything else [name for name in options if name not in free]
     if unknown:
-        words = unknown_name(unknown[0], list(parameters))
+        words = unknown_name(unknown[0], free) if free else f"{reference} takes no options"
         raise SweepsError(f"{where}.options.{unknown[0]}: {words}")
     added = {name: value for name, value in extra.items() if name in parameters}
     try:
-        made = found.value(**(added | options))
+        made = found.value(*arguments, **(added | options))
     except Exception as error:
         raise SweepsError(f"{where}.import: {reference}: {_in_one_line(error)}") from error
     if not isinstance(made, kind):

@@ -14,9 +14,11 @@ from pydantic import AliasChoices, Field, ValidationError, field_validator, mode
 
 from sweeps.errors import SweepsError
 from sweeps.spec.config import (
+    OPTIONS,
     DataConfig,
     LayerConfig,
     ModelConfig,
+    NamedModel,
     RunConfig,
     Section,
     TrainingConfig,
@@ -118,7 +120,7 @@ class Spec(Section):
     objectives: list[Objective] = Field(default_factory=list)
     budget: Budget
     layer: LayerConfig = LayerConfig()
-    model: ModelConfig = ModelConfig()
+    model: ModelConfig = NamedModel()
     training: TrainingConfig = TrainingConfig()
     data: DataConfig = DataConfig()
     seed: int = Field(0, ge=0, lt=2**32)
@@ -149,7 +151,7 @@ class Spec(Section):
     def _conditions_are_settings(cls, search: dict[str, Parameter]) -> dict[str, Parameter]:
         for name, parameter in search.items():
             for condition in parameter.when:
-                if condition not in setting_names():
+                if not _is_setting(condition):
                     raise error_at(f"{name}.when", unknown_name(condition, setting_names()))
         search_order(search)
         return search
@@ -289,16 +291,39 @@ def parse_spec(tree: dict[str, Any], source: str) -> Spec:
     if "source" in tree and "search" not in tree:
         raise SweepsError(f"{source}: is an exported configuration; sweeps train {source}")
     spec = validate(Spec, tree, source)
+    try:
+        base = spec.base_config()
+    except ValidationError as error:
+        raise SweepsError(describe(error, source, RunConfig)) from None
+    known = base.settings()
+    for where, name in _named_settings(spec):
+        if name not in known:
+            remedy = (
+                f"give it a value under {OPTIONS.rstrip('.')}"
+                if name.startswith(OPTIONS) and "model.import" in known
+                else unknown_name(name, list(known)).replace("key", "setting")
+            )
+            raise SweepsError(f"{source}: {where}: {spec.model.title} has no {name}: {remedy}")
     for name, parameter in spec.search.items():
         for condition in parameter.when:
             _check_condition(spec, parameter, condition, f"{source}: search.{name}.when")
-    base = spec.base_config()
     for where, values in probe_values(spec):
         try:
             base.with_values(values)
         except ValidationError as error:
             raise SweepsError(describe(error, f"{source}: {where}", RunConfig)) from None
     return spec
+
+
+def _named_settings(spec: Spec) -> Iterator[tuple[str, str]]:
+    """Yield where a spec names a setting, and the setting."""
+    for name, parameter in spec.search.items():
+        yield f"search.{name}", name
+        for condition in parameter.when:
+            yield f"search.{name}.when", condition
+    for baseline in spec.baselines:
+        for name in baseline.set:
+            yield f"baselines.{baseline.name}.{name}", name
 
 
 def probe_values(spec: Spec) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -310,11 +335,11 @@ def probe_values(spec: Spec) -> Iterator[tuple[str, dict[str, Any]]]:
     Yields:
         What the values belong to, and the values by dotted name.
     """
-    base = spec.base_config()
+    fixed = spec.base_config().settings().__getitem__
     probes = {name: parameter.probes() for name, parameter in spec.search.items()}
 
     def values(picked: Mapping[str, Any]) -> dict[str, Any]:
-        return pick_values(spec.search, base.value, lambda name, _: picked[name], {})
+        return pick_values(spec.search, fixed, lambda name, _: picked[name], {})
 
     for name, parameter in spec.search.items():
         # A parameter is only searched where its condition holds.
@@ -328,12 +353,17 @@ def probe_values(spec: Spec) -> Iterator[tuple[str, dict[str, Any]]]:
         yield f"baselines.{baseline.name}", spec.baseline_values(baseline)
 
 
+def _is_setting(name: str) -> bool:
+    return name in setting_names() or name.startswith(OPTIONS)
+
+
 def _check_name(name: str) -> None:
-    known = setting_names()
-    if name not in known:
-        raise error_at(name, unknown_name(name, known))
+    if not _is_setting(name):
+        raise error_at(name, unknown_name(name, setting_names()))
     if name.startswith("data.") or name in ("training.epochs", "seed"):
         raise error_at(name, "trials could not be compared; fix it for all of them")
+    if name == "model.import":
+        raise error_at(name, "one study has one network of your own; search its options")
 
 
 def _check_condition(spec: Spec, parameter: Parameter, condition: str, where: str) -> None:

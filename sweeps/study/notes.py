@@ -62,8 +62,8 @@ def trial_note(
     lines = [
         f"{title}, by {worker}.",
         "",
-        f"- **Effective kernel**: {facts.kernel_size}, from "
-        f"{config.layer.kernel_size}x{config.layer.kernel_size} weights",
+        f"- **Effective kernel**: {facts.kernel_size}, from {facts.taps} weights, in "
+        f"{facts.layers} {'convolution' if facts.layers == 1 else 'convolutions'}",
         f"- **Receptive field** after the last convolution or pooling: {facts.receptive_field} "
         "pixels",
         f"- **Parameters**: {facts.parameters:,}",

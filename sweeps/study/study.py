@@ -198,7 +198,11 @@ def split_values(spec: Spec, baseline: Baseline) -> tuple[dict[str, Any], dict[s
 
 
 def _refuse_other_spec(study: optuna.Study, spec: Spec) -> None:
-    changed = _differences(spec_tree(read_spec(study)), spec_tree(spec))
+    made_with = read_spec(study)
+    changed = _differences(spec_tree(made_with), spec_tree(spec))
+    if made_with.base_config().settings() == spec.base_config().settings():
+        # A new stem's stride of 1 may be written out or not.
+        changed = [name for name in changed if name != "layer.stride"]
     # A budget may grow, words may change.
     changed = [name for name in changed if name.split(".")[0] not in ("budget", "description")]
     if changed:

@@ -14,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from sweeps.data import Dataset
 from sweeps.errors import Interrupted, SweepsError
-from sweeps.spec.config import RunConfig, setting_names
+from sweeps.spec.config import RunConfig
 from sweeps.spec.validation import validate
 from sweeps.training.evaluation import EpochResult
 from sweeps.training.precision import Precision
@@ -195,8 +195,9 @@ class Checkpointing:
         Raises:
             SweepsError: it is not; every setting that differs is named with both values.
         """
-        saved = validate(RunConfig, run["config"], "its settings")
-        pairs = {name: (saved.value(name), self.config.value(name)) for name in setting_names()}
+        saved = validate(RunConfig, run["config"], "its settings").settings()
+        ours = self.config.settings()
+        pairs = {name: (saved.get(name), ours.get(name)) for name in {**saved, **ours}}
         pairs["the fingerprint of the data"] = (run["fingerprint"], self.dataset.fingerprint)
         differences = [
             f"{name} is {there!r} there and {here!r} here"

@@ -60,7 +60,7 @@ class TrainingObjective:
     def _train(self, context: TrialContext) -> None:
         config: RunConfig = context.config
         model = new_model(config, self._dataset)
-        facts = model_facts(model)
+        facts = model_facts(model, self._dataset.size)
         configuration = context.trial.user_attrs.get(CONFIGURATION)
         context.describe(
             epochs=config.training.epochs,

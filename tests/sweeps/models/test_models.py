@@ -47,7 +47,7 @@ def test_a_stride_that_leaves_nothing_is_refused():
     ],
 )
 def test_facts_of_the_tutorial_model(values, kernel, field):
-    facts = model_facts(build_model(_config(**values), size=32, num_classes=10))
+    facts = model_facts(build_model(_config(**values), size=32, num_classes=10), 32)
     assert facts.kernel_size == kernel
     assert facts.receptive_field == field
     # Nine weights a channel pair, whatever the effective kernel.
@@ -66,7 +66,7 @@ def test_the_receptive_field_is_what_gradients_reach():
     inner = torch.nn.functional.avg_pool2d(model.conv2(inner), 2)
     inner[0, 0, 4, 4].backward()
     seen = (images.grad.abs().sum((0, 1)) > 0).any(0).sum()
-    assert int(seen) == model_facts(model).receptive_field
+    assert int(seen) == model_facts(model, 64).receptive_field
 
 
 def test_a_plain_baseline_is_a_plain_convolution():

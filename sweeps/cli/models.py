@@ -1,0 +1,81 @@
+"""``sweeps models``."""
+
+import click
+
+from sweeps.cli.console import results_console
+from sweeps.cli.options import option
+
+
+@click.command("models")
+@click.argument("name", required=False)
+@option(
+    "--where",
+    default="stem",
+    show_default=True,
+    help="The convolutions that become the layer: stem, three_by_three, spatial, or a glob on "
+    "their names.",
+)
+@option("--size", type=click.IntRange(min=8), default=224, show_default=True, metavar="PIXELS")
+@option("--classes", type=click.IntRange(min=1), default=1000, show_default=True)
+def command(name: str | None, where: str, size: int, classes: int) -> None:
+    """List networks, or show which convolutions of one the layer would take.
+
+    NAME is one of the listed, or module:function for a network of your own. Nothing is trained.
+    """
+    if name is None:
+        _list_networks()
+    else:
+        _show_network(name, where, size, classes)
+
+
+def _list_networks() -> None:
+    from sweeps.reporting.formatting import make_table, print_table
+    from sweeps.spec.networks import TORCHVISION
+
+    table = make_table()
+    table.add_column("name")
+    table.add_column("parameters", justify="right")
+    table.add_column("stem")
+    table.add_row("tutorial", "", "3x3, stride 1")
+    for network, (parameters, stem) in TORCHVISION.items():
+        table.add_row(network, f"{parameters:,}", stem)
+    print_table(results_console(), table)
+
+
+def _show_network(name: str, where: str, size: int, classes: int) -> None:
+    from sweeps.models.inspection import inspect_network
+    from sweeps.reporting.formatting import make_table, print_line, print_table
+    from sweeps.spec.config import RunConfig
+    from sweeps.spec.validation import validate
+
+    key = "import" if ":" in name else "name"
+    config = validate(RunConfig, {"model": {key: name, "where": where}}, "sweeps models")
+    found = inspect_network(config, size=size, num_classes=classes)
+    table = make_table()
+    for column in ("convolution", "output", "kernel", "stride"):
+        table.add_column(column, no_wrap=True)
+    for column in ("parameters", "multiply-adds (M)", "receptive field"):
+        table.add_column(column, no_wrap=True, justify="right")
+    for convolution, before in found.before.items():
+        after = found.after[convolution]
+        fields = [m.receptive_field for m in (before, after)]
+        table.add_row(
+            convolution or "the network",
+            "x".join(map(str, after.output)),
+            _change(before.kernel, after.kernel),
+            _change(*(m.stride if m.kernel else "" for m in (before, after))),
+            _change(*(f"{m.parameters:,}" for m in (before, after))),
+            _change(*(f"{m.multiply_adds / 1e6:,.1f}" for m in (before, after))),
+            _change(*("-" if field is None else field for field in fields)),
+        )
+    console = results_console()
+    print_table(console, table)
+    print_line(
+        console,
+        f"{len(found.after) - 1} of {found.convolutions} convolutions of {name} become the layer, "
+        f"for images of {size} x {size} pixels and {classes} classes",
+    )
+
+
+def _change(before: object, after: object) -> str:
+    return str(after) if before == after else f"{before} -> {after}"
