@@ -145,7 +145,7 @@ def _make_optimizer(groups: list[dict[str, Any]], settings: TrainingConfig) -> O
             settings.optimizer.options,
             "training.optimizer",
             Optimizer,
-            params=groups,
+            groups,
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
         )

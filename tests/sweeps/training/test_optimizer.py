@@ -242,5 +242,5 @@ class TestAverage:
         assert [r.train_loss for r in one] == [r.train_loss for r in other]
         assert all(a.val_loss != b.val_loss for a, b in zip(one, other, strict=True))
         _, validation = make_batches(averaged, patterns, CPU)
-        loss, accuracy = evaluate(models[1], validation, FLOAT32)
-        assert (loss, accuracy) == (other[-1].val_loss, other[-1].val_accuracy)
+        saved = evaluate(models[1], validation, FLOAT32)
+        assert (saved.loss, saved.accuracy) == (other[-1].val_loss, other[-1].val_accuracy)
