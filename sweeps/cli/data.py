@@ -20,6 +20,7 @@ def list_command(data_dir: Path) -> None:
     """List the datasets that are known and those on disk."""
     from sweeps.data import list_datasets
     from sweeps.reporting.formatting import make_table, print_table
+    from sweeps.spec.torchvision_sets import PREFIX, SETS
 
     table = make_table()
     for column in ("name", "on disk", "pixels", "train", "test", "classes"):
@@ -36,7 +37,9 @@ def list_command(data_dir: Path) -> None:
             str(len(info.classes)) if info.classes else "-",
             info.fingerprint or "-",
         )
-    print_table(results_console(), table)
+    console = results_console()
+    print_table(console, table)
+    console.print(f"Also {PREFIX}NAME, downloaded on first use: {', '.join(SETS)}", highlight=False)
 
 
 @command.command("import")

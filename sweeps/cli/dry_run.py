@@ -53,7 +53,8 @@ def _trials(spec: Spec, found: DryRun) -> str:
 def _images(spec: Spec, found: DryRun) -> str:
     if found.dataset is None:
         instead = f"; where that fails, {spec.fallback} takes its place" if spec.fallback else ""
-        return f"{spec.data.name}, not on disk: the sweep downloads it first{instead}"
+        builds = "downloads" if spec.data.import_ is None else "builds"
+        return f"{spec.data.name}, not on disk: the sweep {builds} it first{instead}"
     size = found.dataset.size
     return (
         f"{found.dataset.name}, {size} x {size} pixels, {len(found.dataset.classes)} classes: "

@@ -3,7 +3,13 @@
 `Batches` lives in `sweeps.data.batches`, which imports torch; nothing here does at import time.
 """
 
-from sweeps.data.catalog import DatasetInfo, is_available, list_datasets, open_dataset
+from sweeps.data.catalog import (
+    DatasetInfo,
+    is_available,
+    list_datasets,
+    open_data,
+    open_dataset,
+)
 from sweeps.data.dataset import Dataset, Split, split_rows, split_train_validation
 from sweeps.data.importing import ImportResult, import_dataset
 
@@ -15,6 +21,7 @@ __all__ = [
     "import_dataset",
     "is_available",
     "list_datasets",
+    "open_data",
     "open_dataset",
     "split_rows",
     "split_train_validation",

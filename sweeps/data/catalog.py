@@ -1,6 +1,8 @@
 """Datasets by name: which there are, what is known of each, and how one is opened."""
 
 import difflib
+import hashlib
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +16,9 @@ from sweeps.data.cache import SPLITS, CacheWriter, Meta, load_cache, read_meta
 from sweeps.data.dataset import Dataset
 from sweeps.data.images import square
 from sweeps.errors import SweepsError
+from sweeps.spec.config import DataConfig
+from sweeps.spec.imports import import_object
+from sweeps.spec.torchvision_sets import PREFIX, SETS, find_set, nearest_set, shown_name
 
 DOWNLOADABLE = ("cifar10", "imagenette", "stl10")
 PATTERNS = "patterns"
@@ -21,6 +26,8 @@ BUILT_IN = (*DOWNLOADABLE, PATTERNS)
 
 _PATTERNS_SIZE = 32
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+# Of what has another name than its folder, which its `meta.json` holds.
+_FOLDER = re.compile(r"(torchvision|import)\.[\w.-]+")
 
 
 @dataclass(frozen=True)
@@ -61,19 +68,34 @@ def check_name(name: str) -> None:
         )
 
 
-def is_available(name: str, data_dir: Path) -> bool:
-    """Whether `open_dataset` needs no download: it is on disk, or drawn by this program."""
-    return name == PATTERNS or name in _names_on_disk(data_dir)
+def is_available(data: DataConfig, data_dir: Path) -> bool:
+    """Whether a dataset is on disk, or drawn by this program.
+
+    Raises:
+        SweepsError: it is unknown, or is imported and cannot be.
+    """
+    if data.import_ is None and not data.name.startswith(PREFIX):
+        on_disk = filter(_NAME.fullmatch, _folders_on_disk(data_dir))
+        if data.name in (PATTERNS, *on_disk):
+            return True
+        if data.name not in BUILT_IN:
+            raise _unknown_dataset(data.name, data_dir)
+        return False
+    target = data_dir / _folder(data)
+    metas = [read_meta(target), read_meta(target / f"at-{data.size}")]
+    if data.import_ is None and not SETS[data.name.removeprefix(PREFIX)].varied:
+        return metas[0] is not None
+    return any(meta is not None and data.size in (None, meta.size) for meta in metas)
 
 
 def list_datasets(data_dir: Path) -> list[DatasetInfo]:
     """List the built-in datasets, on disk or not, then the others on disk, by name."""
-    names = [*BUILT_IN, *(name for name in _names_on_disk(data_dir) if name not in BUILT_IN)]
-    return [dataset_info(name, data_dir) for name in names]
+    folders = [*BUILT_IN, *(f for f in _folders_on_disk(data_dir) if f not in BUILT_IN)]
+    return [dataset_info(folder, data_dir) for folder in folders]
 
 
 def dataset_info(name: str, data_dir: Path) -> DatasetInfo:
-    """Describe one dataset; a damaged cache counts as not on disk."""
+    """Describe the dataset in a folder of that name; a damaged cache counts as not on disk."""
     folder = data_dir / name
     built = [_readable_meta(f) for f in (folder, *sorted(folder.glob("at-*")))]
     metas = [meta for meta in built if meta is not None]
@@ -83,7 +105,7 @@ def dataset_info(name: str, data_dir: Path) -> DatasetInfo:
     base = metas[0]
     scaled = sorted({meta.size for meta in metas} - {base.size})
     return DatasetInfo(
-        name=name,
+        name=base.name if _FOLDER.fullmatch(name) else name,
         on_disk=True,
         source=base.source,
         sizes=(base.size, *scaled),
@@ -92,6 +114,61 @@ def dataset_info(name: str, data_dir: Path) -> DatasetInfo:
         classes=base.classes,
         fingerprint=base.fingerprint,
     )
+
+
+def open_data(
+    data: DataConfig,
+    data_dir: Path,
+    size: int | None = None,
+    *,
+    download: bool = True,
+    progress: bool = True,
+) -> Dataset:
+    """Open what a configuration's `data` names, building it first where that is needed.
+
+    Args:
+        data: the configuration.
+        data_dir: the data folder; made when something is built.
+        size: in place of the configuration's.
+        download: False refuses to download, and to call code that makes a dataset.
+        progress: show progress on stderr.
+
+    Raises:
+        SweepsError: as `open_dataset`; or code that is imported fails, or gives another form.
+    """
+    size = data.size if size is None else size
+    if data.import_ is None and not data.name.startswith(PREFIX):
+        return open_dataset(data.name, data_dir, size, download=download, progress=progress)
+    name, folder = shown_name(data.name, data.options), _folder(data)
+    target = Path(data_dir) / folder
+
+    def build(into: Path, pixels: int | None) -> None:
+        if data.import_ is not None:
+            from sweeps.data.items import build_from_import
+
+            build_from_import(
+                into, name, data.import_, data.options, size=pixels, progress=progress
+            )
+        else:
+            from sweeps.data.download import build_torchvision
+
+            build_torchvision(into, data.name, data.options, pixels, progress)
+
+    def opened(at: Path, pixels: int | None) -> Dataset:
+        if not download and load_cache(at) is None:
+            raise SweepsError(
+                f"{name} is not in {data_dir} at this size; `sweeps run` on this machine builds it"
+            )
+        return _build_once(folder, at, Path(data_dir), progress, lambda into: build(into, pixels))
+
+    if data.import_ is None and not find_set(data.name, data.options).varied:
+        return _at_size(name, opened(target, None), target, size, progress)
+    # Where images differ in size each size is decoded by itself, and so with own code, of which
+    # nothing is known before: a size has one fingerprint, whichever was built first.
+    base = load_cache(target)
+    if size is None or (base is not None and base.size == size):
+        return opened(target, None)
+    return opened(target / f"at-{size}", size)
 
 
 def open_dataset(
@@ -153,6 +230,11 @@ def open_dataset(
         base = _build_once(
             name, target, data_dir, progress, lambda f: build_download(f, name, progress)
         )
+    return _at_size(name, base, target, size, progress)
+
+
+def _at_size(name: str, base: Dataset, target: Path, size: int | None, progress: bool) -> Dataset:
+    """Open the base in the folder `target` scaled down to `size` pixels."""
     if size is None or size == base.size:
         return base
     if size < 1:
@@ -163,21 +245,25 @@ def open_dataset(
             f"ask for at most {base.size}"
         )
     return _build_once(
-        name, target / f"at-{size}", data_dir, progress, lambda f: _scale(target, f, size, progress)
+        target.name,
+        target / f"at-{size}",
+        target.parent,
+        progress,
+        lambda f: _scale(target, f, size, progress),
     )
 
 
 def _build_once(
-    name: str, target: Path, data_dir: Path, progress: bool, build: Callable[[Path], None]
+    folder: str, target: Path, data_dir: Path, progress: bool, build: Callable[[Path], None]
 ) -> Dataset:
     """Open the cache at `target`; where there is none, one process builds it first."""
     dataset = load_cache(target)
     if dataset is None:
-        with building(name, data_dir, progress) as folder:
+        with building(folder, data_dir, progress) as built:
             if load_cache(target) is None:
-                check_target(name, target)
-                build(folder)
-                put_in_place(folder, target)
+                check_target(folder, target)
+                build(built)
+                put_in_place(built, target)
         dataset = load_cache(target)
     if dataset is None:
         raise SweepsError(f"{target} was removed while it was in use")
@@ -204,10 +290,24 @@ def _scale(base_folder: Path, folder: Path, size: int, progress: bool) -> None:
         writer.finish(fingerprint=meta.fingerprint, base_size=meta.size)
 
 
-def _names_on_disk(data_dir: Path) -> list[str]:
-    """The datasets of which something is built under `data_dir`, sorted."""
+def _folder(data: DataConfig) -> str:
+    """The folder of a dataset of torchvision's, or of own code, one for its file and options."""
+    if data.import_ is None:
+        return f"torchvision.{data.title}"
+    found = import_object(data.import_, "data.import")
+    options = json.dumps(data.options, sort_keys=True, default=str)
+    digest = hashlib.sha256(f"{found.digest} {options}".encode()).hexdigest()
+    return f"import.{data.title}.{digest[:12]}"
+
+
+def _folders_on_disk(data_dir: Path) -> list[str]:
+    """The folders of datasets of which something is built under `data_dir`, sorted."""
     try:
-        folders = [entry for entry in data_dir.iterdir() if _NAME.fullmatch(entry.name)]
+        folders = [
+            entry
+            for entry in data_dir.iterdir()
+            if _NAME.fullmatch(entry.name) or _FOLDER.fullmatch(entry.name)
+        ]
     except OSError:
         return []
     found = [f.name for f in folders if any(f.glob("meta.json")) or any(f.glob("at-*/meta.json"))]
@@ -222,9 +322,10 @@ def _readable_meta(folder: Path) -> Meta | None:
 
 
 def _unknown_dataset(name: str, data_dir: Path) -> SweepsError:
-    known = sorted({*BUILT_IN, *_names_on_disk(data_dir)})
+    known = sorted({*BUILT_IN, *filter(_NAME.fullmatch, _folders_on_disk(data_dir))})
     near = difflib.get_close_matches(name.lower(), known, n=1)
-    guess = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}."
+    near = near or [known for known in [nearest_set(name)] if known]
+    guess = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}, {PREFIX}NAME."
     return SweepsError(
         f"unknown dataset {name!r}; {guess} A class-folder tree of your own is added with "
         "`sweeps data import NAME PATH`"

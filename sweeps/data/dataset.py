@@ -50,6 +50,12 @@ class Dataset:
     test: Split
 
 
+def held_out(label: int, count: int) -> np.ndarray:
+    """Choose a sixth of a class's images, at least one, for a test split: bool [count]."""
+    chosen = np.random.RandomState(label).permutation(count)[: max(1, count // 6)]
+    return np.isin(np.arange(count), chosen)
+
+
 def split_rows(config: RunConfig, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
     """Choose the rows of a dataset's train split to train on, and those to validate on."""
     data = config.data

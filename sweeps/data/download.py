@@ -4,27 +4,31 @@ import contextlib
 import errno
 import http.client
 import os
+import re
 import shutil
 import socket
 import sys
 import tarfile
 import urllib.error
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
-from typing import IO
-
-import numpy as np
+from typing import IO, Any
 
 from sweeps.data.building import note
-from sweeps.data.cache import SPLITS, CacheWriter
 from sweeps.data.importing import build_from_tree
+from sweeps.data.items import build_from_items
 from sweeps.errors import DatasetUnavailable
+from sweeps.spec.torchvision_sets import PREFIX, SETS, shown_name
 
 _IMAGENETTE_SIZE = 224
 # How long a silent network is waited for.
 _TIMEOUT_SECONDS = 20.0
 
+_SERVERS_REASON = re.compile(
+    r"Error downloading .*got:\s+<?(?:urlopen error )?(.*?)>?\s*$", re.DOTALL
+)
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 _WRONG_ARCHIVE = (
     *(RuntimeError, ValueError, KeyError),
@@ -45,7 +49,7 @@ def build_download(folder: Path, name: str, progress: bool) -> None:
     root = folder / "download"
     root.mkdir()
     if name == "imagenette":
-        with _downloading(name, progress):
+        with _downloading(name, name, progress):
             from torchvision.datasets import Imagenette
 
             Imagenette(root, split="train", size="320px", download=True)
@@ -59,43 +63,73 @@ def build_download(folder: Path, name: str, progress: bool) -> None:
             progress=progress,
         )
     else:
-        with _downloading(name, progress):
-            splits = {split: _load(name, root, split) for split in SPLITS}
-        _write(folder, name, splits)
+        _build_set(folder, root, name, name.upper(), {}, None, progress, import_name=name)
     shutil.rmtree(root)
 
 
-_Loaded = tuple[list[str], np.ndarray, np.ndarray]
+def build_torchvision(
+    folder: Path, name: str, options: Mapping[str, Any], size: int | None, progress: bool
+) -> None:
+    """Download one of `sweeps.spec.torchvision_sets` and fill the empty cache folder `folder`.
+
+    Args:
+        folder: as in `build_download`.
+        name: `torchvision/MNIST`.
+        options: those that the set needs.
+        size: of those whose images differ in size; None for the others.
+        progress: show progress on stderr.
+
+    Raises:
+        DatasetUnavailable: as `build_download`; or a package is missing.
+    """
+    root = folder / "download"
+    root.mkdir()
+    _build_set(folder, root, name, name.removeprefix(PREFIX), options, size, progress)
+    shutil.rmtree(root)
 
 
-def _load(name: str, root: Path, split: str) -> _Loaded:
-    """Download one split: its classes, images uint8 [N, S, S, 3], and labels."""
-    from torchvision.datasets import CIFAR10, STL10
+def _build_set(
+    folder: Path,
+    root: Path,
+    name: str,
+    class_name: str,
+    options: Mapping[str, Any],
+    size: int | None,
+    progress: bool,
+    import_name: str = "NAME",
+) -> None:
+    recipe = SETS[class_name]
+    missing = [package for package in recipe.needs if find_spec(package) is None]
+    if missing:
+        raise DatasetUnavailable(
+            f"{name} needs packages that are not installed: pip install {' '.join(missing)}"
+        )
+    with _downloading(name, import_name, progress):
+        from torchvision import datasets
 
-    if name == "cifar10":
-        cifar10 = CIFAR10(root, train=split == "train", download=True)
-        return cifar10.classes, cifar10.data, np.asarray(cifar10.targets)
-    stl10 = STL10(root, split=split, download=True)
-    return stl10.classes, stl10.data.transpose(0, 2, 3, 1), stl10.labels
-
-
-def _write(folder: Path, name: str, splits: dict[str, _Loaded]) -> None:
-    orders = {split: np.argsort(labels, kind="stable") for split, (*_, labels) in splits.items()}
-    labels = {split: labels[orders[split]] for split, (*_, labels) in splits.items()}
-    classes = splits["train"][0]
-    with CacheWriter(
-        folder, name=name, source="torchvision", classes=classes, labels=labels
-    ) as writer:
-        for split, (_, images, _) in splits.items():
-            for row, index in enumerate(orders[split]):
-                writer.write(split, row, images[index])
-        writer.finish()
+        make = getattr(datasets, class_name)
+        splits = {"train": recipe.train, "test": recipe.test}
+        parts = {
+            split: [make(root, download=True, **arguments, **options) for arguments in kinds]
+            for split, kinds in splits.items()
+        }
+    train = parts["train"][0]
+    build_from_items(
+        folder,
+        shown_name(name, options),
+        parts,
+        classes=getattr(train, "classes", None) or getattr(train, "categories", None),
+        size=size,
+        source="torchvision",
+        where=name,
+        progress=progress,
+    )
 
 
 @contextlib.contextmanager
-def _downloading(name: str, progress: bool) -> Iterator[None]:
+def _downloading(name: str, import_name: str, progress: bool) -> Iterator[None]:
     """Bound how long a silent network is waited for, keep stdout clean, and explain failures."""
-    remedy = f"where there is no internet, `sweeps data import {name} PATH` takes an archive"
+    remedy = f"where there is no internet, `sweeps data import {import_name} PATH` takes an archive"
     note(f"downloading {name}", progress)
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_TIMEOUT_SECONDS)
@@ -116,8 +150,13 @@ def _downloading(name: str, progress: bool) -> Iterator[None]:
         reason = error if is_http else getattr(error, "reason", error)
         raise DatasetUnavailable(f"cannot download {name}: {reason}; {remedy}") from error
     except _WRONG_ARCHIVE as error:
+        # MNIST and its kin try several servers, and say in words alone why each failed.
+        reason = _SERVERS_REASON.search(str(error))
+        if reason is not None:
+            raise DatasetUnavailable(f"cannot download {name}: {reason[1]}; {remedy}") from error
+        words = " ".join(str(error).split())
         raise DatasetUnavailable(
-            f"cannot download {name}: what came is not the expected archive ({error}); {remedy}"
+            f"cannot download {name}: what came is not the expected archive ({words}); {remedy}"
         ) from error
     finally:
         socket.setdefaulttimeout(timeout)

@@ -45,7 +45,7 @@ def decode(file: Path | IO[bytes], size: int | None) -> np.ndarray:
                 image.load()
                 if "exif" in image.info:
                     ImageOps.exif_transpose(image, in_place=True)
-                rgb = _to_rgb(image)
+                rgb = to_rgb(image)
         if size is not None and rgb.size != (size, size):
             rgb = square(rgb, size)
         return np.asarray(rgb)
@@ -68,7 +68,12 @@ def square(image: Image.Image, size: int) -> Image.Image:
     return image.resize((size, size), Image.Resampling.BILINEAR, box=box)
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Convert an image of any mode to RGB.
+
+    Raises:
+        BadImage: its pixels are floating-point numbers.
+    """
     if image.mode == "RGB":
         return image
     if image.mode.startswith("I"):

@@ -10,11 +10,11 @@ from sweeps.data.archives import OPEN_ERRORS, Entry, Parts, iterate_files
 from sweeps.data.building import building, check_target, note, put_in_place, track
 from sweeps.data.cache import CacheWriter, Meta, read_meta
 from sweeps.data.catalog import PATTERNS, DatasetInfo, check_name, dataset_info
+from sweeps.data.dataset import held_out
 from sweeps.data.images import BadImage, decode, is_image
 from sweeps.errors import SweepsError
 
 _TEST_NAMES = ("test", "val", "valid", "validation")
-_HELD_OUT = 6
 _NAMED = 5
 
 _Classes = dict[str, list[Parts]]
@@ -220,9 +220,7 @@ def read_class_tree(path: Path, entries: Iterable[Entry]) -> tuple[dict[str, _Cl
         notes += [f"the folder {name!r} is left out" for name in unused]
     if test is None:
         train, test = _hold_out(path, train)
-        notes.append(
-            f"no test folder: one image in {_HELD_OUT} of every class became the test split"
-        )
+        notes.append("no test folder: one image in 6 of every class became the test split")
     for here, there, split in ((train, test, "test"), (test, train, "train")):
         missing = sorted(set(here) - set(there))
         if missing:
@@ -254,8 +252,7 @@ def _hold_out(path: Path, classes: _Classes) -> tuple[_Classes, _Classes]:
             raise SweepsError(
                 f"{path}: the class {name!r} has one image, too few for a train and a test split"
             )
-        order = np.random.RandomState(label).permutation(len(images))
-        chosen = set(order[: max(1, len(images) // _HELD_OUT)].tolist())
-        test[name] = [image for i, image in enumerate(images) if i in chosen]
-        train[name] = [image for i, image in enumerate(images) if i not in chosen]
+        mask = held_out(label, len(images))
+        test[name] = [image for image, out in zip(images, mask, strict=True) if out]
+        train[name] = [image for image, out in zip(images, mask, strict=True) if not out]
     return train, test

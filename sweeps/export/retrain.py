@@ -44,7 +44,7 @@ def retrain(
 
     import torch
 
-    from sweeps.data import open_dataset
+    from sweeps.data import open_data
     from sweeps.training import new_model, resolve_precision, train
 
     if source is not None and source.environment.device != device:
@@ -59,7 +59,7 @@ def retrain(
     if seed is not None:
         config = config.with_values({"seed": seed})
     config = resolve_precision(config, torch.device(device))
-    dataset = open_dataset(config.data.name, data_dir, config.data.size)
+    dataset = open_data(config.data, data_dir)
     wanted = exported.data.fingerprint
     if wanted is not None and dataset.fingerprint != wanted:
         raise SweepsError(

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 
 from storage import check_storage, open_storage, open_study, parse_url
-from sweeps.data import Dataset, is_available, open_dataset, split_rows
+from sweeps.data import Dataset, is_available, open_data, split_rows
 from sweeps.engines.devices import Slot
 from sweeps.errors import Interrupted
 from sweeps.runner.sweep import check_runs, holds_study
@@ -53,10 +53,10 @@ def dry_run(
         SweepsError, StorageError: something does not fit, as for the sweep itself.
     """
     name = name or study_name(spec)
-    if not is_available(spec.data.name, data_dir):
+    if not is_available(spec.data, data_dir):
         finished = _finished(spec, None, storage_url, name)
         return DryRun(name, None, None, None, finished, None, None)
-    dataset = open_dataset(spec.data.name, data_dir, spec.data.size)
+    dataset = open_data(spec.data, data_dir)
     check_runs(spec, dataset)
     finished = _finished(spec, dataset, storage_url, name)
     train_rows, validation_rows = split_rows(spec.base_config(), dataset)

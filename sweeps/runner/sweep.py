@@ -32,7 +32,7 @@ from storage import (
     study_names,
     study_uid,
 )
-from sweeps.data import Dataset, open_dataset, split_rows
+from sweeps.data import Dataset, open_data, split_rows
 from sweeps.engines import WorkerPlan, find_slots, make_engine
 from sweeps.engines.devices import Slot
 from sweeps.errors import STOP_PATIENCE_SECONDS, DatasetUnavailable, Stopped, SweepsError
@@ -356,9 +356,8 @@ def holds_study(url: URL, name: str) -> bool:
 
 def _open_images(spec: Spec, data_dir: Path) -> tuple[Spec, Dataset]:
     """Open the spec's dataset, or its fallback where the dataset is unavailable."""
-    name, size = spec.data.name, spec.data.size
     try:
-        return spec, open_dataset(name, data_dir, size)
+        return spec, open_data(spec.data, data_dir)
     except DatasetUnavailable as error:
         if spec.fallback is None:
             raise
@@ -367,11 +366,12 @@ def _open_images(spec: Spec, data_dir: Path) -> tuple[Spec, Dataset]:
             "FALLING BACK to the dataset %r in place of %r: what this sweep finds says nothing "
             "about %r",
             spec.fallback,
-            name,
-            name,
+            spec.data.name,
+            spec.data.name,
         )
-    spec = spec.model_copy(update={"data": spec.data.model_copy(update={"name": spec.fallback})})
-    return spec, open_dataset(spec.data.name, data_dir, size)
+    data = spec.data.model_copy(update={"name": spec.fallback, "options": {}})
+    spec = spec.model_copy(update={"data": data})
+    return spec, open_data(spec.data, data_dir)
 
 
 def check_runs(spec: Spec, dataset: Dataset) -> None:

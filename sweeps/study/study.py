@@ -47,7 +47,7 @@ _IDLE_OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
 
 def study_name(spec: Spec) -> str:
     """Return the name of a spec's study, which has a fallback dataset's name in it."""
-    return spec.name if spec.name == spec.data.name else f"{spec.name}-{spec.data.name}"
+    return spec.name if spec.name == spec.data.name else f"{spec.name}-{spec.data.title}"
 
 
 def spec_tree(spec: Spec) -> dict[str, Any]:

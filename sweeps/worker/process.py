@@ -25,7 +25,7 @@ from storage import (
     open_study,
     study_uid,
 )
-from sweeps.data import open_dataset
+from sweeps.data import open_data
 from sweeps.engines.devices import available_cores, take_device
 from sweeps.errors import STOP_PATIENCE_SECONDS, Stopped, SweepsError
 from sweeps.study.attributes import DATA_SIZE, FINGERPRINT
@@ -114,15 +114,13 @@ def run_worker_process(
         study = open_study(storage, study_name)
         uid = study_uid(storage, study)
         spec = read_spec(study)
-        dataset = open_dataset(
-            spec.data.name, data_dir, study.user_attrs[DATA_SIZE], download=False
-        )
+        check_code(study, spec)
+        dataset = open_data(spec.data, data_dir, study.user_attrs[DATA_SIZE], download=False)
         if dataset.fingerprint != study.user_attrs[FINGERPRINT]:
             raise SweepsError(
                 f"{study.study_name}: {dataset.name} in {data_dir} ({dataset.fingerprint}) is not "
                 f"what this study was made with ({study.user_attrs[FINGERPRINT]})"
             )
-        check_code(study, spec)
         study.pruner = spec.make_pruner()
         folder = checkpoint_dir or default_folder(storage.engine.url)
 

@@ -1,8 +1,10 @@
 """Downloads, against small archives in the real formats, served from this machine."""
 
 import functools
+import gzip
 import hashlib
 import http.server
+import inspect
 import io
 import pickle
 import socket
@@ -12,11 +14,21 @@ import time
 
 import numpy as np
 import pytest
+import torchvision
 from PIL import Image
-from torchvision.datasets import CIFAR10, STL10, Imagenette
+from torchvision.datasets import CIFAR10, STL10, FashionMNIST, Imagenette
 
-from sweeps.data import download, import_dataset, open_dataset
+from sweeps.data import (
+    download,
+    import_dataset,
+    is_available,
+    list_datasets,
+    open_data,
+    open_dataset,
+)
 from sweeps.errors import SweepsError
+from sweeps.spec.config import DataConfig
+from sweeps.spec.torchvision_sets import SETS
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
@@ -81,7 +93,7 @@ def test_cifar10(cifar10, data_dir, leftovers, capsys):
     ]
     out, err = capsys.readouterr()
     assert out == ""
-    assert err == "downloading cifar10\n"
+    assert err == "downloading cifar10\ndecoding cifar10 (18 images)\n"
 
 
 def test_stl10(served, trees, data_dir, monkeypatch):
@@ -131,6 +143,70 @@ def test_imagenette_is_what_an_import_of_its_archive_is(served, trees, data_dir,
     imported = import_dataset("other", archive, data_dir, size=224, progress=False)
     assert imported.info.fingerprint == dataset.fingerprint
     assert {p.suffix for p in (data_dir / "imagenette").iterdir()} == {".npy", ".json"}
+
+
+@pytest.fixture
+def fashion_mnist(served, monkeypatch):
+    """A FashionMNIST of 6 train and 4 test images; gives the train images."""
+    folder, url = served
+    random = np.random.RandomState(0)
+    resources, train = [], None
+    for split, count in (("train", 6), ("t10k", 4)):
+        images = random.randint(0, 256, (count, 28, 28), dtype=np.uint8)
+        labels = np.arange(count, dtype=np.uint8)[::-1]
+        train = images if train is None else train
+        for kind, array in (("images-idx3", images), ("labels-idx1", labels)):
+            # The idx format: type and dimensions, then each length, big-endian.
+            header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">i4").tobytes()
+            name = f"{split}-{kind}-ubyte.gz"
+            (folder / name).write_bytes(gzip.compress(header + array.tobytes()))
+            resources.append((name, md5((folder / name).read_bytes())))
+    monkeypatch.setattr(FashionMNIST, "mirrors", [f"{url}/"])
+    monkeypatch.setattr(FashionMNIST, "resources", resources)
+    return train
+
+
+FASHION_MNIST = DataConfig(name="torchvision/FashionMNIST")
+
+
+def test_a_set_of_torchvision_by_name(fashion_mnist, data_dir, leftovers):
+    assert not is_available(FASHION_MNIST, data_dir)
+    dataset = open_data(FASHION_MNIST, data_dir, progress=False)
+    # Grey becomes three channels; rows are sorted by class, and these came backwards.
+    np.testing.assert_array_equal(
+        dataset.train.images, fashion_mnist[::-1, :, :, None].repeat(3, axis=3)
+    )
+    assert dataset.train.labels.tolist() == [0, 1, 2, 3, 4, 5]
+    assert dataset.classes[9] == "Ankle boot"
+    small = open_data(FASHION_MNIST, data_dir, 14, download=False, progress=False)
+    assert small.fingerprint == dataset.fingerprint
+    assert leftovers() == ["torchvision.FashionMNIST"]
+    assert is_available(FASHION_MNIST, data_dir)
+    (info,) = [i for i in list_datasets(data_dir) if i.name == "torchvision/FashionMNIST"]
+    assert (info.on_disk, info.sizes, info.source) == (True, (28, 14), "torchvision")
+
+
+def test_a_set_of_torchvision_without_a_server(fashion_mnist, data_dir, monkeypatch):
+    with pytest.raises(SweepsError, match=r"is not in .* at this size; `sweeps run` .* builds it"):
+        open_data(FASHION_MNIST, data_dir, download=False)
+    monkeypatch.setattr(FashionMNIST, "mirrors", ["http://127.0.0.1:1/"])
+    with pytest.raises(SweepsError) as error:
+        open_data(FASHION_MNIST, data_dir, progress=False)
+    assert str(error.value) == (
+        "cannot download torchvision/FashionMNIST: [Errno 111] Connection refused; where there is "
+        "no internet, `sweeps data import NAME PATH` takes an archive"
+    )
+    assert not data_dir.exists()
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_torchvision_takes_what_each_set_is_made_with(name):
+    recipe = SETS[name]
+    make = inspect.signature(getattr(torchvision.datasets, name)).bind
+    options = {option: values[0] for option, values in recipe.options.items()}
+    for arguments in (*recipe.train, *recipe.test):
+        bound = make("root", download=True, **arguments, **options)
+        assert set(bound.kwargs.get("kwargs", {})) <= {"download", "train"}
 
 
 def refused(data_dir, pattern):

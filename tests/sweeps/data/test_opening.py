@@ -13,6 +13,7 @@ import pytest
 from sweeps.data import import_dataset, is_available, list_datasets, open_dataset
 from sweeps.data.cache import CacheWriter
 from sweeps.errors import SweepsError
+from sweeps.spec.config import DataConfig
 
 
 @pytest.fixture
@@ -26,6 +27,8 @@ def test_unknown_names_the_nearest_and_the_way(mine, data_dir, leftovers):
         open_dataset("cifar-10", data_dir)
     with pytest.raises(SweepsError, match="did you mean 'mine'"):
         open_dataset("mien", data_dir)
+    with pytest.raises(SweepsError, match="did you mean 'torchvision/KMNIST'"):
+        open_dataset("kmnist", data_dir)
     with pytest.raises(SweepsError, match=r"unknown dataset '\.\./mine'"):
         open_dataset("../mine", data_dir)
     assert leftovers() == ["mine"]
@@ -67,9 +70,11 @@ def test_listing(mine, data_dir):
     assert infos["mine"] == mine.info
     assert (infos["mine"].train_count, infos["mine"].test_count) == (18, 6)
     assert not infos["cifar10"].on_disk
-    assert is_available("mine", data_dir)
-    assert is_available("patterns", data_dir)
-    assert not is_available("cifar10", data_dir)
+    assert is_available(DataConfig(name="mine"), data_dir)
+    assert is_available(DataConfig(name="patterns"), data_dir)
+    assert not is_available(DataConfig(name="cifar10"), data_dir)
+    with pytest.raises(SweepsError, match="did you mean 'cifar10'"):
+        is_available(DataConfig(name="cifar-10"), data_dir)
 
 
 def test_a_damaged_cache_is_reported(mine, data_dir):
