@@ -163,6 +163,7 @@ def run_worker_process(
         click.echo(f"The trial is queued again by others: {error}", err=True)
     if supervised:
         # There is nothing left to tidy up, and to do it takes PyTorch a second.
+        sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)
     if received:
