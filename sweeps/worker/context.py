@@ -129,7 +129,8 @@ class TrialContext:
         # The pruner is asked in every epoch: it remembers the trial's values when it is.
         hopeless = self.trial.should_prune()
         is_baseline = CONFIGURATION in self.trial.user_attrs
-        if hopeless and not (replayed or is_baseline or epoch >= self._epochs):
+        is_last = 0 < self._epochs <= epoch
+        if hopeless and not (replayed or is_baseline or is_last):
             raise optuna.TrialPruned
 
     def result(self, returned: Any) -> list[float]:

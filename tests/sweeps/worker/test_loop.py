@@ -115,6 +115,15 @@ def test_hopeless_trials_are_pruned_but_not_in_their_last_epoch(worker):
     assert run(worker, reporting(0.75, 0.25))[0] == "completed"
 
 
+def test_a_trial_that_does_not_say_how_many_epochs_it_has_is_pruned_too(worker):
+    def objective(context):
+        for epoch in (1, 2):
+            context.report(epoch, val_accuracy=0.25)
+
+    worker.study.pruner = optuna.pruners.ThresholdPruner(lower=0.5)
+    assert run(worker, objective)[0] == "pruned"
+
+
 def test_a_trial_is_not_failed_for_a_storage_that_is_unavailable(worker):
     """It belongs to its worker until that ends, and is then retried."""
     with pytest.raises(StorageError):
