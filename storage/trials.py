@@ -43,6 +43,9 @@ UNFINISHED = ("interrupted", "lost", "out_of_memory")
 #: Attributes that a retry takes over from the trial that it replaces.
 _INHERITED = (CONFIGURATION, OVERRIDES)
 
+#: What Optuna's grid sampler notes of a trial: its combination is run by the retry.
+_INHERITED_OF_GRID = ("grid_id", "search_space")
+
 #: What Optuna's successive halving, also inside of Hyperband, keeps of a trial for the others.
 _RUNGS = "completed_rung_%"
 
@@ -151,7 +154,11 @@ def _queue_retry(
     attributes |= {RETRY_OF: trial.number, LOSSES: losses}
     # As `Study.enqueue_trial` does, but past the study's cache, which would keep the trial if this
     # transaction were lost.
+    known = trial.system_attrs
+    of_grid = {name: known[name] for name in _INHERITED_OF_GRID if name in known}
     waiting = optuna.trial.create_trial(
-        state=TrialState.WAITING, system_attrs={"fixed_params": params}, user_attrs=attributes
+        state=TrialState.WAITING,
+        system_attrs={"fixed_params": params, **of_grid},
+        user_attrs=attributes,
     )
     storage.create_new_trial(study_id, template_trial=waiting)

@@ -1,7 +1,7 @@
 """Optuna's samplers as a spec names them: their options, and how each is made."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Annotated, Any, Literal, Self
 
@@ -15,8 +15,11 @@ from optuna.samplers import (
     RandomSampler,
     TPESampler,
 )
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from storage import CONFIGURATION, HardenedStorage, batch
 from sweeps.errors import SweepsError
 from sweeps.spec.config import Section
 from sweeps.spec.imports import Reference, make_imported
@@ -163,12 +166,12 @@ class Nsgaii(Sampler):
 
 
 class Grid(Sampler):
-    """Every combination of the settings' values once, in random order."""
+    """Every combination of the settings' values once, in an order without a pattern."""
 
     name: Literal["grid"]
 
     def make(self, seed: int, search: Search) -> BaseSampler:
-        return GridSampler({name: p.values() for name, p in search.items()}, seed=seed)
+        return SharedGrid({name: p.values() for name, p in search.items()})
 
     def check(self, search: Search, trials: int | None, baselines: int) -> None:
         """Refuse a space without an end, and more trials than it has combinations.
@@ -192,6 +195,46 @@ class Grid(Sampler):
                 f"budget.trials: the grid and the baselines have {size} trials; "
                 f"give a number up to that"
             )
+
+
+class SharedGrid(GridSampler):
+    """Optuna's grid for workers in several processes: none takes a combination of another.
+
+    Optuna's orders the combinations by its seed and names them by their place in that order, lets
+    two processes take the same one at the same moment, and fails where a baseline ends last.
+    """
+
+    def __init__(self, values: Mapping[str, Sequence[Any]]) -> None:
+        super().__init__(values, seed=0)
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        known = trial.system_attrs
+        if "grid_id" in known or known.get("fixed_params") or CONFIGURATION in trial.user_attrs:
+            return
+
+        def take() -> None:
+            left = self._get_unvisited_grid_ids(study)
+            attributes = {
+                "search_space": self._search_space,
+                "grid_id": min(left, default=trial.number % self._n_min_trials),
+            }
+            for name, value in attributes.items():
+                study._storage.set_trial_system_attr(trial._trial_id, name, value)
+
+        storage = getattr(study._storage, "_backend", None)
+        if isinstance(storage, HardenedStorage):
+            batch(storage, study._study_id, take)
+        else:
+            take()
+
+    def after_trial(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,
+    ) -> None:
+        """Do nothing: the budget says when a study is done."""
 
 
 class Random(Sampler):

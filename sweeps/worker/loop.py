@@ -112,6 +112,9 @@ class Worker:
         record = register_worker(self.storage, study_id, self.name, self.device_label, self.seat)
         self.worker_id = record.worker_id
         self.study.sampler = self.make_sampler(record.number)
+        # A sampler that has tried every value calls `Study.stop`, which insists on Optuna's own
+        # loop. Here the budget says when a study is done.
+        self.study._thread_local.in_optimize_loop = True
 
     def _run_trials(self) -> None:
         before = ended_numbers(self.study.get_trials(deepcopy=False))

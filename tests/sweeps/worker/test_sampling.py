@@ -1,16 +1,31 @@
 """Every sampler and pruner in a sweep: two processes, both killed, and two that resume."""
 
+import itertools
 import signal
 
 import optuna
 import pytest
 
-from storage import RETRY_OF, TARGET, create_study, open_storage, unfinished_outcome
+from storage import (
+    CONFIGURATION,
+    RETRY_OF,
+    TARGET,
+    ask,
+    claim_trial,
+    create_study,
+    end_trial,
+    holding,
+    open_storage,
+    register_worker,
+    study_uid,
+    unfinished_outcome,
+)
 from sweeps.spec.spec import parse_spec
 from tests.storage.processes import CONTEXT
 from tests.sweeps.worker.sampling import work
 
-TRIALS = 8
+#: All combinations of the values: samplers that try each once come to their end.
+TRIALS = 10
 
 
 # The others take most of a second to import, or several.
@@ -60,6 +75,8 @@ def test_it_samples_and_prunes_across_processes_and_kills(tmp_path, small, sampl
     assert {trial.user_attrs["worker"] for trial in trials} >= {"first", "second"}
     for trial in trials:
         assert all(spec.search[name].contains(value) for name, value in trial.params.items())
+    if sampler.get("name") == "grid":
+        assert len({tuple(sorted(trial.params.items())) for trial in results}) == TRIALS
     retries = [trial for trial in trials if RETRY_OF in trial.user_attrs]
     assert len(retries) == 2
     for retry in retries:
@@ -76,3 +93,45 @@ def _work(url, tree, folder, dies_in):
     for worker in workers:
         worker.join(100)
     return [worker.exitcode for worker in workers]
+
+
+def test_workers_share_a_grid_whoever_ends_last(tmp_path, small):
+    """Every combination is run once, beside a baseline and where a trial is interrupted."""
+    small.update(sampler={"name": "grid"}, baselines=[])
+    small["search"] = {"layer.edge": {"choice": [0, 0.5, 1]}, "layer.growth": {"choice": [5, 7]}}
+    spec = parse_spec(small, "mine.yaml")
+    storage = open_storage(str(tmp_path / "sweeps.db"), create=True)
+    made = create_study(
+        storage,
+        "shared",
+        "maximize",
+        lambda study: study.enqueue_trial({}, user_attrs={CONFIGURATION: "plain"}),
+    )
+    uid = study_uid(storage, made)
+    workers = []
+    for number in range(3):
+        study = optuna.load_study(study_name="shared", storage=storage)
+        study.sampler = spec.make_sampler(number)
+        worker = register_worker(storage, study._study_id, str(number), "cpu")
+        workers.append((study, worker.worker_id))
+
+    def start(number):
+        study, worker_id = workers[number % 3]
+        claim = claim_trial(storage, study._study_id, uid, worker_id)
+        return study, claim, ask(storage, study, claim)
+
+    def end(study, claim, trial, outcome="completed"):
+        if CONFIGURATION not in trial.user_attrs and outcome == "completed":
+            for name, parameter in spec.search.items():
+                parameter.suggest(trial, name)
+        with holding(claim):
+            assert end_trial(storage, study, trial.number, outcome, value=0.5)
+
+    begun = [start(number) for number in range(4)]
+    # Before it was given its values.
+    end(*begun[3], "interrupted")
+    begun = begun[:3] + [start(number) for number in range(3, 7)]
+    for each in reversed(begun):
+        end(*each)
+    found = [tuple(trial.params.values()) for trial in made.trials if trial.params]
+    assert sorted(found) == sorted(itertools.product([0, 0.5, 1], [5, 7]))
