@@ -14,9 +14,16 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 from torch.overrides import TorchFunctionMode
 
-from interpodil import Conversion, InterpodilConv2d, convert, spatial, stem, three_by_three
+from interpodil import Conversion, InterpodilConv2d, convert, dirac_, spatial, stem, three_by_three
 from sweeps.errors import SweepsError
-from sweeps.spec.config import ImportedModel, LayerConfig, NamedModel, RunConfig, pixels_left
+from sweeps.spec.config import (
+    ImportedModel,
+    LayerConfig,
+    NamedModel,
+    RunConfig,
+    per_axis,
+    pixels_left,
+)
 from sweeps.spec.imports import make_imported
 
 TUTORIAL_CHANNELS = 35
@@ -117,7 +124,26 @@ def insert_layer(network: nn.Module, config: RunConfig) -> Conversion:
                 f"of {config.model.title}, which keep their strides; leave it out"
             )
         conversion.changed[0].after.stride = (stride, stride)
+    if config.layer.init == "dirac":
+        for change in conversion.changed:
+            _start_as_identity(change.after, change.name, config.layer.init_scale)
     return conversion
+
+
+def _start_as_identity(layer: Any, name: str, scale: float) -> None:
+    if layer.in_channels != layer.out_channels:
+        raise SweepsError(
+            f"layer.init: dirac needs as many output as input channels, and {name} has "
+            f"{layer.out_channels} and {layer.in_channels}; choose others with model.where"
+        )
+    try:
+        # Values on `meta` cannot be checked, and need not be set.
+        if not layer.weight.is_meta:
+            dirac_(layer)
+    except ValueError as error:
+        raise SweepsError(f"layer.init: {name}: {error}") from None
+    with torch.no_grad():
+        layer.weight.mul_(scale)
 
 
 def _nothing_chosen(network: nn.Module, conversion: Conversion) -> str:
@@ -138,7 +164,8 @@ def _nothing_chosen(network: nn.Module, conversion: Conversion) -> str:
 
 def layer_arguments(config: LayerConfig) -> dict[str, Any]:
     """Return the layer's settings as arguments of the layer and of :func:`interpodil.convert`."""
-    return config.model_dump(exclude={"kernel_size", "stride"})
+    arguments = config.model_dump(exclude={"kernel_size", "stride", "init", "learn_tent"})
+    return {**arguments, "learn_tent": config.learn_tent != "none" and config.learn_tent}
 
 
 def new_layer(
@@ -150,7 +177,7 @@ def new_layer(
         out_channels,
         config.kernel_size,
         stride=stride,
-        padding=config.kernel_size // 2,
+        padding=tuple(taps // 2 for taps in per_axis(config.kernel_size)),
         bias=bias,
         **layer_arguments(config),
     )

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from interpodil import lsuv_
 from sweeps.data import Dataset, split_rows
 from sweeps.data.batches import Batches
 from sweeps.errors import Interrupted, SweepsError
@@ -31,13 +32,21 @@ _EVALUATION_BATCH = 500
 def new_model(config: RunConfig, dataset: Dataset) -> nn.Module:
     """Build a model for a dataset, initialised from the configuration's seed.
 
+    With ``layer.init: lsuv`` its layers are scaled for the first batch of the training.
+
     Raises:
         SweepsError: the configuration does not fit the dataset's images.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         try:
-            return build_model(config, size=dataset.size, num_classes=len(dataset.classes))
+            model = build_model(config, size=dataset.size, num_classes=len(dataset.classes))
+            if config.layer.init == "lsuv":
+                training, _ = make_batches(config, dataset, torch.device("cpu"))
+                training.set_epoch(1)
+                images, _ = next(iter(training))
+                lsuv_(model, images, std=config.layer.init_scale)
+            return model
         except ValueError as error:
             raise SweepsError(str(error)) from None
 
