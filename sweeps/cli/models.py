@@ -49,7 +49,7 @@ def _show_network(name: str, where: str, size: int, classes: int) -> None:
     from sweeps.spec.validation import validate
 
     key = "import" if ":" in name else "name"
-    config = validate(RunConfig, {"model": {key: name, "where": where}}, "sweeps models")
+    config = validate(RunConfig, {"model": {key: name, "where": where}}, name)
     found = inspect_network(config, size=size, num_classes=classes)
     table = make_table()
     for column in ("convolution", "output", "kernel", "stride"):

@@ -38,8 +38,8 @@ def check_networks(spec: Spec, size: int, num_classes: int) -> None:
             if network not in built:
                 built[network] = _check_network(config, size, num_classes)
             for taps in built[network]:
-                InterpodilConv2d(1, 1, taps, **layer_arguments(config.layer), device="meta")
-        except (SweepsError, ValueError) as error:
+                _check_layer(config, taps)
+        except SweepsError as error:
             raise SweepsError(": ".join(filter(None, (spec.name, where, str(error))))) from None
 
 
@@ -62,6 +62,14 @@ def _check_network(config: RunConfig, size: int, num_classes: int) -> set[tuple[
     _check_output(network, model.title, size, num_classes)
     layers = (m for m in network.modules() if isinstance(m, InterpodilConv2d))
     return {layer.kernel_size for layer in layers}
+
+
+def _check_layer(config: RunConfig, taps: tuple[int, ...]) -> None:
+    try:
+        InterpodilConv2d(1, 1, taps, **layer_arguments(config.layer), device="meta")
+    except ValueError as error:
+        kernel = "x".join(map(str, taps))
+        raise SweepsError(f"a {kernel} convolution of {config.model.title}: {error}") from None
 
 
 def _check_output(network: nn.Module, title: str, size: int, num_classes: int) -> None:
