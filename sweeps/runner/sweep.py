@@ -26,6 +26,7 @@ from storage import (
     explain,
     living_workers,
     open_storage,
+    open_study,
     parse_url,
     reclaim,
     show_url,
@@ -44,7 +45,7 @@ from sweeps.spec.config import ImportedOptimizer, check_run
 from sweeps.spec.spec import Spec, check_study_name, is_study_name, probe_values
 from sweeps.study.frames import SweepStudy
 from sweeps.study.progress import Progress, read_progress
-from sweeps.study.study import open_or_create_study, refuse_deleted, study_name
+from sweeps.study.study import check_code, open_or_create_study, refuse_deleted, study_name
 from sweeps.worker.checkpoints import DEFAULT_SECONDS, Checkpoints, check_folder, default_folder
 from sweeps.worker.process import short_host
 
@@ -194,6 +195,9 @@ def prepare_sweep(
     trials, first = spec.budget.trials, len(spec.baselines)
     if trials is not None and trials < first:
         _logger.info("The budget has room for %d of the %d baselines", trials, first)
+    if spec.data.import_ is not None and holds_study(url, wanted):
+        # Images are decoded for a study that takes them.
+        _check_code(url, wanted, spec)
     spec, dataset = _open_images(spec, data_dir)
     check_runs(spec, dataset)
     storage = open_storage(url, create=True)
@@ -350,6 +354,14 @@ def holds_study(url: URL, name: str) -> bool:
         return False
     try:
         return name in study_names(storage)
+    finally:
+        storage.engine.dispose()
+
+
+def _check_code(url: URL, name: str, spec: Spec) -> None:
+    storage = open_storage(url)
+    try:
+        check_code(open_study(storage, name), spec)
     finally:
         storage.engine.dispose()
 

@@ -47,6 +47,15 @@ class Lazy(Items):
 def unreadable(): return Lazy([1]), Items([])
 """
 
+SWEPT = """
+import numpy as np
+
+def build(count):
+    pixels = np.random.RandomState(0).randint(0, 256, (count, 16, 16)).astype(np.uint8)
+    items = [(image, i % 2) if i % 2 else (image // 2, 0) for i, image in enumerate(pixels)]
+    return items, items[:9], ["dark", "bright"]
+"""
+
 
 @pytest.fixture
 def module(tmp_path, monkeypatch):
@@ -102,6 +111,26 @@ def test_images_of_many_sizes_are_scaled_to_the_one_given(module, data_dir):
 
 def test_classes_may_be_a_list(module, data_dir):
     assert open_data(data("named"), data_dir, progress=False).classes == ("x", "y")
+
+
+@pytest.mark.slow
+def test_a_sweep_on_it_is_exported_and_trained_again(place, small, data_dir):
+    (place.folder / "mydata.py").write_text(SWEPT)
+    small["data"] = {"import": "mydata:build", "options": {"count": 300}, "validation": 0.2}
+    small["budget"] = {"trials": 2}
+    spec = place.write_spec(small)
+    done = place.run("run", spec, "--workers=2")
+    assert done.returncode == 0, done.stderr
+    assert place.run("export", "-o", "best.yaml").returncode == 0
+    done = place.run("train", "best.yaml")
+    assert "the same as trial" in done.stdout, done.stderr
+    (place.folder / "mydata.py").write_text(SWEPT + "# Changed.\n")
+    for command in (["run", spec], ["worker", "small-mydata-build"]):
+        done = place.run(*command)
+        assert done.returncode == 1
+        assert "data.import: " in done.stderr
+        assert "mydata.py has changed since this study was made" in done.stderr
+    assert len(list(data_dir.iterdir())) == 1
 
 
 @pytest.mark.parametrize(
