@@ -214,7 +214,7 @@ class SharedGrid(GridSampler):
 
         def take() -> None:
             left = self._get_unvisited_grid_ids(study)
-            attributes = {
+            attributes: dict[str, Any] = {
                 "search_space": self._search_space,
                 "grid_id": min(left, default=trial.number % self._n_min_trials),
             }
