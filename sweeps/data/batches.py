@@ -116,7 +116,7 @@ class Batches:
 
     def __iter__(self) -> Iterator[Batch]:
         total = len(self._rows)
-        generator = torch.Generator().manual_seed(_stream(self._seed, self._epoch))
+        generator = torch.Generator().manual_seed(derive_seed(self._seed, self._epoch))
         order = torch.randperm(total, generator=generator) if self._shuffle else None
         draw = torch.randint(0, 2 * self._crop + 1, (2, total), generator=generator)
         shifts = (draw - self._crop).to(self.device)
@@ -193,7 +193,7 @@ class Batches:
         assert self._mix is not None
         # torchvision draws from the global generator, which is left as it was.
         with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(_stream(self._seed, self._epoch, batch + 1))
+            torch.default_generator.manual_seed(derive_seed(self._seed, self._epoch, batch + 1))
             images, labels = self._mix(images, labels)
         return images.contiguous(memory_format=self._memory_format), labels
 
@@ -241,6 +241,6 @@ def _mixture(
     return mixture
 
 
-def _stream(*numbers: int) -> int:
+def derive_seed(*numbers: int) -> int:
     """Derive a generator's seed from numbers; neighbours give unrelated seeds."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
@@ -11,7 +12,7 @@ from torch.nn import functional as F
 
 from interpodil import lsuv_
 from sweeps.data import Dataset, split_rows
-from sweeps.data.batches import Batches
+from sweeps.data.batches import Batches, derive_seed
 from sweeps.errors import Interrupted, SweepsError
 from sweeps.models import build_model
 from sweeps.spec.config import RunConfig, check_run
@@ -27,6 +28,8 @@ from sweeps.training.precision import Precision
 from sweeps.training.state import Checkpoint, Checkpointing, TrainingState
 
 _EVALUATION_BATCH = 500
+# Tells the seeds of dropout from those of the batches' augmentation.
+_DROPOUT = 1
 
 
 def new_model(config: RunConfig, dataset: Dataset) -> nn.Module:
@@ -194,13 +197,15 @@ def _train_epoch(
         checkpointing.between_batches()
         state.optimizer.zero_grad(set_to_none=True)
         parts = settings.micro_batches
-        for some, their in zip(images.tensor_split(parts), labels.tensor_split(parts), strict=True):
-            with precision.autocast:
-                loss = F.cross_entropy(
-                    state.model(some), their, label_smoothing=settings.label_smoothing
-                )
-            precision.scaler.scale(loss * (len(their) / len(labels))).backward()
-            state.loss += loss.detach() * len(their)
+        pairs = zip(images.tensor_split(parts), labels.tensor_split(parts), strict=True)
+        with _seeded(images.device, config.seed, state.epoch, state.batch, _DROPOUT):
+            for some, their in pairs:
+                with precision.autocast:
+                    loss = F.cross_entropy(
+                        state.model(some), their, label_smoothing=settings.label_smoothing
+                    )
+                precision.scaler.scale(loss * (len(their) / len(labels))).backward()
+                state.loss += loss.detach() * len(their)
         state.learning_rate = float(state.optimizer.param_groups[0]["lr"])
         if precision.step(state.optimizer, settings.clip_norm):
             state.schedule.step()
@@ -209,3 +214,18 @@ def _train_epoch(
         state.seen += len(labels)
         state.batch += 1
     return float(state.loss) / state.seen
+
+
+@contextmanager
+def _seeded(device: torch.device, *numbers: int) -> Iterator[None]:
+    """Seed torch's generators, from which dropout draws; behind the block they are as before.
+
+    Each batch has a seed of its own, so that a run draws the same after it was resumed.
+    """
+    on_gpu = device.type == "cuda"
+    with torch.random.fork_rng(devices=[device] if on_gpu else []):
+        seed = derive_seed(*numbers)
+        torch.default_generator.manual_seed(seed)
+        if on_gpu:
+            torch.cuda.manual_seed(seed)
+        yield

@@ -7,14 +7,26 @@ import math
 
 import pytest
 import torch
+from torch import nn
 
 from sweeps.errors import Interrupted
+from sweeps.spec.config import ImportedModel
 from sweeps.training import train
 from tests.sweeps.training.runs import CPU, run_config
 
 
 def _config(**values):
     return run_config(**{"training.crop": 2} | values)
+
+
+def with_dropout(image_shape, num_classes):
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Dropout(0.5),
+        nn.Linear(4 * image_shape[1] * image_shape[2], num_classes),
+    )
 
 
 class InMemory:
@@ -111,6 +123,27 @@ class TestResume:
         assert resumed == _numbers(train(config, patterns, CPU))
         assert all(math.isfinite(number) for epoch in resumed for number in epoch)
         assert checkpoint.refused == []
+
+    @pytest.mark.parametrize("calls", [[3], [1, 9, 3]])
+    def test_so_it_does_with_dropout_whatever_was_drawn_before(self, patterns, calls):
+        config = _config().model_copy(
+            update={
+                "model": ImportedModel.model_validate({"import": f"{__name__}:with_dropout"}),
+            }
+        )
+        undisturbed = _numbers(train(config, patterns, CPU))
+        torch.rand(3)
+        assert _numbers(train(config, patterns, CPU)) == undisturbed
+        checkpoint = InMemory()
+        for stop in calls:
+            stopped = train(
+                config, patterns, CPU, should_stop=_stop_after(stop), checkpoint=checkpoint
+            )
+            with pytest.raises(Interrupted):
+                list(stopped)
+        before = torch.get_rng_state()
+        assert _numbers(train(config, patterns, CPU, checkpoint=checkpoint)) == undisturbed
+        assert torch.equal(torch.get_rng_state(), before)
 
     def test_a_process_that_dies_loses_what_came_after_its_last_checkpoint_alone(
         self, patterns, undisturbed
