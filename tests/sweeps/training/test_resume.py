@@ -86,7 +86,7 @@ class TestResume:
                 )
         assert _numbers(train(_config(), patterns, CPU, checkpoint=checkpoint)) == undisturbed
 
-    @pytest.mark.parametrize("calls", [[3], [7], [1, 9, 3]])
+    @pytest.mark.parametrize("calls", [[3], [1, 9, 3]])
     @pytest.mark.parametrize(
         "settings",
         [
@@ -172,15 +172,15 @@ class TestResume:
             ("training.optimizer", "adamw", "training.optimizer is 'sgd' there and 'adamw' here"),
             ("training.ema", 0.9, "training.ema is 0.0 there and 0.9 here"),
             ("layer.growth", 5, "layer.growth is None there and 5 here"),
-            ("seed", 1, "seed is 0 there and 1 here"),
         ],
     )
     def test_one_with_another_setting_is_refused_with_both_values(
         self, patterns, name, value, reason
     ):
         checkpoint = InMemory(due=True)
-        list(train(_config(), patterns, CPU, checkpoint=checkpoint))
-        other = _config(**{name: value})
+        list(train(_config(training__epochs=1), patterns, CPU, checkpoint=checkpoint))
+        assert checkpoint.writes == 6
+        other = _config(**{"training.epochs": 1, name: value})
         assert _numbers(train(other, patterns, CPU, checkpoint=checkpoint)) == _numbers(
             train(other, patterns, CPU)
         )
