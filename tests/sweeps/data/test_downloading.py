@@ -199,6 +199,44 @@ def test_a_set_of_torchvision_without_a_server(fashion_mnist, data_dir, monkeypa
     assert not data_dir.exists()
 
 
+class _Photos:
+    """Twelve photos of each of two places, of many sizes, as a class of torchvision's."""
+
+    def __init__(self, root, download):
+        assert download
+
+    def __len__(self):
+        return 24
+
+    def __getitem__(self, index):
+        return Image.new("L", (20 + index, 30), 10 * index), 5 if index % 2 else 3
+
+
+def test_a_set_of_many_sizes_without_a_test_split(data_dir, monkeypatch):
+    monkeypatch.setattr(torchvision.datasets, "SUN397", _Photos)
+    config = DataConfig(name="torchvision/SUN397", size=16)
+    dataset = open_data(config, data_dir, progress=False)
+    assert dataset.train.images.shape == (20, 16, 16, 3)
+    # A sixth of each class is held out; classes without names have their numbers.
+    assert dataset.test.labels.tolist() == [0, 0, 1, 1]
+    assert dataset.classes == ("3", "5")
+    values = np.concatenate([dataset.train.images, dataset.test.images])[:, 0, 0, 0]
+    assert sorted(values.tolist()) == list(range(0, 240, 10))
+    smaller = open_data(config, data_dir, 12, progress=False)
+    assert smaller.fingerprint != dataset.fingerprint
+    (info,) = [i for i in list_datasets(data_dir) if i.on_disk]
+    assert (info.name, info.sizes) == ("torchvision/SUN397", (12, 16))
+    assert is_available(config, data_dir)
+    assert not is_available(config.model_copy(update={"size": 20}), data_dir)
+
+
+def test_a_missing_package_is_named(data_dir, monkeypatch):
+    monkeypatch.setattr(download, "find_spec", lambda _: None)
+    with pytest.raises(SweepsError, match=r"needs packages .*: pip install h5py gdown$"):
+        open_data(DataConfig(name="torchvision/PCAM"), data_dir, progress=False)
+    assert not data_dir.exists()
+
+
 @pytest.mark.parametrize("name", SETS)
 def test_torchvision_takes_what_each_set_is_made_with(name):
     recipe = SETS[name]
