@@ -15,13 +15,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sweeps.errors import SweepsError
+    from sweeps.errors import Diverged, Interrupted, SweepsError
     from sweeps.runner.sweep import run_sweep
     from sweeps.spec.spec import Spec, load_spec, parse_spec
     from sweeps.study.frames import SweepStudy, open_study
     from sweeps.worker.context import TrialContext
 
 __all__ = [
+    "Diverged",
+    "Interrupted",
     "Spec",
     "SweepStudy",
     "SweepsError",
@@ -33,6 +35,8 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Diverged": "sweeps.errors",
+    "Interrupted": "sweeps.errors",
     "Spec": "sweeps.spec.spec",
     "SweepStudy": "sweeps.study.frames",
     "SweepsError": "sweeps.errors",

@@ -8,6 +8,7 @@ from rich.console import Console
 from sweeps.engines.devices import Slot
 from sweeps.reporting.formatting import make_table, print_table
 from sweeps.runner.dry_run import DryRun
+from sweeps.spec.config import NO_IMAGES
 from sweeps.spec.samplers import kind_of
 from sweeps.spec.spec import Spec
 
@@ -20,7 +21,10 @@ def print_dry_run(console: Console, spec: Spec, slots: list[Slot], found: DryRun
 
     line(f"Study     {found.study_name}: {_trials(spec, found)}")
     line(f"Images    {_images(spec, found)}")
-    line(f"Model     {spec.model.title}, {spec.training.epochs} epochs a trial")
+    if spec.objective:
+        line(f"Objective {spec.objective}, {spec.training.epochs} epochs a trial")
+    else:
+        line(f"Model     {spec.model.title}, {spec.training.epochs} epochs a trial")
     line(f"Sampler   {kind_of(spec.sampler)}; pruner {kind_of(spec.pruner)}")
     line(f"Workers   {_workers(slots)}")
     line(f"Time      {_time(spec, found)}")
@@ -51,6 +55,10 @@ def _trials(spec: Spec, found: DryRun) -> str:
 
 
 def _images(spec: Spec, found: DryRun) -> str:
+    if spec.data.name == NO_IMAGES:
+        return "none"
+    if found.dataset is None and spec.objective:
+        return spec.data.name
     if found.dataset is None:
         instead = f"; where that fails, {spec.fallback} takes its place" if spec.fallback else ""
         builds = "downloads" if spec.data.import_ is None else "builds"
@@ -68,6 +76,8 @@ def _workers(slots: list[Slot]) -> str:
 
 
 def _time(spec: Spec, found: DryRun) -> str:
+    if spec.objective:
+        return "not known: the training loop is your own"
     if found.epoch_seconds is None:
         return "not known before the images are there"
     words = f"{found.epoch_seconds:.3g} s an epoch with the fixed settings, measured just now"

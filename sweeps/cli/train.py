@@ -1,5 +1,6 @@
 """``sweeps train``."""
 
+import os
 from pathlib import Path
 
 import click
@@ -54,6 +55,20 @@ def command(
         device = "cpu" if measured_with is not None and measured_with.device == "cpu" else "auto"
     if threads is None:
         threads = measured_with.threads if measured_with is not None else available_cores()
+    if exported.objective is not None:
+        from sweeps.worker.local import run_own_loop
+
+        if save is not None:
+            raise SweepsError("--save: a training loop of your own saves its weights itself")
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+        run_own_loop(
+            exported,
+            seed=seed,
+            device=take_device(device, threads),
+            threads=threads,
+            data_dir=data_dir.absolute(),
+        )
+        return
     retrain(
         exported,
         seed=seed,

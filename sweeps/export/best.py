@@ -49,20 +49,22 @@ def export_trial(study: optuna.Study, trial: FrozenTrial, storage_kind: str) -> 
         )
     config = RunConfig.model_validate(trial.user_attrs[attributes.CONFIG])
     data = config.data.model_dump()
-    data["size"] = study.user_attrs[attributes.DATA_SIZE]
+    data["size"] = study.user_attrs.get(attributes.DATA_SIZE)
     assert trial.datetime_complete is not None
     names = study.metric_names or [study.user_attrs[attributes.METRIC]]
     objectives = dict(zip(names, trial.values, strict=True))
     return Exported(
+        objective=config.objective,
+        options=config.options,
         layer=config.layer,
         model=config.model,
         training=config.training,
         data=ExportedData(
             **data,
-            fingerprint=study.user_attrs[attributes.FINGERPRINT],
+            fingerprint=study.user_attrs.get(attributes.FINGERPRINT),
             train_images=image_count(study.user_attrs, TRAIN_IMAGES),
             validation_images=image_count(study.user_attrs, VALIDATION_IMAGES),
-            classes=study.user_attrs[attributes.CLASSES],
+            classes=study.user_attrs.get(attributes.CLASSES),
         ),
         seed=config.seed,
         code={

@@ -19,6 +19,7 @@ from sweeps.spec.config import (
     TrainingConfig,
 )
 from sweeps.spec.files import dump_yaml, load_yaml, read_text
+from sweeps.spec.imports import Reference
 from sweeps.spec.validation import describe, validate
 
 _LIBRARIES = ("torch", "torchvision", "optuna", "numpy")
@@ -93,10 +94,11 @@ class Exported(Section):
     """A configuration that trains without a study; written by hand, it needs no source.
 
     Attributes:
-        code: the digests of the files that the configuration imports, by the key that names each,
-            ``model.import``.
+        code: the digests of the files that the configuration imports, by the key that names each.
     """
 
+    objective: Reference | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
     layer: LayerConfig = LayerConfig()
     model: ModelConfig = NamedModel()
     training: TrainingConfig = TrainingConfig()
@@ -109,13 +111,20 @@ class Exported(Section):
         """Return the settings alone."""
         data = DataConfig(**self.data.model_dump(include=set(DataConfig.model_fields)))
         return RunConfig(
-            layer=self.layer, model=self.model, training=self.training, data=data, seed=self.seed
+            objective=self.objective,
+            options=self.options,
+            layer=self.layer,
+            model=self.model,
+            training=self.training,
+            data=data,
+            seed=self.seed,
         )
 
     def to_yaml(self) -> str:
         """Write YAML in reading order, a blank line before each section."""
         # Not as JSON, which has no lone surrogates, of which a path of odd bytes is made.
-        tree = self.model_dump(exclude=None if self.code else {"code"})
+        unused = {name for name in ("objective", "options", "code") if not getattr(self, name)}
+        tree = self.model_dump(exclude=unused)
         return "\n".join(dump_yaml({key: value}) for key, value in tree.items())
 
 
@@ -162,15 +171,17 @@ def read_source(path: Path, *, force: bool) -> dict[str, Any]:
     return source if isinstance(source, dict) else {}
 
 
-def describe_environment(device: str) -> Environment:
+def describe_environment(device: str, threads: int) -> Environment:
     """Describe the environment of this process, which trains on ``cpu`` or ``cuda``."""
-    import torch
+    name = _processor()
+    if device == "cuda":
+        import torch
 
-    name = torch.cuda.get_device_name() if device == "cuda" else _processor()
+        name = torch.cuda.get_device_name()
     return Environment(
         device=device,
         device_name=name,
-        threads=torch.get_num_threads(),
+        threads=threads,
         python=platform.python_version(),
         libraries={library: importlib.metadata.version(library) for library in _LIBRARIES},
         commit=_commit(),

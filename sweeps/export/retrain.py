@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from sweeps.data import Dataset, open_data
 from sweeps.errors import SweepsError
 from sweeps.export.exported import Exported
 from sweeps.spec.files import check_writable, write_whole
@@ -39,34 +40,19 @@ def retrain(
     """
     if save is not None:
         check_writable(save)
-    _import_code(exported)
-    source = exported.source
-
+    import_code(exported)
     import torch
 
-    from sweeps.data import open_data
     from sweeps.training import new_model, resolve_precision, train
 
-    if source is not None and source.environment.device != device:
-        click.echo(
-            f"measured on {source.environment.device} ({source.environment.device_name}), trained "
-            f"on {device} here: the numbers will differ",
-            err=True,
-        )
+    warn_of_device(exported, device)
     torch.set_num_threads(threads)
     torch.backends.cudnn.benchmark = True
     config = exported.run_config()
     if seed is not None:
         config = config.with_values({"seed": seed})
     config = resolve_precision(config, torch.device(device))
-    dataset = open_data(config.data, data_dir)
-    wanted = exported.data.fingerprint
-    if wanted is not None and dataset.fingerprint != wanted:
-        raise SweepsError(
-            f"the {dataset.name} in {data_dir} ({dataset.fingerprint}) is not the one that was "
-            f"trained on ({wanted}); import that, or take data.fingerprint out of the file"
-        )
-
+    dataset = open_images(exported, data_dir)
     model = new_model(config, dataset)
     for result in train(config, dataset, torch.device(device), model=model):
         metrics = result.metrics()
@@ -76,11 +62,9 @@ def retrain(
         click.echo("  ".join([f"{result.epoch:>5}", *cells]))
         if result.diverged:
             raise SweepsError(f"the run diverged in epoch {result.epoch}: the loss is not finite")
-    recorded = {"val_accuracy": math.nan}
-    if source is not None:
-        recorded = source.objectives or {source.metric: source.value}
+    recorded = recorded_values(exported)
     for name, value in recorded.items():
-        click.echo(_comparison(exported, config.seed, name, metrics[name], value))
+        click.echo(compare(exported, config.seed, name, metrics[name], value))
     if save is not None:
         weights = io.BytesIO()
         torch.save({name: tensor.cpu() for name, tensor in model.state_dict().items()}, weights)
@@ -89,7 +73,7 @@ def retrain(
     return metrics[next(iter(recorded))]
 
 
-def _import_code(exported: Exported) -> None:
+def import_code(exported: Exported) -> None:
     """Import what the configuration names, say so, and refuse another file than the recorded.
 
     Raises:
@@ -106,7 +90,43 @@ def _import_code(exported: Exported) -> None:
             )
 
 
-def _comparison(exported: Exported, seed: int, metric: str, value: float, recorded: float) -> str:
+def recorded_values(exported: Exported) -> dict[str, float]:
+    """Return the values of a configuration's objectives, by name, as its trial had them."""
+    source = exported.source
+    if source is None:
+        return {"val_accuracy": math.nan}
+    return source.objectives or {source.metric: source.value}
+
+
+def open_images(exported: Exported, data_dir: Path) -> Dataset:
+    """Open the images that a configuration was trained on.
+
+    Raises:
+        SweepsError: they are missing or others than the recorded ones.
+    """
+    dataset = open_data(exported.run_config().data, data_dir)
+    wanted = exported.data.fingerprint
+    if wanted is not None and dataset.fingerprint != wanted:
+        raise SweepsError(
+            f"the {dataset.name} in {data_dir} ({dataset.fingerprint}) is not the one that was "
+            f"trained on ({wanted}); import that, or take data.fingerprint out of the file"
+        )
+    return dataset
+
+
+def warn_of_device(exported: Exported, device: str) -> None:
+    """Say so where a configuration was measured on another device."""
+    source = exported.source
+    if source is not None and source.environment.device != device:
+        click.echo(
+            f"measured on {source.environment.device} ({source.environment.device_name}), trained "
+            f"on {device} here: the numbers will differ",
+            err=True,
+        )
+
+
+def compare(exported: Exported, seed: int, metric: str, value: float, recorded: float) -> str:
+    """Compare a value with that of the configuration's trial, in words."""
     line = f"{metric} {value:.6g}"
     source = exported.source
     if source is None:

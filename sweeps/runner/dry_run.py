@@ -53,6 +53,11 @@ def dry_run(
         SweepsError, StorageError: something does not fit, as for the sweep itself.
     """
     name = name or study_name(spec)
+    if spec.objective is not None:
+        # How long an epoch takes only the loop knows.
+        check_runs(spec, None)
+        finished = _finished(spec, None, storage_url, name)
+        return DryRun(name, None, None, None, finished, None, None)
     if not is_available(spec.data, data_dir):
         finished = _finished(spec, None, storage_url, name)
         return DryRun(name, None, None, None, finished, None, None)

@@ -41,7 +41,8 @@ from sweeps.reporting import Reporter, reporting
 from sweeps.runner.networks import check_networks
 from sweeps.runner.shutdown import Shutdown
 from sweeps.runner.supervisor import Supervisor
-from sweeps.spec.config import ImportedOptimizer, check_run
+from sweeps.spec.config import NO_IMAGES, ImportedOptimizer, check_run
+from sweeps.spec.imports import import_objective
 from sweeps.spec.spec import Spec, check_study_name, is_study_name, probe_values
 from sweeps.study.frames import SweepStudy
 from sweeps.study.progress import Progress, read_progress
@@ -62,7 +63,7 @@ class Sweep:
     """A study that is ready to be worked on."""
 
     spec: Spec
-    dataset: Dataset
+    dataset: Dataset | None
     storage: HardenedStorage
     storage_url: str
     study: optuna.Study
@@ -157,10 +158,9 @@ def _headline(sweep: Sweep, progress: Progress, slots: Sequence[Slot]) -> str:
     data, target = sweep.dataset, progress.target or "any number of"
     workers = f"{len(slots)} {'worker' if len(slots) == 1 else 'workers'}"
     devices = ", ".join(dict.fromkeys(slot.device for slot in slots))
-    return (
-        f"{progress.study_name}: {progress.finished} of {target} trials done, on {data.name} "
-        f"({data.size} x {data.size} pixels), {workers} on {devices}"
-    )
+    on = f"on {data.name} ({data.size} x {data.size} pixels), " if data else ""
+    done = f"{progress.study_name}: {progress.finished} of {target} trials done"
+    return f"{done}, {on}{workers} on {devices}"
 
 
 def prepare_sweep(
@@ -256,6 +256,8 @@ def run_workers(
         ends_at=time.time() + minutes * 60 if minutes is not None else None,
         prefix=prefix,
         first_number=take_numbers(sweep.storage, sweep.study, prefix, len(slots)),
+        # A loop of your own may need no torch.
+        **({"preload": "sweeps.worker.process"} if sweep.spec.objective else {}),
     )
     before = read_progress(sweep.storage, sweep.study)
     with Shutdown(sweep.storage) as shutdown, reporter.running(before):
@@ -366,8 +368,10 @@ def _check_code(url: URL, name: str, spec: Spec) -> None:
         storage.engine.dispose()
 
 
-def _open_images(spec: Spec, data_dir: Path) -> tuple[Spec, Dataset]:
-    """Open the spec's dataset, or its fallback where the dataset is unavailable."""
+def _open_images(spec: Spec, data_dir: Path) -> tuple[Spec, Dataset | None]:
+    """Open the spec's dataset, if it has one, or its fallback where the dataset is unavailable."""
+    if spec.data.name == NO_IMAGES:
+        return spec, None
     try:
         return spec, open_data(spec.data, data_dir)
     except DatasetUnavailable as error:
@@ -386,9 +390,16 @@ def _open_images(spec: Spec, data_dir: Path) -> tuple[Spec, Dataset]:
     return spec, open_data(spec.data, data_dir)
 
 
-def check_runs(spec: Spec, dataset: Dataset) -> None:
-    """Check the corners of the search space, so that no trial fails because of its images."""
+def check_runs(spec: Spec, dataset: Dataset | None) -> None:
+    """Check what a trial of a spec needs, so that none fails for a reason that is known before.
+
+    That is what the spec imports, and the corners of the search space with its images.
+    """
     spec.check_sampling()
+    if spec.objective is not None:
+        import_objective(spec.objective)
+        return
+    assert dataset is not None
     if isinstance(spec.training.optimizer, ImportedOptimizer):
         # Torch is imported only where the spec names code of a person's own.
         from sweeps.training import check_optimizer

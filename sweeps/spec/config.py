@@ -298,11 +298,16 @@ class TrainingConfig(Section):
         return self
 
 
+#: The name of no dataset.
+NO_IMAGES = "none"
+
+
 class DataConfig(Section):
     """The images.
 
     Attributes:
-        name: of a built-in dataset, one that was imported, or ``torchvision/NAME``.
+        name: of a built-in dataset, one that was imported, ``torchvision/NAME``, or ``none``
+            for no images, where the objective is a loop of your own.
         import: instead of a name, ``module:function``. It returns two datasets of torch's kind,
             train and test, whose items are images, by Pillow or uint8, with their labels.
         options: arguments of that function, or of a dataset of torchvision that needs some.
@@ -366,9 +371,13 @@ class RunConfig(Section):
     """The configuration of one training run.
 
     Attributes:
+        objective: the training loop, ``mywork:train``; ``None`` for that of the project.
+        options: the settings of a loop of your own: ``options.lr``.
         seed: of the initial weights, the order of the images and their augmentation.
     """
 
+    objective: Reference | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
     layer: LayerConfig = LayerConfig()
     model: ModelConfig = NamedModel()
     training: TrainingConfig = TrainingConfig()
@@ -409,6 +418,8 @@ class RunConfig(Section):
                 values[name] = section[last]
         for option, value in tree["model"].get("options", {}).items():
             values[OPTIONS + option] = value
+        for option, value in self.options.items():
+            values[f"options.{option}"] = value
         if self.model.has_new_stem and self.layer.stride is None:
             values["layer.stride"] = 1
         return values
@@ -453,6 +464,8 @@ def setting_names() -> tuple[str, ...]:
 def _leaf_names(section: type[BaseModel], prefix: str) -> Iterator[str]:
     for name, field in section.model_fields.items():
         dotted = f"{prefix}{field.alias or name}"
+        if dotted in ("objective", "options"):
+            continue
         kinds = [typing.get_args(kind) for kind in typing.get_args(field.annotation)]
         alternatives = [kind[0] for kind in kinds if kind] or [field.annotation]
         if all(isinstance(a, type) and issubclass(a, BaseModel) for a in alternatives):

@@ -6,7 +6,7 @@ import inspect
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -87,13 +87,30 @@ def import_object(reference: str, where: str) -> Imported:
     return Imported(reference, value, file, f"sha256:{hashlib.sha256(content).hexdigest()[:16]}")
 
 
+def import_objective(reference: str) -> Callable[[Any], Any]:
+    """Import a training loop.
+
+    Raises:
+        SweepsError: it cannot be imported, or is no function of one argument, the trial's context.
+    """
+    found = import_object(reference, "objective")
+    try:
+        inspect.signature(found.value).bind(None)
+    except (TypeError, ValueError):
+        raise SweepsError(
+            f"objective: {found} is no function of one argument, a sweeps.TrialContext"
+        ) from None
+    function: Callable[[Any], Any] = found.value
+    return function
+
+
 def references(tree: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """The code that a spec's tree names: the key of each, ``sampler.import``, and its reference."""
     if not isinstance(tree, dict):
         return
     for key, value in tree.items():
-        if key == "import" and isinstance(value, str):
-            yield f"{path}import", value
+        if (key == "import" or (key, path) == ("objective", "")) and isinstance(value, str):
+            yield f"{path}{key}", value
         else:
             yield from references(value, f"{path}{key}.")
 

@@ -14,6 +14,7 @@ from pydantic import AliasChoices, Field, ValidationError, field_validator, mode
 
 from sweeps.errors import SweepsError
 from sweeps.spec.config import (
+    NO_IMAGES,
     OPTIONS,
     DataConfig,
     LayerConfig,
@@ -25,6 +26,7 @@ from sweeps.spec.config import (
     setting_names,
 )
 from sweeps.spec.files import load_yaml, read_text
+from sweeps.spec.imports import Reference
 from sweeps.spec.metrics import DIRECTIONS, Direction, Metric, Objective
 from sweeps.spec.pruners import AnyPruner, Asha
 from sweeps.spec.samplers import AnySampler, CmaEs, Grid, Tpe, kind_of
@@ -32,6 +34,7 @@ from sweeps.spec.search import Parameter, pick_values, search_order
 from sweeps.spec.validation import describe, error_at, unknown_name, validate
 
 _MAX_COMBINATIONS = 2048
+_OPTIONS = "options."
 
 #: The rule for names of new studies: folders, jobs and command-line arguments are named after them.
 STUDY_NAME_RULE = (
@@ -107,6 +110,9 @@ class Spec(Section):
         fallback: the dataset to use where ``data.name`` is not on disk and cannot be downloaded.
         metric: what is optimised: its value in the last epoch.
         objectives: several metrics instead of one.
+        objective: a training loop of your own, ``mywork:train``. It is called with a
+            :class:`sweeps.TrialContext`.
+        options: its own settings, searched as ``options.NAME``.
         layer, model, training, data, seed: the fixed values of a run's settings.
         search: the settings that are searched, by dotted name.
         baselines: the configurations that the best is compared with; they run first and are never
@@ -119,6 +125,8 @@ class Spec(Section):
     metric: Metric | None = Metric(name="val_accuracy", direction="maximize")
     objectives: list[Objective] = Field(default_factory=list)
     budget: Budget
+    objective: Reference | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
     layer: LayerConfig = LayerConfig()
     model: ModelConfig = NamedModel()
     training: TrainingConfig = TrainingConfig()
@@ -166,6 +174,22 @@ class Spec(Section):
 
     @model_validator(mode="before")
     @classmethod
+    def _know_defaults_of_own_loops(cls, tree: Any) -> Any:
+        """A loop of your own gets images where the spec names some."""
+        if not isinstance(tree, dict) or not tree.get("objective"):
+            return tree
+        return {"data": {"name": NO_IMAGES}, **tree}
+
+    @model_validator(mode="after")
+    def _options_have_a_loop(self) -> Self:
+        if self.objective is None and self.options:
+            raise error_at("options", "are for a training loop of your own: name its objective")
+        if self.objective is None and self.data.name == NO_IMAGES:
+            raise error_at("data.name", "only an objective of your own needs no images")
+        return self
+
+    @model_validator(mode="before")
+    @classmethod
     def _know_defaults_of_several(cls, tree: Any) -> Any:
         """With several objectives there is no metric, and nothing is pruned."""
         if not isinstance(tree, dict) or not tree.get("objectives"):
@@ -180,7 +204,7 @@ class Spec(Section):
             raise error_at("metric", "name one, as in metric: val_accuracy")
         where = "objectives" if self.objectives else "metric"
         for name in self.metrics:
-            if name not in DIRECTIONS:
+            if name not in DIRECTIONS and self.objective is None:
                 words = unknown_name(name, list(DIRECTIONS)).replace("key", "metric")
                 raise error_at(where, words)
         if not self.objectives:
@@ -242,6 +266,8 @@ class Spec(Section):
     def base_config(self) -> RunConfig:
         """Return the run's settings before anything is searched."""
         return RunConfig(
+            objective=self.objective,
+            options=self.options,
             layer=self.layer,
             model=self.model,
             training=self.training,
@@ -291,6 +317,7 @@ def parse_spec(tree: dict[str, Any], source: str) -> Spec:
     if "source" in tree and "search" not in tree:
         raise SweepsError(f"{source}: is an exported configuration; sweeps train {source}")
     spec = validate(Spec, tree, source)
+    _check_options(spec, source)
     try:
         base = spec.base_config()
     except ValidationError as error:
@@ -354,7 +381,7 @@ def probe_values(spec: Spec) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _is_setting(name: str) -> bool:
-    return name in setting_names() or name.startswith(OPTIONS)
+    return name in setting_names() or name.startswith((OPTIONS, _OPTIONS))
 
 
 def _check_name(name: str) -> None:
@@ -364,6 +391,20 @@ def _check_name(name: str) -> None:
         raise error_at(name, "trials could not be compared; fix it for all of them")
     if name == "model.import":
         raise error_at(name, "one study has one network of your own; search its options")
+
+
+def _check_options(spec: Spec, source: str) -> None:
+    """Refuse options that are searched or set, and have no value of their own."""
+    used = [(f"search.{name}", name) for name in spec.search]
+    used += [(f"search.{name}.when", on) for name, p in spec.search.items() for on in p.when]
+    used += [(f"baselines.{b.name}", name) for b in spec.baselines for name in b.set]
+    for where, name in used:
+        option = name.removeprefix(_OPTIONS)
+        if name.startswith(_OPTIONS) and option not in spec.options:
+            raise SweepsError(
+                f"{source}: {where}: give {option} a value under options, which holds where it is "
+                f"not searched; there are: {', '.join(spec.options) or 'none'}"
+            )
 
 
 def _check_condition(spec: Spec, parameter: Parameter, condition: str, where: str) -> None:

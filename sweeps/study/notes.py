@@ -31,16 +31,23 @@ def append_note(target: optuna.Study | optuna.Trial, text: str) -> None:
     write_note(target, f"{get_note(target)}\n\n{text}".lstrip())
 
 
-def study_note(spec: Spec, dataset: Dataset) -> str:
+def study_note(spec: Spec, dataset: Dataset | None) -> str:
     """Write a study's note: its images, its metric, and the spec it was made from."""
     tree = spec.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude_none=True)
+    objective = [f"- **Objective**: `{spec.objective}`"] if spec.objective else []
+    images = []
+    if dataset is not None:
+        images.append(
+            f"- **Images**: {dataset.name}, {dataset.size} x {dataset.size} pixels, "
+            f"{len(dataset.classes)} classes, `{dataset.fingerprint}`"
+        )
     goals = zip(spec.metrics, spec.directions, strict=True)
     values = " and ".join(f"{name} ({direction})" for name, direction in goals)
     lines = [
         f"# {spec.name}",
         spec.description,
-        f"- **Images**: {dataset.name}, {dataset.size} x {dataset.size} pixels, "
-        f"{len(dataset.classes)} classes, `{dataset.fingerprint}`",
+        *objective,
+        *images,
         f"- **Value**: {values} of the last epoch",
         "- **Pruned** also counts trials that diverged; their attribute `outcome` tells them apart",
         "",
@@ -54,20 +61,25 @@ def study_note(spec: Spec, dataset: Dataset) -> str:
 
 
 def trial_note(
-    config: RunConfig, facts: "ModelFacts", configuration: str | None, worker: str
+    config: RunConfig, facts: "ModelFacts | None", configuration: str | None, worker: str
 ) -> str:
-    """Write a trial's note: its kernel, its size, and its configuration."""
+    """Write a trial's note: its kernel and size, where the project trains it; its configuration."""
     title = f"**{configuration}** (baseline, never pruned)" if configuration else "Sampled"
     tree: dict[str, Any] = config.model_dump(mode="json", exclude_none=True)
     lines = [
         f"{title}, by {worker}.",
         "",
-        f"- **Effective kernel**: {facts.kernel_size}, from {facts.taps} weights, in "
-        f"{facts.layers} {'convolution' if facts.layers == 1 else 'convolutions'}",
-        f"- **Receptive field** after the last convolution or pooling: {facts.receptive_field} "
-        "pixels",
-        f"- **Parameters**: {facts.parameters:,}",
-        "",
+    ]
+    if facts is not None:
+        lines += [
+            f"- **Effective kernel**: {facts.kernel_size}, from {facts.taps} weights, in "
+            f"{facts.layers} {'convolution' if facts.layers == 1 else 'convolutions'}",
+            f"- **Receptive field** after the last convolution or pooling: {facts.receptive_field} "
+            "pixels",
+            f"- **Parameters**: {facts.parameters:,}",
+            "",
+        ]
+    lines += [
         "```yaml",
         dump_yaml(tree).rstrip(),
         "```",

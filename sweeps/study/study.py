@@ -19,7 +19,9 @@ from storage import (
 )
 from sweeps.data import Dataset, split_rows
 from sweeps.errors import SweepsError
+from sweeps.spec.config import NO_IMAGES, RunConfig
 from sweeps.spec.imports import import_object, references
+from sweeps.spec.search import pick_values
 from sweeps.spec.spec import Baseline, Spec
 from sweeps.spec.validation import validate
 from sweeps.study.attributes import (
@@ -47,7 +49,8 @@ _IDLE_OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
 
 def study_name(spec: Spec) -> str:
     """Return the name of a spec's study, which has a fallback dataset's name in it."""
-    return spec.name if spec.name == spec.data.name else f"{spec.name}-{spec.data.title}"
+    alone = spec.data.name in (spec.name, NO_IMAGES)
+    return spec.name if alone else f"{spec.name}-{spec.data.title}"
 
 
 def spec_tree(spec: Spec) -> dict[str, Any]:
@@ -79,7 +82,7 @@ def _without_idle_options(tree: dict[str, Any]) -> dict[str, Any]:
 
 
 def open_or_create_study(
-    storage: HardenedStorage, spec: Spec, name: str, dataset: Dataset
+    storage: HardenedStorage, spec: Spec, name: str, dataset: Dataset | None
 ) -> optuna.Study:
     """Open the study of that name, or create it; set the spec's budget as its target.
 
@@ -135,6 +138,18 @@ def check_code(study: optuna.Study, spec: Spec) -> None:
             )
 
 
+def trial_config(spec: Spec, trial: optuna.Trial) -> RunConfig:
+    """Return the spec's configuration with the values that the trial suggests."""
+    base = spec.base_config()
+    values = pick_values(
+        spec.search,
+        base.value,
+        lambda name, parameter: parameter.suggest(trial, name),
+        trial.user_attrs.get(OVERRIDES, {}),
+    )
+    return base.with_values(values)
+
+
 def refuse_deleted(study: optuna.Study, study_uid: str) -> None:
     """Refuse a study that is gone, or another one that has its number.
 
@@ -149,17 +164,18 @@ def refuse_deleted(study: optuna.Study, study_uid: str) -> None:
         raise SweepsError(f"{study.study_name}: was deleted while it ran") from None
 
 
-def _set_up(study: optuna.Study, spec: Spec, dataset: Dataset) -> None:
+def _set_up(study: optuna.Study, spec: Spec, dataset: Dataset | None) -> None:
     study.set_user_attr(SPEC, spec_tree(spec))
     code = {where: import_object(r, where).digest for where, r in references(spec_tree(spec))}
     if code:
         study.set_user_attr(CODE, code)
-    study.set_user_attr(FINGERPRINT, dataset.fingerprint)
-    study.set_user_attr(DATA_SIZE, dataset.size)
-    train_rows, val_rows = split_rows(spec.base_config(), dataset)
-    study.set_user_attr(TRAIN_IMAGES, len(train_rows))
-    study.set_user_attr(VALIDATION_IMAGES, len(val_rows))
-    study.set_user_attr(CLASSES, len(dataset.classes))
+    if dataset is not None:
+        study.set_user_attr(FINGERPRINT, dataset.fingerprint)
+        study.set_user_attr(DATA_SIZE, dataset.size)
+        train_rows, val_rows = split_rows(spec.base_config(), dataset)
+        study.set_user_attr(TRAIN_IMAGES, len(train_rows))
+        study.set_user_attr(VALIDATION_IMAGES, len(val_rows))
+        study.set_user_attr(CLASSES, len(dataset.classes))
     study.set_user_attr(METRIC, spec.metrics[0])
     study.set_user_attr(TARGET, spec.budget.trials)
     with warnings.catch_warnings():

@@ -1,13 +1,16 @@
 """What an objective is given: its trial's configuration, and how to report, checkpoint and stop."""
 
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, SupportsFloat
 
 import optuna
 
 from storage import CONFIGURATION, EpochRecord, HardenedStorage, batch, note_progress, report_epoch
+from sweeps.data import Dataset
 from sweeps.errors import Diverged
 from sweeps.study import attributes as names
 from sweeps.study.notes import write_note
@@ -19,8 +22,12 @@ class TrialContext:
     """One trial, as its objective sees it.
 
     Attributes:
+        config: the trial's settings with the values that were picked; it is to report
+            ``config.training.epochs`` epochs.
+        dataset: the images of ``config.data``, 8-bit arrays that are mapped into memory; ``None``
+            where the spec names none.
+        data_dir: the folder of the datasets.
         trial: the trial, to ask for its number and attributes.
-        config: the trial's configuration, which follows from its parameters.
         device: where to compute, as PyTorch names it: ``cpu`` or ``cuda``.
         metrics: the names of the values that the study optimizes.
         checkpoint: keeps the trial's state; a retry reads what its predecessor wrote last.
@@ -30,11 +37,11 @@ class TrialContext:
 
     Example::
 
-        def objective(context):
-            context.describe(epochs=3)
-            for epoch in range(1, 4):
-                accuracy = train_one_epoch(context.config)
-                context.report(epoch, val_accuracy=accuracy, seconds=1.5)
+        def train(context):
+            model = make_model(context.options["width"], context.seed)
+            for epoch in range(1, context.config.training.epochs + 1):
+                accuracy = train_one_epoch(model, context.dataset, context.options["lr"])
+                context.report(epoch, val_accuracy=accuracy)
     """
 
     trial: optuna.Trial
@@ -48,7 +55,22 @@ class TrialContext:
     _storage: HardenedStorage = field(repr=False)
     _worker_id: str = field(repr=False)
     _epochs: int = field(default=0, repr=False)
+    dataset: Dataset | None = None
+    data_dir: Path = Path("data")
     _values: list[float] = field(default_factory=list, repr=False)
+    _epoch_start: float = field(default_factory=time.monotonic, repr=False)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The settings of a loop of your own."""
+        options: dict[str, Any] = self.config.options
+        return options
+
+    @property
+    def seed(self) -> int:
+        """The seed of everything random in the trial."""
+        seed: int = self.config.seed
+        return seed
 
     def describe(
         self, *, epochs: int, note: str = "", attributes: Mapping[str, Any] | None = None
@@ -91,6 +113,7 @@ class TrialContext:
                 sampler learns from it.
             attributes: user attributes to set in the same transaction.
             **metrics: numbers that the epoch measured, those that the study optimizes among them.
+                ``seconds``, the time since the last report, is added where it is missing.
 
         Raises:
             Diverged: the trial diverged, as the caller said.
@@ -100,13 +123,7 @@ class TrialContext:
             TypeError, ValueError: a metric is no number, one that the study optimizes is missing or
                 not finite.
         """
-        numbers = {name: as_number(value, name) for name, value in metrics.items()}
-        missing = [name for name in self.metrics if name not in numbers]
-        if missing:
-            raise ValueError(
-                f"epoch {epoch} reported {', '.join(numbers) or 'nothing'}, and not {missing[0]}, "
-                "which the study optimizes"
-            )
+        numbers = self._take(epoch, metrics)
         finite = {name: x if math.isfinite(x) else None for name, x in numbers.items()}
         value = numbers[self.metrics[0]]
         report_epoch(
@@ -118,7 +135,6 @@ class TrialContext:
             worker_id=self._worker_id,
             attributes={**(attributes or {}), names.METRICS: finite},
         )
-        self._values = [numbers[name] for name in self.metrics]
         unusable = [name for name in self.metrics if finite[name] is None]
         if diverged:
             raise Diverged(f"{(unusable or ['a loss'])[0]} was not finite in epoch {epoch}")
@@ -132,6 +148,21 @@ class TrialContext:
         is_last = 0 < self._epochs <= epoch
         if hopeless and not (replayed or is_baseline or is_last):
             raise optuna.TrialPruned
+
+    def _take(self, epoch: int, metrics: Mapping[str, SupportsFloat]) -> dict[str, float]:
+        """Check an epoch's metrics and return them as numbers."""
+        numbers = {name: as_number(value, name) for name, value in metrics.items()}
+        missing = [name for name in self.metrics if name not in numbers]
+        if missing:
+            raise ValueError(
+                f"epoch {epoch} reported {', '.join(numbers) or 'nothing'}, and not {missing[0]}, "
+                "which the study optimizes"
+            )
+        now = time.monotonic()
+        numbers.setdefault("seconds", now - self._epoch_start)
+        self._epoch_start = now
+        self._values = [numbers[name] for name in self.metrics]
+        return numbers
 
     def result(self, returned: Any) -> list[float]:
         """Return the trial's values: those of its last epoch, or the number that it returned.

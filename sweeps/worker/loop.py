@@ -5,6 +5,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -30,6 +31,7 @@ from storage import (
     register_worker,
     release_claim,
 )
+from sweeps.data import Dataset
 from sweeps.errors import Diverged, Interrupted, OutOfMemory, Survived
 from sweeps.study.notes import append_note
 from sweeps.study.progress import ended_numbers, is_done, refuse_failures_in_a_row
@@ -62,6 +64,7 @@ class Worker:
         seat: how the worker's id begins; see :meth:`sweeps.engines.WorkerPlan.seat`.
         deadline: no trial starts after it, by ``time.monotonic``; ``None`` for no limit.
         should_stop: asked between trials, and by the objective before every batch.
+        dataset, data_dir: the images of the study, and the folder of all datasets.
     """
 
     storage: HardenedStorage
@@ -78,6 +81,8 @@ class Worker:
     seat: str = ""
     deadline: float | None = None
     should_stop: Callable[[], bool] = lambda: False
+    dataset: Dataset | None = None
+    data_dir: Path = Path("data")
     worker_id: str = field(default="", init=False)
 
     def run(self) -> None:
@@ -192,6 +197,8 @@ class Worker:
             metrics=self.metrics,
             checkpoint=self.checkpoints.of(trial.number, trials),
             should_stop=self.should_stop,
+            dataset=self.dataset,
+            data_dir=self.data_dir,
             worker_name=self.name,
             _study=self.study,
             _storage=self.storage,

@@ -12,11 +12,12 @@ import threading
 import time
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from storage import (
+    CONFIGURATION,
     TARGET,
     HardenedStorage,
     StorageError,
@@ -28,10 +29,15 @@ from storage import (
 from sweeps.data import open_data
 from sweeps.engines.devices import available_cores, take_device
 from sweeps.errors import STOP_PATIENCE_SECONDS, Stopped, SweepsError
-from sweeps.study.attributes import DATA_SIZE, FINGERPRINT
+from sweeps.export.exported import describe_environment
+from sweeps.spec.config import NO_IMAGES
+from sweeps.spec.imports import import_objective
+from sweeps.study.attributes import CONFIG, DATA_SIZE, ENVIRONMENT, FINGERPRINT
+from sweeps.study.notes import trial_note
 from sweeps.study.progress import count_finished
-from sweeps.study.study import check_code, read_spec
+from sweeps.study.study import check_code, read_spec, trial_config
 from sweeps.worker.checkpoints import Checkpoints, default_folder
+from sweeps.worker.context import TrialContext
 from sweeps.worker.loop import Worker
 
 #: How long a worker that an engine started waits for a database that is unavailable.
@@ -39,6 +45,7 @@ _OPENING_SECONDS = 60.0
 #: When a worker whose parent is gone ends, whatever it is doing.
 _ORPHAN_SECONDS = 10.0
 _PR_SET_PDEATHSIG = 1
+_TRAIN_NETWORK = "sweeps.worker.objective:train_network"
 # A storage takes names of 64 letters, numbers included.
 _MAX_HOST = 48
 
@@ -107,7 +114,7 @@ def run_worker_process(
     taken = take_device(device, threads or available_cores())
     if threads is None:
         threads = _fair_share(storage_url, study_name)
-        os.environ["OMP_NUM_THREADS"] = str(threads)
+    os.environ["OMP_NUM_THREADS"] = str(threads)
     # A worker that is started again while its database restarts waits; a person is told at once.
     storage = open_storage(storage_url, patience=_OPENING_SECONDS if supervised else 0.0)
     try:
@@ -115,32 +122,39 @@ def run_worker_process(
         uid = study_uid(storage, study)
         spec = read_spec(study)
         check_code(study, spec)
-        dataset = open_data(spec.data, data_dir, study.user_attrs[DATA_SIZE], download=False)
-        if dataset.fingerprint != study.user_attrs[FINGERPRINT]:
-            raise SweepsError(
-                f"{study.study_name}: {dataset.name} in {data_dir} ({dataset.fingerprint}) is not "
-                f"what this study was made with ({study.user_attrs[FINGERPRINT]})"
-            )
+        dataset = None
+        if spec.data.name != NO_IMAGES:
+            dataset = open_data(spec.data, data_dir, study.user_attrs[DATA_SIZE], download=False)
+            if dataset.fingerprint != study.user_attrs[FINGERPRINT]:
+                raise SweepsError(
+                    f"{study.study_name}: {dataset.name} in {data_dir} ({dataset.fingerprint}) is "
+                    f"not what this study was made with ({study.user_attrs[FINGERPRINT]})"
+                )
         study.pruner = spec.make_pruner()
         folder = checkpoint_dir or default_folder(storage.engine.url)
+        function = import_objective(spec.objective or _TRAIN_NETWORK)
+        if "torch" in sys.modules:
+            sys.modules["torch"].set_num_threads(threads)
+        environment = describe_environment(taken, threads).model_dump(mode="json")
 
-        import torch
+        def objective(context: TrialContext) -> Any:
+            config, baseline = context.config, context.trial.user_attrs.get(CONFIGURATION)
+            context.describe(
+                epochs=config.training.epochs,
+                note=trial_note(config, None, baseline, context.worker_name),
+                attributes={
+                    CONFIG: config.model_dump(mode="json"),
+                    ENVIRONMENT: environment,
+                },
+            )
+            return function(context)
 
-        from sweeps.export.exported import describe_environment
-        from sweeps.training import resolve_precision
-        from sweeps.worker.objective import TrainingObjective, trial_config
-
-        torch.set_num_threads(threads)
-        # Every batch has the same shape, so trying cuDNN's algorithms once pays.
-        torch.backends.cudnn.benchmark = True
         Worker(
             storage=storage,
             study=study,
             study_uid=uid,
-            objective=TrainingObjective(dataset, describe_environment(taken)),
-            configure=lambda trial: resolve_precision(
-                trial_config(spec, trial), torch.device(taken)
-            ),
+            objective=objective,
+            configure=lambda trial: trial_config(spec, trial),
             make_sampler=spec.make_sampler,
             checkpoints=Checkpoints(folder, study, seconds=checkpoint_seconds),
             metrics=spec.metrics,
@@ -151,6 +165,8 @@ def run_worker_process(
             seat=seat,
             deadline=deadline,
             should_stop=stop.is_set,
+            dataset=dataset,
+            data_dir=data_dir,
         ).run()
         if not (supervised or received):
             finished = count_finished(study.get_trials(deepcopy=False))

@@ -22,7 +22,7 @@ def finish_study(tmp_path, patterns, small):
         trial = study.ask()
         config = spec.base_config().model_dump(mode="json")
         trial.set_user_attr(attributes.CONFIG, config)
-        environment = describe_environment("cpu").model_dump(mode="json")
+        environment = describe_environment("cpu", 1).model_dump(mode="json")
         trial.set_user_attr(attributes.ENVIRONMENT, environment)
         end_trial(storage, study, trial.number, "completed", value=0.5)
 

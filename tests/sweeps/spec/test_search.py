@@ -5,7 +5,7 @@ import pytest
 
 from sweeps.spec.search import Parameter
 from sweeps.spec.spec import parse_spec
-from sweeps.worker.objective import trial_config
+from sweeps.study.study import trial_config
 
 
 @pytest.fixture(autouse=True)

@@ -3,8 +3,7 @@
 import optuna
 
 from sweeps.spec.spec import parse_spec
-from sweeps.study.study import split_values
-from sweeps.worker.objective import trial_config
+from sweeps.study.study import split_values, trial_config
 
 
 class TestValues:

@@ -7,13 +7,12 @@ import pytest
 import torch
 
 from storage import end_worker, list_workers, open_storage, reclaim, study_uid
-from sweeps.export.exported import describe_environment
 from sweeps.spec.spec import parse_spec
-from sweeps.study.study import open_or_create_study
+from sweeps.study.study import open_or_create_study, trial_config
 from sweeps.training import train
 from sweeps.worker.checkpoints import Checkpoints
 from sweeps.worker.loop import Worker
-from sweeps.worker.objective import TrainingObjective, trial_config
+from sweeps.worker.objective import train_network
 from tests.storage.claiming import at_work
 
 
@@ -34,7 +33,8 @@ def run(study, patterns, small, tmp_path):
         storage=storage,
         study=study,
         study_uid=study_uid(storage, study),
-        objective=TrainingObjective(patterns, describe_environment("cpu")),
+        objective=train_network,
+        dataset=patterns,
         configure=lambda trial: trial_config(spec, trial),
         make_sampler=lambda number: optuna.samplers.RandomSampler(seed=number),
         checkpoints=Checkpoints(tmp_path / "kept", study, seconds=0),
