@@ -67,7 +67,7 @@ def test_a_loop_is_swept_exported_and_run_again_without_images_or_torch(place):
         refused = place.run(*command)
         assert refused.returncode == 1
         assert "objective: " in refused.stderr
-        assert len(refused.stderr.splitlines()) == 1
+        assert "Traceback" not in refused.stderr
 
 
 @pytest.mark.slow
