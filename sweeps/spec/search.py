@@ -86,8 +86,10 @@ class Parameter(Section):
         assert self.float_ is not None
         if self.step is None:
             raise ValueError("float needs a step")
-        count = math.floor((self.float_[1] - self.float_[0]) / self.step + 1e-9)
-        return [self.float_[0] + index * self.step for index in range(count + 1)]
+        low, high = self.float_
+        count = math.floor((high - low) / self.step + 1e-9)
+        # Rounding may carry the last one beyond the highest.
+        return [min(low + index * self.step, high) for index in range(count + 1)]
 
     def contains(self, value: Any) -> bool:
         """Whether the parameter can take the value."""

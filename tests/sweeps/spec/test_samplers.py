@@ -82,6 +82,13 @@ def test_a_grid_has_every_combination_once(make):
     assert sorted(found) == sorted(itertools.product([5, 7], [1, 4], [0, 0.5, 1]))
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_grids_highest_value_is_not_rounded_beyond_the_range(make):
+    spec = make({"name": "grid"}, search={"layer.edge": {"float": [0, 0.3], "step": 0.1}})
+    found = sorted(values["layer.edge"] for values in picks(spec, 4))
+    assert found == [0, 0.1, 0.2, 0.3]
+
+
 @pytest.mark.parametrize(
     ("search", "trials", "message"),
     [
