@@ -4,6 +4,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -32,7 +33,13 @@ from storage import (
     release_claim,
 )
 from sweeps.data import Dataset
-from sweeps.errors import Diverged, Interrupted, OutOfMemory, Survived
+from sweeps.errors import (
+    STOP_PATIENCE_SECONDS,
+    Diverged,
+    Interrupted,
+    OutOfMemory,
+    Survived,
+)
 from sweeps.study.notes import append_note
 from sweeps.study.progress import ended_numbers, is_done, refuse_failures_in_a_row
 from sweeps.study.study import refuse_deleted
@@ -95,6 +102,7 @@ class Worker:
             SweepsError: too many trials failed in a row, or the study was deleted.
         """
         self.register()
+        ignored: tuple[type[Exception], ...] = ()
         try:
             with Heartbeat(self.storage, self.worker_id) as heartbeat:
                 should_stop = self.should_stop
@@ -108,8 +116,14 @@ class Worker:
         except (KeyError, StudyDeleted):
             refuse_deleted(self.study, self.study_uid)
             raise
+        except StorageError:
+            # The database had its time: what follows waits no longer, and this error is shown.
+            self.storage.hurry(STOP_PATIENCE_SECONDS)
+            ignored = (StorageError,)
+            raise
         finally:
-            end_worker(self.storage, self.worker_id)
+            with suppress(*ignored):
+                end_worker(self.storage, self.worker_id)
 
     def register(self) -> None:
         """Enter this process as a worker of the study, and give it its sampler."""

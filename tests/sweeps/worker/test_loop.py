@@ -124,6 +124,17 @@ def test_a_trial_that_does_not_say_how_many_epochs_it_has_is_pruned_too(worker):
     assert run(worker, objective)[0] == "pruned"
 
 
+def test_a_worker_does_not_wait_twice_for_a_storage_that_is_unavailable(worker, monkeypatch):
+    def unavailable(*_):
+        raise StorageError(f"waited {worker.storage.haste or 300} s")
+
+    monkeypatch.setattr("sweeps.worker.loop.reclaim", unavailable)
+    monkeypatch.setattr("sweeps.worker.loop.end_worker", unavailable)
+    with pytest.raises(StorageError, match="waited 300 s"):
+        worker.run()
+    assert worker.storage.haste == 3
+
+
 def test_a_trial_is_not_failed_for_a_storage_that_is_unavailable(worker):
     """It belongs to its worker until that ends, and is then retried."""
     with pytest.raises(StorageError):
