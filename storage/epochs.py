@@ -1,6 +1,7 @@
 """What every epoch of every trial measured."""
 
 import json
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -93,7 +94,7 @@ def report_epoch(
                 trial_number=trial.number,
                 epoch=record.epoch,
                 epochs=epochs,
-                value=value,
+                value=value if math.isfinite(value) else None,
             )
     # The trial's own copy, which the pruner reads.
     trial._cached_frozen_trial.intermediate_values[record.epoch] = value

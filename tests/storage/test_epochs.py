@@ -1,5 +1,7 @@
 """What every epoch measured."""
 
+import math
+
 import pytest
 from optuna.exceptions import UpdateFinishedTrialError
 
@@ -40,6 +42,14 @@ class TestEpochs:
         [worker] = list_workers(storage, study._study_id)
         assert (worker.trial_number, worker.epoch, worker.epochs, worker.value) == (0, 1, 3, 0.5)
         assert study.trials[0].user_attrs == {"epoch seconds": 1.5}
+
+    def test_a_value_that_is_not_finite_is_no_value_of_the_worker(self, storage, study):
+        worker_id = register_worker(storage, study._study_id, "w", "cpu").worker_id
+        trial = study.ask()
+        report_epoch(storage, trial, EPOCH, math.nan, epochs=3, worker_id=worker_id)
+        [worker] = list_workers(storage, study._study_id)
+        assert (worker.epoch, worker.value) == (1, None)
+        assert math.isnan(study.trials[0].intermediate_values[1])
 
     def test_nothing_of_it_is_kept_when_the_trial_was_ended(self, storage, study):
         worker_id = register_worker(storage, study._study_id, "w", "cpu").worker_id
