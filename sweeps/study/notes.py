@@ -43,13 +43,16 @@ def study_note(spec: Spec, dataset: Dataset | None) -> str:
         )
     goals = zip(spec.metrics, spec.directions, strict=True)
     values = " and ".join(f"{name} ({direction})" for name, direction in goals)
+    # With several objectives Optuna knows no pruned trials.
+    diverged = "Pruned" if len(spec.metrics) == 1 else "Failed"
     lines = [
         f"# {spec.name}",
         spec.description,
         *objective,
         *images,
         f"- **Value**: {values} of the last epoch",
-        "- **Pruned** also counts trials that diverged; their attribute `outcome` tells them apart",
+        f"- **{diverged}** also counts trials that diverged; their attribute `outcome` tells them "
+        "apart",
         "",
         "The spec; what it does not name is at its default:",
         "",
