@@ -21,7 +21,7 @@ claims a trial of the study's budget, asks for it, and ends it while it holds th
 from storage.backup import back_up
 from storage.budget import ask, claim_trial, count_claims, reclaim, release_claim
 from storage.checking import check_contents, repair_contents
-from storage.claims import Claim, holding
+from storage.claims import Claim, held_claim, holding
 from storage.copying import copy_studies
 from storage.epochs import EpochRecord, mean_epoch_seconds, read_epochs, report_epoch
 from storage.errors import DATABASE_ERRORS, ClaimLost, StorageError, StudyDeleted, explain
@@ -103,6 +103,7 @@ __all__ = [
     "end_worker",
     "explain",
     "has_secret",
+    "held_claim",
     "holding",
     "is_sqlite",
     "list_workers",

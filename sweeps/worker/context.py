@@ -3,13 +3,24 @@
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, SupportsFloat
 
 import optuna
 
-from storage import CONFIGURATION, EpochRecord, HardenedStorage, batch, note_progress, report_epoch
+from storage import (
+    CONFIGURATION,
+    Claim,
+    EpochRecord,
+    HardenedStorage,
+    batch,
+    held_claim,
+    holding,
+    note_progress,
+    report_epoch,
+)
 from sweeps.data import Dataset
 from sweeps.errors import Diverged
 from sweeps.study import attributes as names
@@ -59,6 +70,7 @@ class TrialContext:
     data_dir: Path = Path("data")
     _values: list[float] = field(default_factory=list, repr=False)
     _epoch_start: float = field(default_factory=time.monotonic, repr=False)
+    _claim: Claim | None = field(default_factory=held_claim, repr=False)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -92,7 +104,8 @@ class TrialContext:
             if note:
                 write_note(self.trial, note)
 
-        batch(self._storage, self._study._study_id, write)
+        with self._holding_claim():
+            batch(self._storage, self._study._study_id, write)
 
     def report(
         self,
@@ -126,15 +139,16 @@ class TrialContext:
         numbers = self._take(epoch, metrics)
         finite = {name: x if math.isfinite(x) else None for name, x in numbers.items()}
         value = numbers[self.metrics[0]]
-        report_epoch(
-            self._storage,
-            self.trial,
-            EpochRecord(epoch, finite),
-            value,
-            epochs=self._epochs,
-            worker_id=self._worker_id,
-            attributes={**(attributes or {}), names.METRICS: finite},
-        )
+        with self._holding_claim():
+            report_epoch(
+                self._storage,
+                self.trial,
+                EpochRecord(epoch, finite),
+                value,
+                epochs=self._epochs,
+                worker_id=self._worker_id,
+                attributes={**(attributes or {}), names.METRICS: finite},
+            )
         unusable = [name for name in self.metrics if finite[name] is None]
         if diverged:
             raise Diverged(f"{(unusable or ['a loss'])[0]} was not finite in epoch {epoch}")
@@ -143,24 +157,29 @@ class TrialContext:
         if len(self.metrics) > 1:
             return
         # The pruner is asked in every epoch: it remembers the trial's values when it is.
-        hopeless = self.trial.should_prune()
+        with self._holding_claim():
+            hopeless = self.trial.should_prune()
         is_baseline = CONFIGURATION in self.trial.user_attrs
         is_last = 0 < self._epochs <= epoch
         if hopeless and not (replayed or is_baseline or is_last):
             raise optuna.TrialPruned
 
+    def _holding_claim(self) -> AbstractContextManager[None]:
+        """Hold the trial's claim, also in a thread that the objective has started."""
+        return nullcontext() if self._claim is None else holding(self._claim)
+
     def _take(self, epoch: int, metrics: Mapping[str, SupportsFloat]) -> dict[str, float]:
         """Check an epoch's metrics and return them as numbers."""
         numbers = {name: as_number(value, name) for name, value in metrics.items()}
-        missing = [name for name in self.metrics if name not in numbers]
-        if missing:
-            raise ValueError(
-                f"epoch {epoch} reported {', '.join(numbers) or 'nothing'}, and not {missing[0]}, "
-                "which the study optimizes"
-            )
         now = time.monotonic()
         numbers.setdefault("seconds", now - self._epoch_start)
         self._epoch_start = now
+        missing = [name for name in self.metrics if name not in numbers]
+        if missing:
+            raise ValueError(
+                f"epoch {epoch} reported {', '.join(metrics) or 'nothing'}, and not {missing[0]}, "
+                "which the study optimizes"
+            )
         self._values = [numbers[name] for name in self.metrics]
         return numbers
 

@@ -181,8 +181,9 @@ class Worker:
             return self._end(trial, "diverged", str(error))
         except Interrupted:
             return self._end(trial, "interrupted", "the sweep was stopped")
-        except UpdateFinishedTrialError:
-            return "lost"
+        except UpdateFinishedTrialError as error:
+            # A trial that is still this worker's would run for ever.
+            return self._end(trial, "failed", f"{type(error).__name__}: {error}")
         except OutOfMemory as error:
             if error.overrides:
                 return self._end(trial, "out_of_memory", str(error), overrides=error.overrides)

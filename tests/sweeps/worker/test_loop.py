@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import optuna
 import pytest
@@ -122,6 +123,22 @@ def test_a_trial_that_does_not_say_how_many_epochs_it_has_is_pruned_too(worker):
 
     worker.study.pruner = optuna.pruners.ThresholdPruner(lower=0.5)
     assert run(worker, objective)[0] == "pruned"
+
+
+def test_an_objective_may_report_from_a_thread_of_its_own(worker):
+    def objective(context):
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(reporting(0.25, 0.75), context).result()
+
+    outcome, trial = run(worker, objective)
+    assert (outcome, trial.value, trial.user_attrs["size"]) == ("completed", 0.75, 3)
+
+
+def test_a_trial_that_is_its_workers_does_not_run_on_whatever_was_raised(worker):
+    error = optuna.exceptions.UpdateFinishedTrialError("of another trial")
+    outcome, trial = run(worker, raising(error))
+    assert outcome == trial.user_attrs["outcome"] == "failed"
+    assert trial.user_attrs["reason"] == "UpdateFinishedTrialError: of another trial"
 
 
 def test_a_worker_does_not_wait_twice_for_a_storage_that_is_unavailable(worker, monkeypatch):
