@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from storage.claims import lock_own_trial
 from storage.reconnecting import patient
-from storage.schema import OPTUNA_TABLES, metrics_table
+from storage.schema import MAX_METRIC_NAME, OPTUNA_TABLES, metrics_table
 from storage.storage import HardenedStorage
 from storage.transactions import reading, transaction, upsert
 from storage.workers import note_progress
@@ -64,7 +64,11 @@ def report_epoch(
     Raises:
         optuna.exceptions.UpdateFinishedTrialError: the trial was ended by another process, or is
             another worker's (:class:`storage.errors.ClaimLost`); nothing was written.
+        ValueError: a metric's name is too long for a database.
     """
+    for name in record.metrics:
+        if len(name) > MAX_METRIC_NAME:
+            raise ValueError(f"{name[:40]}...: a metric's name has at most {MAX_METRIC_NAME} letters")
     trial_id = trial._trial_id
     # As Optuna writes them; its own calls, through its objects, take five times as long.
     stored, kind = TrialIntermediateValueModel.intermediate_value_to_stored_repr(value)

@@ -43,6 +43,12 @@ class TestEpochs:
         assert (worker.trial_number, worker.epoch, worker.epochs, worker.value) == (0, 1, 3, 0.5)
         assert study.trials[0].user_attrs == {"epoch seconds": 1.5}
 
+    def test_a_metrics_name_fits_every_database(self, storage, study):
+        trial = study.ask()
+        report_epoch(storage, trial, EpochRecord(1, {"m" * 128: 1.0}), 0.5, epochs=1)
+        with pytest.raises(ValueError, match="at most 128 letters"):
+            report_epoch(storage, trial, EpochRecord(2, {"m" * 129: 1.0}), 0.5, epochs=1)
+
     def test_a_value_that_is_not_finite_is_no_value_of_the_worker(self, storage, study):
         worker_id = register_worker(storage, study._study_id, "w", "cpu").worker_id
         trial = study.ask()
