@@ -29,9 +29,9 @@ def check_networks(spec: Spec, size: int, num_classes: int) -> None:
     Raises:
         SweepsError: what does not fit, with the key that asks for it.
     """
-    built: dict[tuple[str, int | None], set[tuple[int, ...]]] = {}
+    built: dict[tuple[str, int | None, str], set[tuple[int, ...]]] = {}
     for where, config in _configs(spec):
-        network = (config.model.model_dump_json(), config.layer.stride)
+        network = (config.model.model_dump_json(), config.layer.stride, config.layer.init)
         if network not in built and len(built) == _MAX_NETWORKS:
             continue
         try:
