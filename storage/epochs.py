@@ -68,7 +68,8 @@ def report_epoch(
     """
     for name in record.metrics:
         if len(name) > MAX_METRIC_NAME:
-            raise ValueError(f"{name[:40]}...: a metric's name has at most {MAX_METRIC_NAME} letters")
+            most = f"a metric's name has at most {MAX_METRIC_NAME} letters"
+            raise ValueError(f"{name[:40]}...: {most}")
     trial_id = trial._trial_id
     # As Optuna writes them; its own calls, through its objects, take five times as long.
     stored, kind = TrialIntermediateValueModel.intermediate_value_to_stored_repr(value)
