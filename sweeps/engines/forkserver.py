@@ -1,8 +1,9 @@
 """A fork server: it imports what workers need once, and each worker is a fork of it (Linux).
 
 A worker that is forked behaves as one that is started by its command: it has those arguments, that
-environment, input and output; `ps` alone shows the command line of the fork server. The fork server forks twice, so that the worker loses its parent and
-is adopted by the process that asked for it, which can then wait for it as for any child.
+environment, input and output; `ps` alone shows the command line of the fork server. That forks
+twice, so that the worker loses its parent and is adopted by the process that asked for it, which
+can then wait for it as for any child.
 """
 
 import ctypes
