@@ -158,6 +158,9 @@ def _run(arguments: list[str], environment: dict[str, str]) -> None:
     """Do what the interpreter does with some arguments."""
     os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if "numpy.random" in sys.modules:
+        # Python gives each fork other random numbers; NumPy's would be the same in all of them.
+        sys.modules["numpy.random"].seed()
     if arguments[0] == "-m":
         sys.argv = arguments[1:]
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
