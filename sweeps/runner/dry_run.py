@@ -110,6 +110,6 @@ def _step_seconds(spec: Spec, dataset: Dataset, slot: Slot) -> float:
             resolve_precision(spec.base_config(), device), dataset, device, should_stop=enough
         ):
             pass
-    # The first steps also set up what later ones find.
-    steps = [after - before for before, after in pairwise(times)][2:]
-    return median(steps)
+    steps = [after - before for before, after in pairwise(times)]
+    # The first steps also set up what later ones find; a run may have no others.
+    return median(steps[2:] or steps)

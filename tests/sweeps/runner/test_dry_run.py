@@ -43,6 +43,14 @@ def test_more_epochs_take_longer_and_more_workers_less(look, small):
     assert minutes("--workers", "1") < long / 2
 
 
+def test_a_run_of_one_step_is_timed_too(look, small):
+    small["data"] |= {"train_limit": 50, "validation_limit": 50}
+    small["training"]["epochs"] = 1
+    status, out, _ = look(small)
+    assert status == 0
+    assert " s an epoch" in out
+
+
 def test_it_downloads_nothing(look, small):
     small["data"], small["fallback"] = {"name": "cifar10"}, "patterns"
     status, out, _ = look(small)
