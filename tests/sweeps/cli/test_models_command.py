@@ -9,7 +9,8 @@ def test_networks_are_listed_with_their_parameters_and_stems(cli):
     ]
 
 
-def test_a_network_is_shown_without_the_layer_and_with_it(cli):
+def test_a_network_is_shown_without_the_layer_and_with_it(cli, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
     status, out, _ = cli("models", "resnet18", "--where", "layer1.0.*", "--size", "64")
     assert status == 0
     rows = [line.split() for line in out.splitlines()]
