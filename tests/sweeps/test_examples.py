@@ -23,7 +23,7 @@ def place(tmp_path, data_dir):
     "name",
     [
         pytest.param("own-network", marks=pytest.mark.slow),
-        "own-sampler",
+        pytest.param("own-sampler", marks=pytest.mark.slow),
     ],
 )
 def test_an_example_runs(place, name):

@@ -81,9 +81,9 @@ class TestFinished:
             assert [r.epoch for r in records] == sorted(trial.intermediate_values)
             for record in records:
                 assert record.metrics["val_accuracy"] == trial.intermediate_values[record.epoch]
-                assert record.learning_rate > 0
-                assert record.seconds > 0
-                assert record.images_per_second > 0
+                assert record.metrics["learning_rate"] > 0
+                assert record.metrics["seconds"] > 0
+                assert record.metrics["images_per_second"] > 0
 
     def test_trials_and_study_carry_attributes_and_notes(self, finished):
         place, _ = finished
