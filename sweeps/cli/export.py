@@ -35,7 +35,7 @@ def command(
     STUDY defaults to the newest. With several objectives, the best is the one of the Pareto front
     that is best by the first.
     """
-    from storage import open_storage, open_study, parse_url
+    from storage import CONFIGURATION, open_storage, open_study, parse_url
     from sweeps.export.best import best_trials, export_trial, pareto_trials
     from sweeps.export.exported import read_source
     from sweeps.spec.files import write_whole
@@ -56,7 +56,9 @@ def command(
         path = output if top is None and not pareto else output.with_stem(f"{output.stem}-{number}")
         old = read_source(path, force=force)
         write_whole(path, _with_head(path.name, text).encode())
-        words = f"Wrote {path} (study {found.study_name}, trial {trial.number})"
+        baseline = trial.user_attrs.get(CONFIGURATION)
+        which = f", the baseline {baseline!r}" if baseline else ""
+        words = f"Wrote {path} (study {found.study_name}, trial {trial.number}{which})"
         if old.get("study", found.study_name) != found.study_name:
             words += f", in place of study {old['study']}, trial {old.get('trial')}"
         click.echo(words, err=True)

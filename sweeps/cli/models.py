@@ -1,9 +1,14 @@
 """``sweeps models``."""
 
+from typing import Literal
+
 import click
 
 from sweeps.cli.console import results_console
 from sweeps.cli.options import option
+
+# What the whole table of a network takes, in characters.
+_WIDTH = 110
 
 
 @click.command("models")
@@ -51,15 +56,26 @@ def _show_network(name: str, where: str, size: int, classes: int) -> None:
     key = "import" if ":" in name else "name"
     config = validate(RunConfig, {"model": {key: name, "where": where}}, name)
     found = inspect_network(config, size=size, num_classes=classes)
+    console = results_console()
+    columns: dict[str, Literal["left", "right"]] = {
+        "convolution": "left",
+        "output": "left",
+        "kernel": "left",
+        "stride": "left",
+        "parameters": "right",
+        "multiply-adds (M)": "right",
+        "receptive field": "right",
+    }
+    # A narrow terminal shows what the layer changes; a file or pipe has room for all.
+    hidden = ("output", "stride", "parameters") if console.width < _WIDTH else ()
     table = make_table()
-    for column in ("convolution", "output", "kernel", "stride"):
-        table.add_column(column, no_wrap=True)
-    for column in ("parameters", "multiply-adds (M)", "receptive field"):
-        table.add_column(column, no_wrap=True, justify="right")
+    for column, justify in columns.items():
+        if column not in hidden:
+            table.add_column(column, no_wrap=True, justify=justify)
     for convolution, before in found.before.items():
         after = found.after[convolution]
         fields = [m.receptive_field for m in (before, after)]
-        table.add_row(
+        cells = (
             convolution or "the network",
             "x".join(map(str, after.output)),
             _change(before.kernel, after.kernel),
@@ -68,7 +84,8 @@ def _show_network(name: str, where: str, size: int, classes: int) -> None:
             _change(*(f"{m.multiply_adds / 1e6:,.1f}" for m in (before, after))),
             _change(*("-" if field is None else field for field in fields)),
         )
-    console = results_console()
+        shown = zip(columns, cells, strict=True)
+        table.add_row(*(cell for column, cell in shown if column not in hidden))
     print_table(console, table)
     print_line(
         console,

@@ -163,7 +163,8 @@ def _search_found_nothing_better(progress: Progress, best: FrozenTrial) -> str:
         return "The search has not begun: only baselines have run."
     complete = best_first(searched, progress.directions)
     if not complete:
-        return "The search has found nothing better yet: none of its trials is complete."
+        yet = "" if progress.is_done else " yet"
+        return f"The search has found nothing better{yet}: none of its trials is complete."
     found = complete[0]
     verdict = _verdict(progress, best.values[0], found.values[0]).replace("better", "worse")
     return (

@@ -2,12 +2,15 @@
 
 import itertools
 import re
+import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
+from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
@@ -160,7 +163,9 @@ class Spec(Section):
         for name, parameter in search.items():
             for condition in parameter.when:
                 if not _is_setting(condition):
-                    raise error_at(f"{name}.when", unknown_name(condition, setting_names()))
+                    raise error_at(
+                        f"{name}.when.{condition}", unknown_name(condition, setting_names())
+                    )
         search_order(search)
         return search
 
@@ -242,7 +247,8 @@ class Spec(Section):
         Raises:
             SweepsError: an imported one cannot be made.
         """
-        return self.sampler.make((self.seed * 1_000_003 + stream) % 2**32, self.search)
+        with _without_experimental_warnings():
+            return self.sampler.make((self.seed * 1_000_003 + stream) % 2**32, self.search)
 
     def make_pruner(self) -> BasePruner:
         """Make the pruner.
@@ -250,7 +256,8 @@ class Spec(Section):
         Raises:
             SweepsError: an imported one cannot be made.
         """
-        return self.pruner.make(self.training.epochs)
+        with _without_experimental_warnings():
+            return self.pruner.make(self.training.epochs)
 
     def check_sampling(self) -> None:
         """Refuse a sampler or pruner that cannot be made, or that does not fit the budget.
@@ -279,6 +286,14 @@ class Spec(Section):
         """Return the values that a baseline sets, by dotted name, searched settings included."""
         base = self.base_config()
         return pick_values(self.search, base.value, lambda name, _: base.value(name), baseline.set)
+
+
+@contextmanager
+def _without_experimental_warnings() -> Iterator[None]:
+    """Half of Optuna's samplers and pruners call themselves experimental."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        yield
 
 
 def preset_names() -> list[str]:

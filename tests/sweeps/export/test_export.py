@@ -36,18 +36,22 @@ class TestReplacing:
         assert cli("export", "first", "-o", "best.yaml") == (
             0,
             "",
-            "Wrote best.yaml (study first, trial 0)\n",
+            "Wrote best.yaml (study first, trial 0, the baseline 'plain 3x3')\n",
         )
         assert cli("export", "second", "-o", "best.yaml") == (
             0,
             "",
-            "Wrote best.yaml (study second, trial 0), in place of study first, trial 0\n",
+            "Wrote best.yaml (study second, trial 0, the baseline 'plain 3x3'), "
+            "in place of study first, trial 0\n",
         )
 
     def test_one_of_the_same_study_is_replaced_without_a_word(self, finish_study, cli):
         finish_study("first")
         cli("export", "-o", "best.yaml")
-        assert cli("export", "-o", "best.yaml")[2] == "Wrote best.yaml (study first, trial 0)\n"
+        assert (
+            cli("export", "-o", "best.yaml")[2]
+            == "Wrote best.yaml (study first, trial 0, the baseline 'plain 3x3')\n"
+        )
 
     @pytest.mark.parametrize("content", ["source:\n", "source: {study: 3}\n", "source: [1]\n"])
     def test_one_that_was_written_by_hand_is_replaced(self, finish_study, cli, tmp_path, content):
@@ -55,7 +59,7 @@ class TestReplacing:
         (tmp_path / "best.yaml").write_text(content)
         status, _, err = cli("export", "-o", "best.yaml")
         assert status == 0
-        assert err.startswith("Wrote best.yaml (study first, trial 0)")
+        assert err.startswith("Wrote best.yaml (study first, trial 0, the baseline 'plain 3x3')")
 
     def test_any_other_file_is_replaced_by_force_alone(self, finish_study, cli, tmp_path):
         finish_study("first")

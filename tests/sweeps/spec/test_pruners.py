@@ -11,7 +11,6 @@ class Never(optuna.pruners.NopPruner):
     """A pruner of one's own."""
 
 
-@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 @pytest.mark.parametrize(
     ("pruner", "earliest"),
     [

@@ -58,7 +58,6 @@ def picks(spec, count, stream=1):
     return found
 
 
-@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 @pytest.mark.parametrize("name", NAMES)
 def test_values_lie_in_the_space_and_conditions_hold(make, name):
     spec = make({"name": name})
@@ -68,7 +67,6 @@ def test_values_lie_in_the_space_and_conditions_hold(make, name):
             assert ("layer.fade" in values) == (values["layer.growth"] == 7)
 
 
-@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_workers_picks_are_its_own_and_come_again(make, name):
     spec = make({"name": name})

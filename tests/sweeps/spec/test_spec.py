@@ -97,7 +97,7 @@ def _set(path, value):
         ),
         (
             _set(["search", "layer.edge", "when"], {"layer.growht": 7}),
-            "search.layer.edge.when: no such key; did you mean layer.growth?",
+            "search.layer.edge.when.layer.growht: no such key; did you mean layer.growth?",
         ),
         (
             _set(["search", "layer.growth"], {"choice": [5, 6, 7]}),
