@@ -18,17 +18,18 @@ def write(tmp_path, monkeypatch):
     """Write a module of a person into the working directory."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
-    before = set(sys.modules)
+
+    def forget(name="mynets"):
+        # Another test of this process may have imported one of the same name.
+        sys.modules.pop(name, None)
+        sys.path_importer_cache.clear()
 
     def call(text, name="mynets"):
         (tmp_path / f"{name}.py").write_text(text)
-        for module in set(sys.modules) - before:
-            del sys.modules[module]
-        sys.path_importer_cache.clear()
+        forget(name)
 
     yield call
-    for module in set(sys.modules) - before:
-        del sys.modules[module]
+    forget()
 
 
 @pytest.mark.parametrize(
