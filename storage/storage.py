@@ -41,8 +41,8 @@ class HardenedStorage(RDBStorage):
     - A trial changes only while it runs, and a thread that holds a claim changes no other trial.
       The trial is locked first: Optuna looks whether a trial still runs, and then writes; a process
       that is suspended in between would write to a trial that has been retried meanwhile.
-    - Trials are read as they are at one moment: one that has ended is read with its retry, else its
-      checkpoint would seem to be of no use.
+    - Trials are read as of one moment, so that a finished trial's retry is always visible and its
+      checkpoint is kept.
     - Calls wait while the database is unavailable, and are made again
       (:func:`storage.reconnecting.patient`).
 

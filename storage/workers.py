@@ -227,7 +227,7 @@ def _update(storage: HardenedStorage, worker_id: str, **values: object) -> None:
 
 
 def _seconds_after_boot(process: psutil.Process) -> float:
-    # Both are told by the wall clock, and move with it when it is set.
+    # Both follow the wall clock, and shift together when it is set.
     return process.create_time() - psutil.boot_time()
 
 

@@ -106,7 +106,7 @@ def insert_layer(network: nn.Module, config: RunConfig) -> Conversion:
         )
 
     with warnings.catch_warnings():
-        # That nothing was converted is told below.
+        # An error below reports that nothing was converted.
         warnings.simplefilter("ignore", UserWarning)
         try:
             conversion = convert(

@@ -115,7 +115,7 @@ def run_worker_process(
     if threads is None:
         threads = _fair_share(storage_url, study_name)
     os.environ["OMP_NUM_THREADS"] = str(threads)
-    # A worker that is started again while its database restarts waits; a person is told at once.
+    # A worker that is restarted while its database restarts waits; a person gets an error at once.
     storage = open_storage(storage_url, patience=_OPENING_SECONDS if supervised else 0.0)
     try:
         study = open_study(storage, study_name)

@@ -50,7 +50,7 @@ def test_every_trial_is_what_optuna_reads(storage, optunas):
 
 
 def test_a_trial_that_ends_meanwhile_is_not_seen_without_its_retry(storage, url, study):
-    """Its checkpoint would seem to be of no use."""
+    """Otherwise its checkpoint would be removed."""
     worker = register_worker(storage, study._study_id, "worker", "cpu").worker_id
     claim = claim_one(storage, study, worker)
     interrupted = ask(storage, study, claim).number
