@@ -10,7 +10,7 @@ from sweeps.data import Dataset, open_data
 from sweeps.errors import SweepsError
 from sweeps.export.exported import Exported
 from sweeps.spec.files import check_writable, write_whole
-from sweeps.spec.imports import import_object, references
+from sweeps.spec.imports import import_all
 
 
 def retrain(
@@ -79,8 +79,7 @@ def import_code(exported: Exported) -> None:
     Raises:
         SweepsError: it cannot be imported, or its file is another.
     """
-    for where, reference in references(exported.model_dump()):
-        found = import_object(reference, where)
+    for where, found in import_all(exported.model_dump()).items():
         click.echo(f"{where}: {found} ({found.digest})", err=True)
         wanted = exported.code.get(where, found.digest)
         if wanted != found.digest:

@@ -115,6 +115,15 @@ def references(tree: Any, path: str = "") -> Iterator[tuple[str, str]]:
             yield from references(value, f"{path}{key}.")
 
 
+def import_all(tree: Any) -> dict[str, Imported]:
+    """Import the code that a spec's tree names; the key of each, and what it is.
+
+    Raises:
+        SweepsError: something cannot be imported.
+    """
+    return {where: import_object(reference, where) for where, reference in references(tree)}
+
+
 def make_imported(
     reference: str, options: dict[str, Any], where: str, kind: type, *arguments: Any, **extra: Any
 ) -> Any:

@@ -20,7 +20,7 @@ from storage import (
 from sweeps.data import Dataset, split_rows
 from sweeps.errors import SweepsError
 from sweeps.spec.config import NO_IMAGES, RunConfig
-from sweeps.spec.imports import import_object, references
+from sweeps.spec.imports import import_all
 from sweeps.spec.search import pick_values
 from sweeps.spec.spec import Baseline, Spec
 from sweeps.spec.validation import validate
@@ -128,8 +128,7 @@ def check_code(study: optuna.Study, spec: Spec) -> None:
         SweepsError: it has, or it cannot be imported.
     """
     made_with = study.user_attrs.get(CODE, {})
-    for where, reference in references(spec_tree(spec)):
-        found = import_object(reference, where)
+    for where, found in import_all(spec_tree(spec)).items():
         if made_with.get(where, found.digest) != found.digest:
             raise SweepsError(
                 f"{study.study_name}: {where}: {found.file} has changed since this study was made "
@@ -166,7 +165,7 @@ def refuse_deleted(study: optuna.Study, study_uid: str) -> None:
 
 def _set_up(study: optuna.Study, spec: Spec, dataset: Dataset | None) -> None:
     study.set_user_attr(SPEC, spec_tree(spec))
-    code = {where: import_object(r, where).digest for where, r in references(spec_tree(spec))}
+    code = {where: found.digest for where, found in import_all(spec_tree(spec)).items()}
     if code:
         study.set_user_attr(CODE, code)
     if dataset is not None:
