@@ -113,7 +113,7 @@ class Goal:
     """A goal for a ratio, and what was measured.
 
     Attributes:
-        name: the ratio and how it is summarised over the shapes.
+        name: the ratio and how it is summarized over the shapes.
         limit: the largest ratio that reaches the goal.
         measured: the ratio.
         worst: the largest ratio of a shape.
@@ -212,7 +212,7 @@ def main(
         table = results_table(measurements, title)
         print_tables(console, Group(table, _goals_table(goals, memory_format)))
         described += [describe_measurement(measurement) for measurement in measurements]
-        summaries.append(_summarise(measurements, goals))
+        summaries.append(_summarize(measurements, goals))
     if json_path:
         write_results(json_path, header | {"summaries": summaries, "measurements": described})
 
@@ -321,7 +321,7 @@ def _goals_table(goals: list[Goal], memory_format: str) -> Table:
     return table
 
 
-def _summarise(measurements: list[Measurement], goals: list[Goal]) -> dict[str, Any]:
+def _summarize(measurements: list[Measurement], goals: list[Goal]) -> dict[str, Any]:
     """Return one memory format's geometric means over the shapes, and its goals."""
     names = [name for name in measurements[0].peaks if name != PLAIN]
     return {

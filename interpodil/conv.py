@@ -112,7 +112,7 @@ class InterpodilConv(nn.Module):
         self._make_plan()
         raw = nn.Parameter(constants.raw_tent(device, dtype)) if learned else None
         self.register_parameter("raw_tent", raw)
-        # The layer's own buffers, to recognise tensors that replace them.
+        # The layer's own buffers, to recognize tensors that replace them.
         self._held: dict[str, Tensor] = {}
         self._hold(constants.names(algorithm), device, dtype)
 
@@ -402,7 +402,7 @@ class InterpodilConv2d(InterpodilConv, nn.Conv2d):
         stride: stride of the convolution, an int or one per axis. Default: 1
         padding: padding of the plain convolution, an int, one per axis, ``"same"`` or
             ``"valid"``. Default: 0
-        dilation: pixels between neighbouring taps, an int or one per axis. Default: 2
+        dilation: pixels between neighboring taps, an int or one per axis. Default: 2
         groups: number of groups of channels, as in Conv2d. Default: 1
         bias: whether the output gets a learnable bias. Default: ``True``
         padding_mode: ``"zeros"``, ``"reflect"``, ``"replicate"`` or ``"circular"``.
@@ -420,11 +420,11 @@ class InterpodilConv2d(InterpodilConv, nn.Conv2d):
         tent: instead of ``edge`` and ``corner``, a profile (``"linear"``, ``"cosine"``,
             ``"gaussian"``) or the tent itself, a tensor of shape
             :math:`(2 d_0 - 1, 2 d_1 - 1)`, or with a leading axis of :math:`C_{in}`, with 1 at the
-            centre. Default: ``None``
+            center. Default: ``None``
         learn_tent: whether the tent is learned, one for the layer (``True`` or ``"layer"``) or one
             per input channel (``"channel"``), from the given one on. Default: ``False``
         init_scale: factor on the initial weights; with 1 the output's variance for white input
-            is that of a plain convolution under its default initialisation. Default: 1.0
+            is that of a plain convolution under its default initialization. Default: 1.0
         gain: where the expansion's gain is taken out: of the initial weights (``"init"``), or of
             the effective kernel in every pass (``"forward"``), so that the gradients have a plain
             convolution's scale too and the initial weights are a plain convolution's. The tent's
@@ -455,7 +455,7 @@ class InterpodilConv2d(InterpodilConv, nn.Conv2d):
         bias: the learnable bias of shape :math:`(C_{out})`, drawn as in Conv2d.
         raw_tent: with ``learn_tent``, the learnable values behind the tent, of shape :math:`(1, T -
             1)` or :math:`(C_{in}, T - 1)` for :math:`T` samples; their :math:`\tanh` is the tent
-            around its centre. Weight decay would pull it towards zero; see
+            around its center. Weight decay would pull it towards zero; see
             :func:`interpodil.no_weight_decay`. ``None`` otherwise.
         tent: the current tent, a tensor.
         effective_size: size of the effective kernel per axis.

@@ -58,7 +58,7 @@ class Conversion:
         model: the model; a new layer if the model itself was a plain convolution.
         changed: the converted layers.
         skipped: the convolutions that were not converted.
-        without_optimizer: names of layers whose learned tents are not in the optimiser, as their
+        without_optimizer: names of layers whose learned tents are not in the optimizer, as their
             weights are not.
     """
 
@@ -149,14 +149,14 @@ def convert(
 ) -> Conversion:
     r"""Replace plain convolutions of a model by interpodilated ones, in place.
 
-    The new layers hold the same parameters as the old ones, so an optimiser keeps training them,
+    The new layers hold the same parameters as the old ones, so an optimizer keeps training them,
     and have the same stride, padding, padding mode, groups, dtype, device and training flag. Output
     sizes and the keys of the state dict do not change; with ``learn_tent`` each layer has a
     ``raw_tent`` more, and checkpoints without it still load. The random state does not change.
 
     Only layers of the exact type :class:`torch.nn.Conv1d`, ``Conv2d`` or ``Conv3d`` with a dilation
     of 1 are converted. Subclasses, parametrized layers and layers with hooks (which old-style
-    weight normalisation uses) would lose what they add, so they stay and are reported. A layer
+    weight normalization uses) would lose what they add, so they stay and are reported. A layer
     with several names in the model is converted once, under all of them. References to a layer
     outside the model's submodules, in a list for instance, are not replaced.
 
@@ -165,9 +165,9 @@ def convert(
     Note:
         A pretrained network gets inputs it was not trained on, as each layer's output is louder: by
         :func:`interpodil.expansion_gain` for white input and by more for natural images, which
-        multiplies over layers without normalisation. ``gain="forward"`` divides it out and leaves
+        multiplies over layers without normalization. ``gain="forward"`` divides it out and leaves
         the weights as they are; ``keep_variance`` scales the weights in place, but not the
-        optimiser's momentum buffers.
+        optimizer's momentum buffers.
 
     Note:
         With ``learn_tent``, create learning rate schedulers after the conversion. Some of those
@@ -180,7 +180,7 @@ def convert(
             :mod:`fnmatch`: ``*`` matches dots too), several patterns, or a predicate of name and
             convolution such as :func:`interpodil.stem` or :func:`interpodil.three_by_three`.
             Default: :func:`interpodil.spatial`, all with more than one tap on some axis.
-        optimizer: an optimiser that holds the model's parameters, with or without state. Learned
+        optimizer: an optimizer that holds the model's parameters, with or without state. Learned
             tents go into new groups, one for each group that holds weights of converted layers,
             with its hyperparameters and no weight decay. If it does not hold a layer's weight it
             does not get the tent, with a warning.
@@ -297,7 +297,7 @@ def _layer_for(conv: _ConvNd, name: str, arguments: Mapping[str, Any]) -> Interp
     except ValueError as error:
         raise ValueError(f"{name or 'the model'}: {error}") from error
     layer.weight, layer.bias = conv.weight, conv.bias
-    # Attributes that others have set on the layer, such as whether it was initialised.
+    # Attributes that others have set on the layer, such as whether it was initialized.
     vars(layer).update({key: value for key, value in vars(conv).items() if key not in vars(layer)})
     layer.train(conv.training)
     return layer
@@ -330,7 +330,7 @@ def fold(module: nn.Module) -> nn.Module:
     kernel gets zeros at its start.
 
     Learned tents and parametrized weights are computed once and then fixed. The parameters are new:
-    an existing optimiser does not train them, and training them would change all weights of the
+    an existing optimizer does not train them, and training them would change all weights of the
     large kernel. The keys of the state dict are those of plain convolutions.
 
     Args:

@@ -45,7 +45,7 @@ def expansion_tensor(
 
     Args:
         kernel_size: taps per axis.
-        dilation: pixels between neighbouring taps.
+        dilation: pixels between neighboring taps.
         fade: pixels :math:`f` beyond the outermost taps over which the kernel falls to zero,
             ``None`` for ``dilation - 1``.
         growth: size the effective kernel is cropped to, or ``None`` to keep all of it.
@@ -216,7 +216,7 @@ def expansion_gain(
 
     Args:
         kernel_size: taps per axis, an int or one per axis.
-        dilation: pixels between neighbouring taps.
+        dilation: pixels between neighboring taps.
         fade: pixels beyond the outermost taps over which the kernel falls to zero, ``None`` for
             ``dilation - 1``.
         growth: size the effective kernel is cropped to, or ``None`` to keep all of it.

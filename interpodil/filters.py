@@ -38,7 +38,7 @@ class Filters:
         separable: whether the tent is the product of one line per axis.
         constant: whether the tent is neither differentiated nor batched.
         gain: what the effective kernel is divided by. ``tent``, ``dense`` and ``placed`` carry it.
-        lines: the lines of a constant, separable tent as numbers, 1 at their centres, if known.
+        lines: the lines of a constant, separable tent as numbers, 1 at their centers, if known.
         dense: the tent as a kernel of as many input as output channels, zero between different
             ones, if known.
         placed: the tent as placed at every tap, if known.
@@ -70,7 +70,7 @@ class Filters:
     def axis_lines(self) -> list[Tensor]:
         """Return the lines of a separable tent, one per axis; their product is the tent."""
         first, *others = [axis_line(self.tent, axis) for axis in range(self.spread.dims)]
-        # Each has the centre, and with it the gain; their product needs it once.
+        # Each has the center, and with it the gain; their product needs it once.
         return [first, *(others if self.gain == 1 else [line * self.gain for line in others])]
 
     def scale(self, weight: Tensor) -> Tensor:
@@ -122,7 +122,7 @@ class Constants:
 
     Attributes:
         gain: the gain of the initial tent. That of a learned tent stays as it is: a tent that was
-            normalised in every pass could not learn its own scale.
+            normalized in every pass could not learn its own scale.
         forward_gain: what the effective kernel is divided by.
 
     Raises:

@@ -54,7 +54,7 @@ def interpodil_conv2d(
         stride: stride of the convolution, an int or one per axis.
         padding: padding of the plain :math:`k \times k` convolution that this one replaces, an
             int, one per axis, ``"same"`` or ``"valid"``. What the effective kernel needs is added.
-        dilation: pixels between neighbouring taps, an int or one per axis.
+        dilation: pixels between neighboring taps, an int or one per axis.
         groups: number of groups of channels.
         padding_mode: ``"zeros"``, ``"reflect"``, ``"replicate"`` or ``"circular"``.
         fade: pixels beyond the outermost taps over which the kernel falls to zero, a number or
@@ -65,7 +65,7 @@ def interpodil_conv2d(
             without axes.
         corner: the tent's coefficient half-way along both axes, likewise.
         tent: the tent's profile, ``"linear"``, ``"cosine"`` or ``"gaussian"``, or the tent itself,
-            instead of the coefficients. Its centre should be 1, which is not checked.
+            instead of the coefficients. Its center should be 1, which is not checked.
         gain: the number that the effective kernel is divided by, such as
             :func:`interpodil.expansion_gain`.
         algorithm: the algorithm, see :class:`interpodil.InterpodilConv2d`.
@@ -189,7 +189,7 @@ def effective_kernel(
 
     Args:
         weight: base weights of one, two or three spatial axes.
-        dilation: pixels between neighbouring taps, an int or one per axis.
+        dilation: pixels between neighboring taps, an int or one per axis.
         fade: pixels beyond the outermost taps over which the kernel falls to zero, ``None`` for
             ``dilation - 1``.
         growth: size the effective kernel is cropped to, or ``None`` to keep all of it.

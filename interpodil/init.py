@@ -1,4 +1,4 @@
-"""Initialisation of existing layers: as an identity, or from a batch of real input."""
+"""Initialization of existing layers: as an identity, or from a batch of real input."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,16 +19,16 @@ def dirac_(layer: InterpodilConv) -> InterpodilConv:
     r"""Make a layer pass on its input, as :func:`torch.nn.init.dirac_` does for plain ones.
 
     Every output channel passes on the input channel with its index in the group, or is zero if
-    there is none. The effective kernel is then the tent at the centre tap, a blur. The weight is
+    there is none. The effective kernel is then the tent at the center tap, a blur. The weight is
     divided by the tent's sum, so that
 
-    - a tent that is zero but for its centre (``edge = corner = 0`` at a dilation of 2) gives the
+    - a tent that is zero but for its center (``edge = corner = 0`` at a dilation of 2) gives the
       exact identity,
     - any other tent keeps constants, and a symmetric one linear ramps, away from zero padding.
       Everything else is smoothed.
 
     No weights do better: at another tap's pixel only that tap contributes, so an identity needs all
-    weights but the centre one to be zero, which leaves the centre's tent.
+    weights but the center one to be zero, which leaves the center's tent.
 
     A stride subsamples the result. The identity needs the padding of a plain convolution that keeps
     the size, ``(k - 1) / 2``. The bias is set to zero. A learned tent is not changed; if it changes
@@ -85,7 +85,7 @@ def lsuv_(
 ) -> dict[str, float]:
     r"""Scale layers' weights so that their outputs for a batch have a given standard deviation.
 
-    The default initialisation assumes white input. In images neighbouring pixels are alike and the
+    The default initialization assumes white input. In images neighboring pixels are alike and the
     tents add them up, so outputs are louder. One pass over a batch of real input measures how much:
     each layer's weights are multiplied, in the order of execution, by
 
@@ -96,7 +96,7 @@ def lsuv_(
     same pass. This is the scaling part of Mishkin & Matas 2016, "All you need is a good init"
     (layer-sequential unit-variance), which draws orthogonal weights first and iterates.
 
-    The pass runs without gradients and in the model's mode: in training mode batch normalisation
+    The pass runs without gradients and in the model's mode: in training mode batch normalization
     uses the batch and dropout drops. Buffers, such as running statistics, and torch's default
     random generators are restored.
 
@@ -140,13 +140,13 @@ def lsuv_(
             return output
         name = layers[layer]
         bias = _channelwise(layer, output)
-        centred = output if bias is None else output - bias
-        factor = std / _standard_deviation(centred, name)
+        centered = output if bias is None else output - bias
+        factor = std / _standard_deviation(centered, name)
         scaled[weight] = weight.detach().clone()
         weight.mul_(factor)
         factors[name] = factor
-        centred = centred * factor
-        return centred if bias is None else centred + bias
+        centered = centered * factor
+        return centered if bias is None else centered + bias
 
     with ExitStack() as stack:
         stack.enter_context(torch.no_grad())

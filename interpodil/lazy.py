@@ -38,7 +38,7 @@ class _LazyInterpodilConvNd(nn.Module):
                 "use the layer that is not lazy"
             )
         ints(out_channels, "out_channels", 1, minimum=0)
-        # Skip the initialiser of `torch.nn.LazyConvNd`, which takes a plain one's arguments only.
+        # Skip the initializer of `torch.nn.LazyConvNd`, which takes a plain one's arguments only.
         LazyModuleMixin.__init__(
             cast(Any, self),
             0,

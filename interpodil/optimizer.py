@@ -1,4 +1,4 @@
-"""Learned tents in an optimiser: parameter groups of their own, without weight decay."""
+"""Learned tents in an optimizer: parameter groups of their own, without weight decay."""
 
 import copy
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ def no_weight_decay(model: nn.Module) -> set[str]:
     r"""Return the names of the learned tents' parameters, to exclude them from weight decay.
 
     Decay pulls a tent's samples, :math:`\tanh(\text{raw\_tent})`, towards 0, the plain dilated
-    convolution. The name is timm's, whose optimiser factory asks models for such a set. Names are
+    convolution. The name is timm's, whose optimizer factory asks models for such a set. Names are
     as in ``model.named_parameters()``; a layer that occurs several times in the model is listed
     under all its names.
 
@@ -48,13 +48,13 @@ def no_weight_decay(model: nn.Module) -> set[str]:
 
 
 def check_optimizer(optimizer: Optimizer, *, new_groups: bool) -> None:
-    """Check an optimiser.
+    """Check an optimizer.
 
     Raises:
-        ValueError: if it is not a torch optimiser, or needs new groups and can have only one.
+        ValueError: if it is not a torch optimizer, or needs new groups and can have only one.
     """
     if not isinstance(optimizer, Optimizer):
-        raise ValueError(f"optimizer must be a torch optimiser, got {type(optimizer).__name__}")
+        raise ValueError(f"optimizer must be a torch optimizer, got {type(optimizer).__name__}")
     if new_groups and isinstance(optimizer, LBFGS):
         raise ValueError("optimizer must take several groups to learn tents with, got LBFGS")
 
@@ -87,7 +87,7 @@ def groups_for_tents(
 
 
 def add_groups(optimizer: Optimizer, groups: list[dict[str, Any]]) -> None:
-    """Add parameter groups to an optimiser; on an error, none."""
+    """Add parameter groups to an optimizer; on an error, none."""
     before = len(optimizer.param_groups)
     try:
         for group in groups:
@@ -106,7 +106,7 @@ def _group_like(group: Mapping[str, Any], named: list[tuple[str, Tensor]]) -> di
     }
     if "weight_decay" in new:
         new["weight_decay"] = 0.0
-    # An optimiser made from named parameters needs names for all of them.
+    # An optimizer made from named parameters needs names for all of them.
     with_names = "param_names" in group
     new["params"] = named if with_names else [parameter for _, parameter in named]
     return new

@@ -219,7 +219,7 @@ def split_padding(
 
     Args:
         padding: zeros on both sides per axis.
-        dilation: pixels between neighbouring taps, per axis.
+        dilation: pixels between neighboring taps, per axis.
         steps: stride of the tent filter per axis.
     """
     inner = tuple(

@@ -30,7 +30,7 @@ def effective_size(
 
     Args:
         kernel_size: taps :math:`k` of the axis.
-        dilation: pixels :math:`d` between neighbouring taps.
+        dilation: pixels :math:`d` between neighboring taps.
         fade: pixels beyond the outermost taps over which the kernel falls to zero, ``None`` for
             ``dilation - 1``.
         growth: size the effective kernel is cropped to, or ``None`` to keep all of it.
@@ -59,7 +59,7 @@ class Spread:
     Attributes:
         dims: number of axes.
         kernel_size: taps.
-        dilation: pixels between neighbouring taps.
+        dilation: pixels between neighboring taps.
         fade: pixels beyond the outermost taps over which the kernel falls to zero.
         growth: size the effective kernel is cropped to, or ``None``.
         tent_shape: size of the tent.

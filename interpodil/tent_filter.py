@@ -90,7 +90,7 @@ def shifted_sums(
             ]
             for offset in range(len(line))
         ]
-        # The centre of a line is 1.
+        # The center of a line is 1.
         middle = len(line) // 2
         total = torch.add(shifted[middle], shifted[0], alpha=line[0]) if middle else shifted[0]
         for offset in range(1, len(line)):

@@ -1,6 +1,6 @@
 r"""The tent: the interpolation filter placed at every tap of a base kernel.
 
-The parameter of a learned tent holds a raw value :math:`r` for every sample but the centre,
+The parameter of a learned tent holds a raw value :math:`r` for every sample but the center,
 
 .. math::
     T_a = \tanh(r_a), \qquad T_0 = 1,
@@ -28,7 +28,7 @@ SEPARABLE_WITHIN = 4 * sys.float_info.epsilon
 def tent(
     dilation: tuple[int, ...], edge: float | Tensor = 0.5, corner: float | Tensor = 0.25
 ) -> Tensor:
-    r"""Return the tent for given coefficients, with 1 at its centre.
+    r"""Return the tent for given coefficients, with 1 at its center.
 
     .. math::
         T_{ab} = \sum_{m=0}^{1} \sum_{n=0}^{1} K_{mn} \,
@@ -50,7 +50,7 @@ def tent(
     Prediction", learn a filter of this size before a dilated convolution.
 
     Args:
-        dilation: pixels between neighbouring taps, per axis.
+        dilation: pixels between neighboring taps, per axis.
         edge: the edge coefficient :math:`e`, a number or a tensor without axes.
         corner: the corner coefficient :math:`c`, likewise.
 
@@ -100,7 +100,7 @@ def profile_tent(dilation: tuple[int, ...], profile: Profile) -> Tensor:
     ========== ===================================================== ===========================
 
     Args:
-        dilation: pixels between neighbouring taps, per axis.
+        dilation: pixels between neighboring taps, per axis.
         profile: the profile's name.
 
     Shape:
@@ -139,7 +139,7 @@ def make_tent(
     """Return the tent for a layer's arguments.
 
     Args:
-        dilation: pixels between neighbouring taps, per axis.
+        dilation: pixels between neighboring taps, per axis.
         edge: the edge coefficient.
         corner: the corner coefficient.
         given: a profile's name or the tent itself, instead of the coefficients.
@@ -178,13 +178,13 @@ def make_tent(
 
 
 def check_tent(surface: Tensor, dims: int) -> None:
-    """Raise a :class:`ValueError` if a tent is not finite or not 1 at its centre."""
+    """Raise a :class:`ValueError` if a tent is not finite or not 1 at its center."""
     if not bool(surface.isfinite().all()):
         raise ValueError("tent must be finite, got NaN or infinity in it")
-    centres = surface.flatten(-dims)[..., surface.shape[-dims:].numel() // 2].reshape(-1)
-    for centre in centres.tolist():
-        if centre != 1:
-            raise ValueError(f"tent must be 1 at its centre, got {centre!r}")
+    centers = surface.flatten(-dims)[..., surface.shape[-dims:].numel() // 2].reshape(-1)
+    for center in centers.tolist():
+        if center != 1:
+            raise ValueError(f"tent must be 1 at its center, got {center!r}")
 
 
 def are_separable(edge: float, corner: float) -> bool:
@@ -211,7 +211,7 @@ def is_separable(tent: Tensor, dims: int) -> bool:
 
 
 def axis_line(surface: Tensor, axis: int) -> Tensor:
-    """Return the tent on one axis through its centre; a separable tent is the product of these."""
+    """Return the tent on one axis through its center; a separable tent is the product of these."""
     for other in reversed(range(surface.dim())):
         if other != axis:
             surface = surface.select(other, surface.shape[other] // 2)
@@ -264,7 +264,7 @@ def raw_from_tent(tent: Tensor, dims: int, channels: int, learn: LearnTent) -> T
     outside = around[around.abs() >= 1]
     if outside.numel():
         raise ValueError(
-            f"a learned tent must lie strictly between -1 and 1 but for its centre, got "
+            f"a learned tent must lie strictly between -1 and 1 but for its center, got "
             f"{outside[0].item()!r}"
         )
     raw = around.atanh()
@@ -284,7 +284,7 @@ def tent_from_raw(raw: Tensor, shape: Sequence[int], learn: LearnTent) -> Tensor
     """
     around = raw.tanh()
     middle = raw.shape[1] // 2
-    centre = around.new_ones((raw.shape[0], 1))
-    samples = torch.cat([around[:, :middle], centre, around[:, middle:]], dim=1)
+    center = around.new_ones((raw.shape[0], 1))
+    samples = torch.cat([around[:, :middle], center, around[:, middle:]], dim=1)
     tents = samples.unflatten(1, list(shape))
     return tents if learn == "channel" else tents[0]

@@ -15,7 +15,7 @@ from interpodil.modules import ConvNd, hooks_of
 Predicate = Callable[[str, ConvNd], bool]
 Where = str | Iterable[str] | Predicate
 
-# Grey, grey with alpha, RGB, RGB with alpha.
+# Gray, gray with alpha, RGB, RGB with alpha.
 IMAGE_CHANNELS = 4
 
 

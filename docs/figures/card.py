@@ -118,7 +118,7 @@ class Card:
     def outline(
         self, left: float, top: float, width: float, height: float, line: float, radius: float
     ) -> None:
-        """Draw a line within a box's border, which neighbouring boxes do not touch."""
+        """Draw a line within a box's border, which neighboring boxes do not touch."""
         self.box(
             left + line / 2,
             top + line / 2,
@@ -136,7 +136,7 @@ class Card:
         y: float,
         text: str,
         size: float = 13,
-        colour: str = INK,
+        color: str = INK,
         *,
         align: str = "center",
         axes: Axes | None = None,
@@ -149,7 +149,7 @@ class Card:
             y,
             text,
             size=points(size),
-            color=colour,
+            color=color,
             ha=align,
             va="center",
             family=STYLE["font.family"],

@@ -62,16 +62,16 @@ def _draw_tents(card: Card) -> None:
     note = "(1 + 2e cos ω) / (1 + 2e), as a magnitude"
     card.heading(34, 34, "The tent along one axis", note, align="left")
     axes = _line_panel(card, 56)
-    colours = ("#7d868f", "#5189c9", BLUE, RED, "#10294d")
-    for edge, colour in zip(EDGES, colours, strict=True):
+    colors = ("#7d868f", "#5189c9", BLUE, RED, "#10294d")
+    for edge, color in zip(EDGES, colors, strict=True):
         values = line_response(edge)
         linear = edge == 0.5
-        axes.plot(frequencies(), values, color=colour, linewidth=points(2.8 if linear else 2))
+        axes.plot(frequencies(), values, color=color, linewidth=points(2.8 if linear else 2))
         # The last one ends among the others and is named before its zero.
         x, y, align = (1.93, 0.13, "right") if edge > 0.5 else (3.24, float(values[-1]), "left")
         name = f"e = {edge:g}" if edge in (EDGES[0], EDGES[-1]) else f"{edge:g}"
         name += ", linear" if linear else ""
-        card.text(x, y, name, 13, colour, align=align, axes=axes, backdrop=True)
+        card.text(x, y, name, 13, color, align=align, axes=axes, backdrop=True)
 
 
 def _draw_kernels(card: Card) -> None:
@@ -84,11 +84,11 @@ def _draw_kernels(card: Card) -> None:
     axes.plot(frequencies(), dilated, color="#7d868f", linewidth=points(1.6))
     for row, words in enumerate(("plain dilated:", "at π the same", "again as at 0")):
         card.text(1.64, 0.86 - 0.085 * row, words, 13, QUIET, align="left", axes=axes)
-    for growth, colour in ((5, OCHRE), (7, BLUE)):
+    for growth, color in ((5, OCHRE), (7, BLUE)):
         values = kernel_response(growth=growth)
-        axes.plot(frequencies(), values, color=colour, linewidth=points(2.2))
+        axes.plot(frequencies(), values, color=color, linewidth=points(2.2))
         name = f"{growth} pixels"
-        card.text(3.24, float(values[-1]), name, 13, colour, align="left", axes=axes)
+        card.text(3.24, float(values[-1]), name, 13, color, align="left", axes=axes)
 
 
 def _line_panel(card: Card, left: float) -> Axes:

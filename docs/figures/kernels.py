@@ -90,9 +90,9 @@ def draw_effective_kernels() -> Card:
         x: float = left
         height = max(len(example.kernel) for example in row) * cell
         for columns_wide, example in zip(columns, row, strict=True):
-            centre, extent = x + columns_wide * cell / 2, len(example.kernel) * cell
-            card.heading(centre, top - 48, example.title, example.note)
-            _draw_cells(card, centre - extent / 2, top + (height - extent) / 2, cell, example)
+            center, extent = x + columns_wide * cell / 2, len(example.kernel) * cell
+            card.heading(center, top - 48, example.title, example.note)
+            _draw_cells(card, center - extent / 2, top + (height - extent) / 2, cell, example)
             x += columns_wide * cell + gap
     _draw_key(card, left, 532)
     return card

@@ -82,12 +82,12 @@ def _draw_fades(card: Card) -> None:
     card.heading(476, 34, "Beyond the outermost tap", note, align="left")
     axes = card.panel(498, 92, 368, 218)
     low = 0.1
-    for fade, colour in zip(FADES, (PURPLE, OCHRE, BLUE, RED), strict=True):
+    for fade, color in zip(FADES, (PURPLE, OCHRE, BLUE, RED), strict=True):
         x, y = stretched(fade)
-        axes.plot(x[x >= 0], y[x >= 0], color=colour, linewidth=points(2))
+        axes.plot(x[x >= 0], y[x >= 0], color=color, linewidth=points(2))
         x, y = last_tap(fade)
-        axes.plot(x[x > 0], y[x > 0], "o", color=colour, ms=points(8))
-        card.text((1 - low) * (fade + 1), low, f"{fade:g}", 13, colour, axes=axes, backdrop=True)
+        axes.plot(x[x > 0], y[x > 0], "o", color=color, ms=points(8))
+        card.text((1 - low) * (fade + 1), low, f"{fade:g}", 13, color, axes=axes, backdrop=True)
     card.text(0.72, low, "fade", 13, QUIET, align="right", axes=axes)
     x, y = stretched(FADES[0])
     axes.plot(x[x <= 0], y[x <= 0], color=INK, linewidth=points(2))

@@ -3,7 +3,7 @@
 import getpass
 import socket
 
-from sweeps.dashboard.hosts import is_loopback, is_wildcard, normalised
+from sweeps.dashboard.hosts import is_loopback, is_wildcard, normalized
 from sweeps.dashboard.settings import Settings
 
 
@@ -52,7 +52,7 @@ def announcement(
 
 
 def _in_url(host: str) -> str:
-    host = normalised(host)
+    host = normalized(host)
     return f"[{host}]" if ":" in host else host
 
 

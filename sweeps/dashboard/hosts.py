@@ -31,7 +31,7 @@ class Hosts:
         self._any_address = is_wildcard(address)
         if self._any_address:
             names |= {socket.gethostname(), socket.getfqdn()}
-        self._names = _LOOPBACK | {normalised(name) for name in names}
+        self._names = _LOOPBACK | {normalized(name) for name in names}
 
     def know(self, name: str) -> bool:
         """Whether a name, as :func:`host_of` gives it, is answered."""
@@ -43,10 +43,10 @@ def host_of(header: str) -> str | None:
     match = _HEADER.fullmatch(header)
     if match is None or (match["address"] is not None and _address(match["address"]) is None):
         return None
-    return normalised(match["address"] or match["name"]) or None
+    return normalized(match["address"] or match["name"]) or None
 
 
-def normalised(name: str) -> str:
+def normalized(name: str) -> str:
     """The one spelling of a name or address that is compared."""
     return str(_address(name) or name.lower().removesuffix("."))
 
@@ -54,7 +54,7 @@ def normalised(name: str) -> str:
 def is_loopback(name: str) -> bool:
     """Whether a name or address reaches this machine from itself alone."""
     address = _address(name)
-    return normalised(name) == "localhost" if address is None else address.is_loopback
+    return normalized(name) == "localhost" if address is None else address.is_loopback
 
 
 def is_wildcard(name: str) -> bool:

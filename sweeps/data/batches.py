@@ -1,4 +1,4 @@
-"""Batches of normalised images, cropped, flipped and mixed as whole tensors."""
+"""Batches of normalized images, cropped, flipped and mixed as whole tensors."""
 
 import math
 import warnings
@@ -17,7 +17,7 @@ _WIDEST = 4 / 3
 class Batches:
     """Iterate over images in batches, as `(images, labels)` on a device.
 
-    `images` is float32 [B, 3, S, S], normalised per channel; `labels` int64 [B], or with mixup or
+    `images` is float32 [B, 3, S, S], normalized per channel; `labels` int64 [B], or with mixup or
     cutmix float32 [B, classes], shares that sum to 1. What an epoch yields depends on the
     arguments, the seed and the epoch's number alone: not on torch's global generator, the device,
     or what was iterated before. Iterating again gives the same epoch until `set_epoch`.
@@ -93,7 +93,7 @@ class Batches:
             self._rows = torch.arange(len(indices))
         self._labels = torch.from_numpy(np.asarray(labels, dtype=np.int64)[indices])
         self._labels = self._labels.to(self.device)
-        # Repeated along a row of pixels: the three values of a pixel are too few to vectorise over.
+        # Repeated along a row of pixels: the three values of a pixel are too few to vectorize over.
         scale = 255 * torch.tensor(list(std) * size, dtype=torch.float64)
         shift = torch.tensor(list(mean) * size, dtype=torch.float64) * 255 / scale
         self._scale = (1 / scale).float().to(self.device)
@@ -128,12 +128,12 @@ class Batches:
         for start in range(self._first_batch * self.batch_size, self.image_count, self.batch_size):
             part = slice(start, start + self.batch_size)
             if resize:
-                images = self._normalised(self._images.index_select(0, rows[part]))
+                images = self._normalized(self._images.index_select(0, rows[part]))
                 images = self._resized(images, shifts[:, part], flips[part], boxes[:, part])
             elif self._crop or self._flip:
-                images = self._normalised(self._augmented(rows[part], shifts[:, part], flips[part]))
+                images = self._normalized(self._augmented(rows[part], shifts[:, part], flips[part]))
             else:
-                images = self._normalised(self._images.index_select(0, rows[part]))
+                images = self._normalized(self._images.index_select(0, rows[part]))
             if self._mix is None:
                 yield images, labels[part]
             else:
@@ -202,8 +202,8 @@ class Batches:
         last = self._size - 1
         return last - (last - position.abs()).abs()
 
-    def _normalised(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Normalise uint8 pixels to float32 [B, 3, S, S]."""
+    def _normalized(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Normalize uint8 pixels to float32 [B, 3, S, S]."""
         lines = pixels.view(-1, self._size, self._size * 3).float()
         lines = lines.mul_(self._scale).sub_(self._shift)
         images = lines.view(-1, self._size, self._size, 3).permute(0, 3, 1, 2)
@@ -242,5 +242,5 @@ def _mixture(
 
 
 def derive_seed(*numbers: int) -> int:
-    """Derive a generator's seed from numbers; neighbours give unrelated seeds."""
+    """Derive a generator's seed from numbers; neighbors give unrelated seeds."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)

@@ -26,12 +26,12 @@ def is_image(file_name: str) -> bool:
 def decode(file: Path | IO[bytes], size: int | None) -> np.ndarray:
     """Decode an image to uint8 RGB [H, W, 3].
 
-    Grey, palette and CMYK become RGB, transparent parts white, 16 bits per channel eight, and a
+    Gray, palette and CMYK become RGB, transparent parts white, 16 bits per channel eight, and a
     camera's orientation tag is obeyed. Of an animation the first frame is taken.
 
     Args:
         file: the file.
-        size: scale the shorter side to `size` pixels with antialias and crop the centre to a
+        size: scale the shorter side to `size` pixels with antialias and crop the center to a
             square; None keeps the image as it is.
 
     Raises:
@@ -61,7 +61,7 @@ def decode(file: Path | IO[bytes], size: int | None) -> np.ndarray:
 
 
 def square(image: Image.Image, size: int) -> Image.Image:
-    """Scale the largest centred square of an image to `size` pixels with antialias."""
+    """Scale the largest centered square of an image to `size` pixels with antialias."""
     side = min(image.size)
     left, top = (image.width - side) / 2, (image.height - side) / 2
     box = (left, top, left + side, top + side)

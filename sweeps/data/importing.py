@@ -56,7 +56,7 @@ def import_dataset(
         name: by which `open_dataset` finds it afterwards.
         path: the directory or archive.
         data_dir: the data folder; made when missing.
-        size: scale the shorter side of every image to so many pixels and crop the centre; needed
+        size: scale the shorter side of every image to so many pixels and crop the center; needed
             unless all images are square and equally large.
         replace: replace another dataset of that name.
         progress: show progress on stderr.

@@ -80,7 +80,7 @@ def build_from_items(
             uint8 tensor [H, W] or [1 or 3, H, W]; the label is an index into the classes. Without
             a part for `test` a sixth of every class becomes it.
         classes: names; None for the labels that occur, in their order.
-        size: scale the shorter side to so many pixels and crop the centre; None where all images
+        size: scale the shorter side to so many pixels and crop the center; None where all images
             are square and equally large.
         where: what the datasets come from, for messages.
         progress: show progress on stderr.

@@ -101,26 +101,26 @@ def _render(name: str, values: np.ndarray, size: int, noise: np.ndarray) -> np.n
             uniform(0, 1),
         )
 
-    def colour() -> np.ndarray:
+    def color() -> np.ndarray:
         return np.concatenate([uniform(0, 1) for _ in range(3)], axis=2)[:, :, None, :].reshape(
             -1, 1, 1, 3
         )
 
-    back, gradient = colour(), (colour() - 0.5) * 0.6
+    back, gradient = color(), (color() - 0.5) * 0.6
     direction = uniform(-1, 1)
     image = back + gradient * (x * direction + y * (1 - np.abs(direction)))[..., None]
 
-    # Distractors: a bar and a disc, in colours of their own, under what is drawn.
+    # Distractors: a bar and a disc, in colors of their own, under what is drawn.
     bar = placed(uniform(0.4, 1.0), 0.9, 1.0)
-    image = _paint(image, _inside(np.abs(bar.u) - 0.08, bar), colour())
+    image = _paint(image, _inside(np.abs(bar.u) - 0.08, bar), color())
     disc = placed(uniform(0.1, 0.25), 0.9, 0.0)
-    image = _paint(image, _inside(_radius(disc) - 1, disc), colour())
+    image = _paint(image, _inside(_radius(disc) - 1, disc), color())
 
     field = placed(uniform(0.6, 0.95), 0.25, 0.08)
     region = _inside(np.maximum(np.abs(field.u), np.abs(field.v)) - 1, field)
     mask = _SHAPES[name](field) * region
     # Away from the background, or there would be nothing to see.
-    ink = colour()
+    ink = color()
     contrast = uniform(0.4, 1.0)
     ink = back + np.where(ink < 0.5, -1.0, 1.0) * (contrast[..., None] * (0.5 + np.abs(ink - 0.5)))
     image = _paint(image, mask, ink)
@@ -129,8 +129,8 @@ def _render(name: str, values: np.ndarray, size: int, noise: np.ndarray) -> np.n
     return np.floor(np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
-def _paint(image: np.ndarray, mask: np.ndarray, colour: np.ndarray) -> np.ndarray:
-    return image + mask[..., None] * (colour - image)
+def _paint(image: np.ndarray, mask: np.ndarray, color: np.ndarray) -> np.ndarray:
+    return image + mask[..., None] * (color - image)
 
 
 def _inside(distance: np.ndarray, field: _Field) -> np.ndarray:

@@ -36,7 +36,7 @@ _DOWNLOAD_SECONDS = 20.0
 
 
 def build_model(config: RunConfig, *, size: int, num_classes: int) -> nn.Module:
-    """Build the network that a configuration names, initialised from torch's generator.
+    """Build the network that a configuration names, initialized from torch's generator.
 
     Args:
         config: the run.

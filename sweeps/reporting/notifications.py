@@ -231,7 +231,7 @@ class Service(Channel):
                 raise NotDelivered(_last_line(log.getvalue()) or "apprise gives no reason")
 
 
-#: Apprise's types of message, which decide on colours and icons.
+#: Apprise's types of message, which decide on colors and icons.
 _TYPES = {
     "finished": "success",
     "time_is_up": "success",

@@ -204,7 +204,7 @@ ModelConfig = Annotated[
 
 
 class ImportedOptimizer(Section):
-    """An optimiser of torch's or your own.
+    """An optimizer of torch's or your own.
 
     Attributes:
         import: ``module:Class``, a subclass of ``torch.optim.Optimizer``.
@@ -222,7 +222,7 @@ AnyOptimizer = Annotated[
 
 
 class TrainingConfig(Section):
-    """Optimisation and augmentation.
+    """Optimization and augmentation.
 
     Attributes:
         learning_rate: the schedule's peak.
@@ -237,7 +237,7 @@ class TrainingConfig(Section):
         ema: the decay of the weights' exponential moving average, which is validated and saved in
             place of the weights (0: none).
         micro_batches: number of parts each batch is computed in, to save memory; gradients are
-            summed, batch normalisation sees each part by itself.
+            summed, batch normalization sees each part by itself.
         crop: random shift in pixels, each way (0: none).
         crop_scale_min, crop_scale_max: a random box of each image, whose share of the area lies in
             this range, is scaled up to the whole image (1: none).

@@ -111,7 +111,7 @@ class Spec(Section):
 
     Attributes:
         fallback: the dataset to use where ``data.name`` is not on disk and cannot be downloaded.
-        metric: what is optimised: its value in the last epoch.
+        metric: what is optimized: its value in the last epoch.
         objectives: several metrics instead of one.
         objective: a training loop of your own, ``mywork:train``. It is called with a
             :class:`sweeps.TrialContext`.

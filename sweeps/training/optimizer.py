@@ -1,4 +1,4 @@
-"""The optimiser, the schedule of its learning rate, and the average of the weights."""
+"""The optimizer, the schedule of its learning rate, and the average of the weights."""
 
 import math
 from typing import Any
@@ -20,17 +20,17 @@ _NORMS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm
 def make_optimizer(
     model: nn.Module, settings: TrainingConfig, steps: int
 ) -> tuple[Optimizer, LambdaLR]:
-    """Make a model's optimiser and the schedule of its learning rate over `steps` steps.
+    """Make a model's optimizer and the schedule of its learning rate over `steps` steps.
 
     Raises:
-        SweepsError: an imported optimiser cannot be made.
+        SweepsError: an imported optimizer cannot be made.
     """
     optimizer = _make_optimizer(parameter_groups(model, settings), settings)
     return optimizer, LambdaLR(optimizer, lambda step: rate_at(step, steps, settings))
 
 
 def check_optimizer(settings: TrainingConfig) -> None:
-    """Let an imported optimiser do one step on a small convolution.
+    """Let an imported optimizer do one step on a small convolution.
 
     Raises:
         SweepsError: it cannot be made or cannot do it.
@@ -51,7 +51,7 @@ def check_optimizer(settings: TrainingConfig) -> None:
 
 
 def parameter_groups(model: nn.Module, settings: TrainingConfig) -> list[dict[str, Any]]:
-    """Return a model's parameters in groups, as an optimiser takes them.
+    """Return a model's parameters in groups, as an optimizer takes them.
 
     Without ``decay_all`` there is a second group, without weight decay: the norms' parameters, the
     biases and the learned tents.
@@ -124,7 +124,7 @@ def make_average(model: nn.Module, decay: float) -> AveragedModel | None:
 
     The first update copies the model. The n-th after it keeps the share
     ``min(decay, (1 + n) / (10 + n))`` of the average, so that in a short run the first weights do
-    not outweigh the rest. Buffers, the statistics of batch normalisation, are averaged too.
+    not outweigh the rest. Buffers, the statistics of batch normalization, are averaged too.
     """
     if decay == 0:
         return None

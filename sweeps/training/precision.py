@@ -55,7 +55,7 @@ class Precision:
         self.scaler = torch.amp.GradScaler(device.type, enabled=settings.precision == "float16")
 
     def step(self, optimizer: torch.optim.Optimizer, clip_norm: float | None = None) -> bool:
-        """Let the optimiser step; false where float16 overflowed and the step was skipped.
+        """Let the optimizer step; false where float16 overflowed and the step was skipped.
 
         Args:
             optimizer: its parameters have their gradients.

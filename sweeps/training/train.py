@@ -33,7 +33,7 @@ _DROPOUT = 1
 
 
 def new_model(config: RunConfig, dataset: Dataset) -> nn.Module:
-    """Build a model for a dataset, initialised from the configuration's seed.
+    """Build a model for a dataset, initialized from the configuration's seed.
 
     With ``layer.init: lsuv`` its layers are scaled for the first batch of the training.
 

@@ -150,7 +150,7 @@ def draw_size(seed, taps, extent, plain, same, mode, small):
 def draw_tent(seed, dilation, channels, separable, plain):
     """Options that set the tent; the tensors among them are to be differentiated.
 
-    A plain convolution does not read the tent's centre, so it is given no tent to differentiate.
+    A plain convolution does not read the tent's center, so it is given no tent to differentiate.
     """
     edge = seed.choice([0.5, 0.3, 0.8, -0.4, 0.0])
     kinds = [

@@ -208,8 +208,8 @@ def test_a_model_that_is_a_convolution():
 
 def test_notes_on_a_layer_are_kept():
     conv = nn.Conv2d(3, 4, 3)
-    conv.is_initialised = True
-    assert convert(conv).model.is_initialised
+    conv.is_initialized = True
+    assert convert(conv).model.is_initialized
 
 
 def test_a_model_on_the_meta_device():

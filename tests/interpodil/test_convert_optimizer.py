@@ -1,4 +1,4 @@
-"""An optimiser goes on with a converted model, and learns its tents if they are learned."""
+"""An optimizer goes on with a converted model, and learns its tents if they are learned."""
 
 import pytest
 import torch
@@ -50,7 +50,7 @@ def test_an_optimizer_goes_on(kind, keep_variance):
         assert all(torch.equal(v, optimizer.state[parameter][k]) for k, v in held.items())
     before = values(model)
     step(model, optimizer)
-    # Batch normalisation takes out what the bias before it adds.
+    # Batch normalization takes out what the bias before it adds.
     assert all(not torch.equal(before[n], v) for n, v in values(model).items() if n != "0.bias")
 
 

@@ -1,4 +1,4 @@
-"""Dirac initialisation: what can pass unchanged does, and what cannot is shown not to."""
+"""Dirac initialization: what can pass unchanged does, and what cannot is shown not to."""
 
 import copy
 

@@ -20,7 +20,7 @@ from interpodil import (
 
 LAYERS = {1: InterpodilConv1d, 2: InterpodilConv2d, 3: InterpodilConv3d}
 CONVOLUTIONS = {1: interpodil_conv1d, 2: interpodil_conv2d, 3: interpodil_conv3d}
-CENTRED = torch.tensor([[0.1, 0.4, 0.2], [0.5, 1.0, 0.3], [0.0, 0.6, 0.7]])
+CENTERED = torch.tensor([[0.1, 0.4, 0.2], [0.5, 1.0, 0.3], [0.0, 0.6, 0.7]])
 EXPANSION = [
     ({"fade": -0.1}, "fade must be finite and >= 0, got -0.1"),
     ({"fade": math.inf}, "fade must be finite and >= 0, got inf"),
@@ -42,11 +42,11 @@ EXPANSION = [
     ({"dilation": 1, "fade": 0, "edge": math.nan}, "edge must be a finite number, got nan"),
     ({"tent": "triangle"}, "tent must be .*linear, cosine, gaussian.* got 'triangle'"),
     ({"tent": "cosine", "edge": 0.4}, "tent .*edge and corner.*edge=0.4"),
-    ({"tent": CENTRED, "corner": 0.1}, "tent .*edge and corner.*corner=0.1"),
+    ({"tent": CENTERED, "corner": 0.1}, "tent .*edge and corner.*corner=0.1"),
     ({"tent": [0.5, 1.0, 0.5]}, r"tent must be .*tensor, got \[0.5, 1.0, 0.5\]"),
     ({"tent": torch.ones(3)}, r"tent must have shape .*\(3, 3\).* got \(3,\)"),
     ({"tent": torch.ones(5, 5)}, r"tent must have shape .*\(3, 3\).* got \(5, 5\)"),
-    ({"tent": CENTRED, "dilation": 3}, r"tent must have shape .*\(5, 5\).* got \(3, 3\)"),
+    ({"tent": CENTERED, "dilation": 3}, r"tent must have shape .*\(5, 5\).* got \(3, 3\)"),
 ]
 CHANNELS = [
     ({"tent": torch.ones(3, 3, 3)}, r"tent must have shape .*\(2, 3, 3\).* got \(3, 3, 3\)"),
@@ -72,13 +72,13 @@ MODULE = [
     ({"init_scale": -1.0}, "init_scale must be finite and > 0, got -1.0"),
     ({"init_scale": math.nan}, "init_scale must be a finite number, got nan"),
     ({"groups": 3}, "groups must divide the channels, got 3 for 2 in and 4 out"),
-    ({"tent": 2 * CENTRED}, "tent must be 1 at its centre, got 2.0"),
-    ({"tent": CENTRED * torch.nan}, "tent must be finite"),
-    ({"tent": torch.stack((CENTRED, 3 * CENTRED))}, "tent must be 1 at its centre, got 3.0"),
+    ({"tent": 2 * CENTERED}, "tent must be 1 at its center, got 2.0"),
+    ({"tent": CENTERED * torch.nan}, "tent must be finite"),
+    ({"tent": torch.stack((CENTERED, 3 * CENTERED))}, "tent must be 1 at its center, got 3.0"),
     ({"edge": torch.tensor(0.3)}, "edge must be a number, got a tensor"),
     ({"learn_tent": True, "dilation": 1}, r"learn_tent=True needs pixels .* got dilation=\(1, 1\)"),
     ({"learn_tent": "always"}, "learn_tent must be .* got 'always'"),
-    ({"tent": CENTRED.clone().requires_grad_()}, "tent must not require a gradient"),
+    ({"tent": CENTERED.clone().requires_grad_()}, "tent must not require a gradient"),
     ({"edge": "0.3"}, "edge must be a finite number, got '0.3'"),
     ({"corner": None}, "corner must be a finite number, got None"),
     ({"init_scale": None}, "init_scale must be a finite number, got None"),

@@ -137,7 +137,7 @@ def test_conversion_keeps_the_plain_weights():
     assert "gain_of='constant'" in repr(copy.deepcopy(layer))
 
 
-def test_initialisations_and_lazy_layers():
+def test_initializations_and_lazy_layers():
     layer = LazyInterpodilConv2d(3, padding=1, gain="forward", gain_of="constant")
     x = torch.rand(2, 3, 16, 16)
     layer(x)

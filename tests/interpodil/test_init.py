@@ -106,7 +106,7 @@ def test_output_variance_with_a_tent_per_channel():
 
 
 @pytest.mark.parametrize("kaiming", [nn.init.kaiming_normal_, nn.init.xavier_uniform_])
-def test_other_initialisations_can_be_scaled_by_the_gain(kaiming):
+def test_other_initializations_can_be_scaled_by_the_gain(kaiming):
     layer, plain = InterpodilConv2d(32, 96, bias=False), nn.Conv2d(32, 96, 3, bias=False)
     kaiming(plain.weight)
     with torch.no_grad():

@@ -61,10 +61,10 @@ def test_tanh_of_the_raw_numbers_are_the_samples(learn_tent):
 
 @pytest.mark.parametrize("learn_tent", ["layer", "channel"])
 @pytest.mark.parametrize("path", ANY_TENT)
-@pytest.mark.parametrize("optimiser", [torch.optim.SGD, torch.optim.Adam])
-def test_stays_a_tent_whatever_the_learning_rate(optimiser, path, learn_tent):
+@pytest.mark.parametrize("optimizer", [torch.optim.SGD, torch.optim.Adam])
+def test_stays_a_tent_whatever_the_learning_rate(optimizer, path, learn_tent):
     layer = InterpodilConv2d(3, 4, padding=1, learn_tent=learn_tent, algorithm=path)
-    steps = optimiser([layer.raw_tent], lr=1e3)
+    steps = optimizer([layer.raw_tent], lr=1e3)
     x = torch.randn(2, 3, 8, 8)
     start = layer.tent.detach().clone()
     for _ in range(3):

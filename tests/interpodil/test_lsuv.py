@@ -20,7 +20,7 @@ from interpodil import (
 
 
 def images(count=4, size=64):
-    """Noise with pixels that resemble their neighbours, as those of images do."""
+    """Noise with pixels that resemble their neighbors, as those of images do."""
     generator = torch.Generator().manual_seed(1)
     noise = torch.randn(count, 3, size, size, generator=generator)
     return nn.functional.avg_pool2d(noise, 5, 1, 2) * 3

@@ -21,14 +21,14 @@ def test_everything_public_is_there():
 
 def test_a_layer_trains():
     layer = InterpodilConv2d(2, 3, padding=1)
-    optimiser = torch.optim.SGD(layer.parameters(), lr=0.05)
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.05)
     x, target = torch.randn(4, 2, 8, 8), torch.randn(4, 3, 8, 8)
     losses = []
     for _ in range(20):
         loss = torch.nn.functional.mse_loss(layer(x), target)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.9 * losses[0]
 

@@ -87,7 +87,7 @@ def test_what_changes_before_the_backward_pass_does_no_silent_harm(path, changed
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_weights_may_be_parametrised(path):
+def test_weights_may_be_parametrized(path):
     layer = InterpodilConv2d(3, 4, padding=1, algorithm=path)
     x = torch.randn(2, 3, 8, 9)
     expected = layer(x)

@@ -162,8 +162,8 @@ class TestData:
                 for label in range(2):
                     for index in range(count):
                         file = io.BytesIO()
-                        colour = (100 * label, index, 0)
-                        Image.new("RGB", (8, 8), colour).save(file, "PNG")
+                        color = (100 * label, index, 0)
+                        Image.new("RGB", (8, 8), color).save(file, "PNG")
                         member = tarfile.TarInfo(f"{split}/class{label}/{index}.png")
                         member.size = file.tell()
                         file.seek(0)

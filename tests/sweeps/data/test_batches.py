@@ -21,14 +21,14 @@ def whole(iterable):
     return torch.cat(images), torch.cat(labels)
 
 
-def normalised(images):
+def normalized(images):
     return ((images / 255 - np.array(MEAN)) / np.array(STD)).transpose(0, 3, 1, 2)
 
 
-def test_plain_is_normalised_in_order():
+def test_plain_is_normalized_in_order():
     images, labels = whole(batches([4, 40, 2]))
     assert images.dtype == torch.float32
-    np.testing.assert_allclose(images, normalised(IMAGES[[4, 40, 2]]), atol=1e-5)
+    np.testing.assert_allclose(images, normalized(IMAGES[[4, 40, 2]]), atol=1e-5)
     assert labels.tolist() == [4, 5, 2]
     assert labels.dtype == torch.int64
 
@@ -153,7 +153,7 @@ def test_shuffling_is_a_permutation_by_seed_and_epoch():
         whole(batches(np.arange(30), shuffle=True, crop=2, flip=True, seed=6))[0], first[0]
     )
     plain = whole(batches(np.arange(30), shuffle=True))[0]
-    expected = torch.from_numpy(normalised(IMAGES[:30])).float()
+    expected = torch.from_numpy(normalized(IMAGES[:30])).float()
     distance = (plain[:, None] - expected).abs().flatten(2).amax(2)
     assert sorted(distance.argmin(1).tolist()) == list(range(30))
     assert distance.min(1).values.max() < 1e-5

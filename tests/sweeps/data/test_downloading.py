@@ -172,7 +172,7 @@ FASHION_MNIST = DataConfig(name="torchvision/FashionMNIST")
 def test_a_set_of_torchvision_by_name(fashion_mnist, data_dir, leftovers):
     assert not is_available(FASHION_MNIST, data_dir)
     dataset = open_data(FASHION_MNIST, data_dir, progress=False)
-    # Grey becomes three channels; rows are sorted by class, and these came backwards.
+    # Gray becomes three channels; rows are sorted by class, and these came backwards.
     np.testing.assert_array_equal(
         dataset.train.images, fashion_mnist[::-1, :, :, None].repeat(3, axis=3)
     )

@@ -23,23 +23,23 @@ class Items:
         calls.append(i)
         return self.items[i]
 
-def grey(value, size=8): return np.full((size, size), value, np.uint8)
+def gray(value, size=8): return np.full((size, size), value, np.uint8)
 
 def build(bias=0):
     red = torch.zeros(3, 8, 8, dtype=torch.uint8); red[0] = 200
-    train = [(grey(10 + bias), 1), (red, 0), (Image.fromarray(grey(30)), torch.tensor(1))]
-    return Items(train), Items([(grey(40)[:, :, None], np.int64(1)), (red, 0)])
+    train = [(gray(10 + bias), 1), (red, 0), (Image.fromarray(gray(30)), torch.tensor(1))]
+    return Items(train), Items([(gray(40)[:, :, None], np.int64(1)), (red, 0)])
 
-def named(): return [(grey(1), 0), (grey(2), 1)], [(grey(3), 1)], ["x", "y"]
-def wide(): return Items([(grey(1), 0), (grey(1, 12)[:10], 1)]), Items([(grey(2, 9), 1)])
-def nameless(): return [(grey(1), 0)], [(grey(1), 0)]
-def floats(): return Items([(grey(1), 0), (torch.zeros(3, 8, 8), 1)]), Items([])
+def named(): return [(gray(1), 0), (gray(2), 1)], [(gray(3), 1)], ["x", "y"]
+def wide(): return Items([(gray(1), 0), (gray(1, 12)[:10], 1)]), Items([(gray(2, 9), 1)])
+def nameless(): return [(gray(1), 0)], [(gray(1), 0)]
+def floats(): return Items([(gray(1), 0), (torch.zeros(3, 8, 8), 1)]), Items([])
 def channels(): return Items([(np.zeros((3, 8, 8), np.uint8), 1)]), Items([])
-def label(): return Items([(grey(1), 0)]), Items([(grey(1), 2)])
-def words(): return Items([(grey(1), "ant")]), Items([])
-def alone(): return Items([grey(1)]), Items([])
-def empty(): return Items([(grey(1), 0)]), Items([])
-def fails(): return Items([(grey(1), 0), 1 / 0]), Items([])
+def label(): return Items([(gray(1), 0)]), Items([(gray(1), 2)])
+def words(): return Items([(gray(1), "ant")]), Items([])
+def alone(): return Items([gray(1)]), Items([])
+def empty(): return Items([(gray(1), 0)]), Items([])
+def fails(): return Items([(gray(1), 0), 1 / 0]), Items([])
 def one(): return Items([])
 def stream(): return iter([]), iter([])
 class Lazy(Items):

@@ -1,4 +1,4 @@
-"""Optimisers, schedules, clipping, and the average of the weights."""
+"""Optimizers, schedules, clipping, and the average of the weights."""
 
 import math
 import sys

@@ -237,7 +237,7 @@ class TestResume:
 
 class TestMicroBatches:
     def test_the_gradient_is_that_of_the_whole_batch(self, patterns):
-        """The tutorial's model has no batch normalisation, so only rounding differs."""
+        """The tutorial's model has no batch normalization, so only rounding differs."""
         whole = list(train(_config(), patterns, CPU))
         parts = list(train(_config(**{"training.micro_batches": 4}), patterns, CPU))
         for one, other in zip(whole, parts, strict=True):
