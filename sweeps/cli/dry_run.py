@@ -8,8 +8,8 @@ from rich.console import Console
 from sweeps.engines.devices import Slot
 from sweeps.reporting.formatting import make_table, print_table
 from sweeps.runner.dry_run import DryRun
-from sweeps.spec.config import NO_IMAGES
-from sweeps.spec.samplers import kind_of
+from sweeps.spec.data import NO_IMAGES
+from sweeps.spec.imports import kind_of
 from sweeps.spec.spec import Spec
 
 

@@ -16,7 +16,7 @@ from sweeps.data.cache import SPLITS, CacheWriter, Meta, load_cache, read_meta
 from sweeps.data.dataset import Dataset
 from sweeps.data.images import square
 from sweeps.errors import SweepsError
-from sweeps.spec.config import DataConfig
+from sweeps.spec.data import DataConfig
 from sweeps.spec.imports import import_object
 from sweeps.spec.torchvision_sets import PREFIX, SETS, find_set, nearest_set, shown_name
 

@@ -9,18 +9,14 @@ from typing import Any
 from pydantic import AliasChoices, Field, ValidationError
 
 from sweeps.errors import SweepsError
-from sweeps.spec.config import (
-    DataConfig,
-    LayerConfig,
-    ModelConfig,
-    NamedModel,
-    RunConfig,
-    Section,
-    TrainingConfig,
-)
+from sweeps.spec.config import RunConfig
+from sweeps.spec.data import DataConfig
 from sweeps.spec.files import dump_yaml, load_yaml, read_text
 from sweeps.spec.imports import Reference
-from sweeps.spec.validation import describe, validate
+from sweeps.spec.layer import LayerConfig
+from sweeps.spec.networks import ModelConfig, NamedModel
+from sweeps.spec.training import TrainingConfig
+from sweeps.spec.validation import Section, describe, validate
 
 _LIBRARIES = ("torch", "torchvision", "optuna", "numpy")
 

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from interpodil import InterpodilConv2d
 from sweeps.errors import SweepsError
 from sweeps.models.networks import build_model, layer_arguments, on_meta
-from sweeps.spec.config import ImportedModel, RunConfig
+from sweeps.spec.config import RunConfig
+from sweeps.spec.networks import ImportedModel
 from sweeps.spec.spec import Spec, parse_spec, probe_values
 
 _MAX_NETWORKS = 64

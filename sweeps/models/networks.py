@@ -16,15 +16,10 @@ from torch.overrides import TorchFunctionMode
 
 from interpodil import Conversion, InterpodilConv2d, convert, dirac_, spatial, stem, three_by_three
 from sweeps.errors import SweepsError
-from sweeps.spec.config import (
-    ImportedModel,
-    LayerConfig,
-    NamedModel,
-    RunConfig,
-    per_axis,
-    pixels_left,
-)
+from sweeps.spec.config import RunConfig
 from sweeps.spec.imports import make_imported
+from sweeps.spec.layer import LayerConfig, per_axis
+from sweeps.spec.networks import ImportedModel, NamedModel, pixels_left
 
 TUTORIAL_CHANNELS = 35
 RESNET_STEM_CHANNELS = 64

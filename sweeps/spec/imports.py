@@ -12,10 +12,10 @@ from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from sweeps.errors import SweepsError
-from sweeps.spec.validation import unknown_name
+from sweeps.spec.validation import Section, unknown_name
 
 
 def _check_form(reference: str) -> str:
@@ -27,6 +27,27 @@ def _check_form(reference: str) -> str:
 
 #: A field of a spec that names code. Validation checks its form and imports nothing.
 Reference = Annotated[str, AfterValidator(_check_form)]
+
+
+class ImportedCode(Section):
+    """Code of your own, in place of a name that is known.
+
+    Attributes:
+        import: ``module:name``, a class or a function.
+        options: its keyword arguments.
+    """
+
+    import_: Reference = Field(alias="import")
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+def kind_of(tree: Any, default: str = "") -> str:
+    """Tell what a section or its tree means: the name in it, or ``import`` for your own code."""
+    if isinstance(tree, Section):
+        return str(getattr(tree, "name", "import"))
+    if not isinstance(tree, dict):
+        return default
+    return "import" if "import" in tree else str(tree.get("name", default))
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from sweeps.spec.config import Section
-from sweeps.spec.validation import unknown_name
+from sweeps.spec.validation import Section, unknown_name
 
 Direction = Literal["maximize", "minimize"]
 

@@ -1,5 +1,13 @@
 """The networks that a spec can name, known without importing torch."""
 
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+
+from sweeps.errors import SweepsError
+from sweeps.spec.imports import ImportedCode, kind_of
+from sweeps.spec.validation import Section, unknown_name
+
 #: The networks whose stem is replaced by a new convolution; other convolutions are converted.
 NEW_STEM = ("tutorial", "resnet18")
 
@@ -86,3 +94,87 @@ TORCHVISION: dict[str, tuple[int, str]] = {
     "wide_resnet101_2": (126_886_696, "7x7, stride 2"),
     "wide_resnet50_2": (68_883_240, "7x7, stride 2"),
 }
+
+
+class NamedModel(Section):
+    """A network that comes with the project or with torchvision.
+
+    Attributes:
+        name: ``tutorial``, or one of :data:`TORCHVISION`.
+        weights: ``default`` is torchvision's default weights, but for the classifier.
+        where: the convolutions that become the layer: ``stem``, ``three_by_three``, ``spatial``, or
+            a glob on their names, ``layer1.*``.
+    """
+
+    name: str = "tutorial"
+    weights: Literal["none", "default"] = "none"
+    where: str = Field("stem", min_length=1)
+
+    @field_validator("name")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        known = ("tutorial", *TORCHVISION)
+        if name not in known:
+            raise ValueError(unknown_name(name, known).replace("key", "network"))
+        return name
+
+    @model_validator(mode="after")
+    def _has_weights(self) -> Self:
+        if self.weights == "default" and self.name not in TORCHVISION:
+            raise ValueError(f"{self.name} has no weights; use weights: none")
+        return self
+
+    @property
+    def title(self) -> str:
+        return self.name
+
+    @property
+    def has_new_stem(self) -> bool:
+        """Whether the layer is a new convolution; elsewhere convolutions are converted."""
+        return self.name in NEW_STEM and self.where == "stem"
+
+
+class ImportedModel(ImportedCode):
+    """A network of your own.
+
+    Attributes:
+        import: ``module:function``, called as ``function(image_shape, num_classes, **options)``
+            with ``image_shape`` (C, H, W); it returns a :class:`torch.nn.Module`.
+        options: its keyword arguments, each a setting: ``model.options.width``.
+        where: see :class:`NamedModel`.
+    """
+
+    where: str = Field("stem", min_length=1)
+
+    @property
+    def title(self) -> str:
+        return self.import_
+
+    weights: ClassVar[str] = "none"
+    has_new_stem: ClassVar[bool] = False
+
+
+#: The network around the layer under test.
+ModelConfig = Annotated[
+    Annotated[NamedModel, Tag("name")] | Annotated[ImportedModel, Tag("import")],
+    Discriminator(lambda tree: "import" if kind_of(tree) == "import" else "name"),
+]
+
+
+def pixels_left(first_stride: int, size: int) -> int:
+    """Return height and width, in pixels, of what reaches the tutorial network's linear layer.
+
+    Raises:
+        SweepsError: no pixel does.
+
+    Example:
+        Images of 32 pixels at stride 2 leave 4: 16 after the first layer, then 8, then 4.
+    """
+    # After the first layer of that stride, and two poolings.
+    left = ((size - 1) // first_stride + 1) // 2 // 2
+    if left == 0:
+        raise SweepsError(
+            f"stride {first_stride} leaves nothing of images of {size} pixels: the tutorial "
+            "network needs 4 pixels after its first layer; use a smaller stride or larger images"
+        )
+    return left

@@ -1,7 +1,7 @@
 """Optuna's pruners as a spec names them: their options, and how each is made."""
 
 from abc import ABC, abstractmethod
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from optuna.pruners import (
     BasePruner,
@@ -16,9 +16,8 @@ from optuna.pruners import (
 )
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from sweeps.spec.config import Section
-from sweeps.spec.imports import Reference, make_imported
-from sweeps.spec.samplers import kind_of
+from sweeps.spec.imports import ImportedCode, kind_of, make_imported
+from sweeps.spec.validation import Section
 
 
 class Pruner(Section, ABC):
@@ -197,16 +196,8 @@ class NoPruner(Pruner):
         return NopPruner()
 
 
-class ImportedPruner(Pruner):
-    """A pruner of your own.
-
-    Attributes:
-        import: ``module:Class``, a subclass of ``optuna.pruners.BasePruner``.
-        options: its arguments.
-    """
-
-    import_: Reference = Field(alias="import")
-    options: dict[str, Any] = Field(default_factory=dict)
+class ImportedPruner(ImportedCode, Pruner):
+    """A subclass of ``optuna.pruners.BasePruner``."""
 
     def make(self, epochs: int) -> BasePruner:
         made: BasePruner = make_imported(self.import_, self.options, "pruner", BasePruner)

@@ -21,9 +21,9 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from storage import CONFIGURATION, HardenedStorage, batch
 from sweeps.errors import SweepsError
-from sweeps.spec.config import Section
-from sweeps.spec.imports import Reference, make_imported
+from sweeps.spec.imports import ImportedCode, kind_of, make_imported
 from sweeps.spec.search import Parameter
+from sweeps.spec.validation import Section
 
 Search = Mapping[str, Parameter]
 
@@ -246,31 +246,14 @@ class Random(Sampler):
         return RandomSampler(seed=seed)
 
 
-class ImportedSampler(Sampler):
-    """A sampler of your own.
-
-    Attributes:
-        import: ``module:Class``, a subclass of ``optuna.samplers.BaseSampler``.
-        options: its arguments. ``seed`` is added where it takes one.
-    """
-
-    import_: Reference = Field(alias="import")
-    options: dict[str, Any] = Field(default_factory=dict)
+class ImportedSampler(ImportedCode, Sampler):
+    """A subclass of ``optuna.samplers.BaseSampler``; ``seed`` is added where it takes one."""
 
     def make(self, seed: int, search: Search) -> BaseSampler:
         made: BaseSampler = make_imported(
             self.import_, self.options, "sampler", BaseSampler, seed=seed
         )
         return made
-
-
-def kind_of(tree: Any, default: str = "") -> str:
-    """Which of the kinds below a tree means: its name, or ``import``."""
-    if isinstance(tree, Section):
-        return str(getattr(tree, "name", "import"))
-    if not isinstance(tree, dict):
-        return default
-    return "import" if "import" in tree else str(tree.get("name", default))
 
 
 AnySampler = Annotated[

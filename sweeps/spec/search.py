@@ -8,7 +8,7 @@ from typing import Any, Self
 import optuna
 from pydantic import ConfigDict, Field, model_validator
 
-from sweeps.spec.config import Section
+from sweeps.spec.validation import Section
 
 
 class Parameter(Section):

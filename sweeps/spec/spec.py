@@ -16,25 +16,18 @@ from optuna.samplers import BaseSampler
 from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
 
 from sweeps.errors import SweepsError
-from sweeps.spec.config import (
-    NO_IMAGES,
-    OPTIONS,
-    DataConfig,
-    LayerConfig,
-    ModelConfig,
-    NamedModel,
-    RunConfig,
-    Section,
-    TrainingConfig,
-    setting_names,
-)
+from sweeps.spec.config import OPTIONS, RunConfig, setting_names
+from sweeps.spec.data import NO_IMAGES, DataConfig
 from sweeps.spec.files import load_yaml, read_text
-from sweeps.spec.imports import Reference
+from sweeps.spec.imports import Reference, kind_of
+from sweeps.spec.layer import LayerConfig
 from sweeps.spec.metrics import DIRECTIONS, Direction, Metric, Objective
+from sweeps.spec.networks import ModelConfig, NamedModel
 from sweeps.spec.pruners import AnyPruner, Asha
-from sweeps.spec.samplers import AnySampler, CmaEs, Grid, Tpe, kind_of
+from sweeps.spec.samplers import AnySampler, CmaEs, Grid, Tpe
 from sweeps.spec.search import Parameter, pick_values, search_order
-from sweeps.spec.validation import describe, error_at, unknown_name, validate
+from sweeps.spec.training import TrainingConfig
+from sweeps.spec.validation import Section, describe, error_at, unknown_name, validate
 
 _MAX_COMBINATIONS = 2048
 _OPTIONS = "options."

@@ -19,7 +19,8 @@ from storage import (
 )
 from sweeps.data import Dataset, split_rows
 from sweeps.errors import SweepsError
-from sweeps.spec.config import NO_IMAGES, RunConfig
+from sweeps.spec.config import RunConfig
+from sweeps.spec.data import NO_IMAGES
 from sweeps.spec.imports import import_all
 from sweeps.spec.search import pick_values
 from sweeps.spec.spec import Baseline, Spec

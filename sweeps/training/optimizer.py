@@ -11,8 +11,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from interpodil import no_weight_decay
 from sweeps.errors import SweepsError
-from sweeps.spec.config import ImportedOptimizer, TrainingConfig
 from sweeps.spec.imports import make_imported
+from sweeps.spec.training import ImportedOptimizer, TrainingConfig
 
 _NORMS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 

@@ -4,7 +4,8 @@ import torch
 from torch import nn
 
 from sweeps.errors import SweepsError
-from sweeps.spec.config import RunConfig, TrainingConfig
+from sweeps.spec.config import RunConfig
+from sweeps.spec.training import TrainingConfig
 
 #: Number of parts each batch is split into when a run is tried again in less memory.
 MICRO_BATCHES = 4

@@ -12,7 +12,8 @@ from sweeps.data import Dataset
 from sweeps.errors import Diverged, SweepsError
 from sweeps.export.exported import Exported
 from sweeps.export.retrain import compare, import_code, open_images, recorded_values, warn_of_device
-from sweeps.spec.config import NO_IMAGES, RunConfig
+from sweeps.spec.config import RunConfig
+from sweeps.spec.data import NO_IMAGES
 from sweeps.spec.imports import import_objective
 from sweeps.worker.context import TrialContext
 

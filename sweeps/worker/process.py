@@ -30,7 +30,7 @@ from sweeps.data import open_data
 from sweeps.engines.devices import available_cores, take_device
 from sweeps.errors import STOP_PATIENCE_SECONDS, Stopped, SweepsError
 from sweeps.export.exported import describe_environment
-from sweeps.spec.config import NO_IMAGES
+from sweeps.spec.data import NO_IMAGES
 from sweeps.spec.imports import import_objective
 from sweeps.study.attributes import CONFIG, DATA_SIZE, ENVIRONMENT, FINGERPRINT
 from sweeps.study.notes import trial_note

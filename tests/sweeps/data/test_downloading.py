@@ -27,7 +27,7 @@ from sweeps.data import (
     open_dataset,
 )
 from sweeps.errors import SweepsError
-from sweeps.spec.config import DataConfig
+from sweeps.spec.data import DataConfig
 from sweeps.spec.torchvision_sets import SETS
 
 

@@ -13,7 +13,7 @@ import pytest
 from sweeps.data import import_dataset, is_available, list_datasets, open_dataset
 from sweeps.data.cache import CacheWriter
 from sweeps.errors import SweepsError
-from sweeps.spec.config import DataConfig
+from sweeps.spec.data import DataConfig
 
 
 @pytest.fixture

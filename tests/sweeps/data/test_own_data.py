@@ -7,7 +7,7 @@ import pytest
 
 from sweeps.data import is_available, list_datasets, open_data
 from sweeps.errors import SweepsError
-from sweeps.spec.config import DataConfig
+from sweeps.spec.data import DataConfig
 
 MODULE = """
 import numpy as np, torch

@@ -3,7 +3,7 @@
 import pytest
 
 from sweeps.errors import SweepsError
-from sweeps.spec.config import DataConfig
+from sweeps.spec.data import DataConfig
 from sweeps.spec.spec import parse_spec
 from sweeps.study.study import study_name
 

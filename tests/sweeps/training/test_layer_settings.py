@@ -8,7 +8,8 @@ from interpodil import InterpodilConv2d
 from sweeps.errors import SweepsError
 from sweeps.export.exported import Exported, ExportedData, read_exported
 from sweeps.models.networks import layer_arguments
-from sweeps.spec.config import LayerConfig, RunConfig, setting_names
+from sweeps.spec.config import RunConfig, setting_names
+from sweeps.spec.layer import LayerConfig
 from sweeps.spec.search import pick_values
 from sweeps.spec.spec import parse_spec
 from sweeps.training import new_model, train

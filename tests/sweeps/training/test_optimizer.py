@@ -10,7 +10,7 @@ from torch import nn
 from interpodil import InterpodilConv2d
 from sweeps.errors import SweepsError
 from sweeps.export.exported import Exported, ExportedData, read_exported
-from sweeps.spec.config import TrainingConfig
+from sweeps.spec.training import TrainingConfig
 from sweeps.training import check_optimizer, new_model, train
 from sweeps.training.evaluation import evaluate
 from sweeps.training.optimizer import (

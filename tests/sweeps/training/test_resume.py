@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from sweeps.errors import Interrupted
-from sweeps.spec.config import ImportedModel
+from sweeps.spec.networks import ImportedModel
 from sweeps.training import train
 from tests.sweeps.training.runs import CPU, run_config
 
