@@ -6,17 +6,13 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from pydantic import AliasChoices, Field, ValidationError
+from pydantic import AliasChoices, Field
 
 from sweeps.errors import SweepsError
 from sweeps.spec.config import RunConfig
 from sweeps.spec.data import DataConfig
 from sweeps.spec.files import dump_yaml, load_yaml, read_text
-from sweeps.spec.imports import Reference
-from sweeps.spec.layer import LayerConfig
-from sweeps.spec.networks import ModelConfig, NamedModel
-from sweeps.spec.training import TrainingConfig
-from sweeps.spec.validation import Section, describe, validate
+from sweeps.spec.validation import Section, validate
 
 _LIBRARIES = ("torch", "torchvision", "optuna", "numpy")
 
@@ -86,35 +82,22 @@ class Source(Section):
     environment: Environment
 
 
-class Exported(Section):
+class Exported(RunConfig):
     """A configuration that trains without a study; written by hand, it needs no source.
 
     Attributes:
         code: the digests of the files that the configuration imports, by the key that names each.
     """
 
-    objective: Reference | None = None
-    options: dict[str, Any] = Field(default_factory=dict)
-    layer: LayerConfig = LayerConfig()
-    model: ModelConfig = NamedModel()
-    training: TrainingConfig = TrainingConfig()
     data: ExportedData = ExportedData()
-    seed: int = Field(0, ge=0, lt=2**32)
     code: dict[str, str] = Field(default_factory=dict)
     source: Source | None = None
 
     def run_config(self) -> RunConfig:
         """Return the settings alone."""
+        settings = {name: getattr(self, name) for name in RunConfig.model_fields}
         data = DataConfig(**self.data.model_dump(include=set(DataConfig.model_fields)))
-        return RunConfig(
-            objective=self.objective,
-            options=self.options,
-            layer=self.layer,
-            model=self.model,
-            training=self.training,
-            data=data,
-            seed=self.seed,
-        )
+        return RunConfig(**{**settings, "data": data})
 
     def to_yaml(self) -> str:
         """Write YAML in reading order, a blank line before each section."""
@@ -131,12 +114,7 @@ def read_exported(path: Path) -> Exported:
         SweepsError: it cannot be read, or a key or a value is wrong; its path is named.
     """
     text = read_text(path, if_missing=f"`sweeps export -o {path}` writes one")
-    exported = validate(Exported, load_yaml(text, str(path)), str(path))
-    try:
-        exported.run_config()
-    except ValidationError as error:
-        raise SweepsError(describe(error, str(path), RunConfig)) from None
-    return exported
+    return validate(Exported, load_yaml(text, str(path)), str(path))
 
 
 def read_source(path: Path, *, force: bool) -> dict[str, Any]:

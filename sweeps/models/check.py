@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from interpodil import InterpodilConv2d
 from sweeps.errors import SweepsError
 from sweeps.models.networks import build_model, layer_arguments, on_meta
+from sweeps.spec.checks import probe_values
 from sweeps.spec.config import RunConfig
 from sweeps.spec.networks import ImportedModel
-from sweeps.spec.spec import Spec, parse_spec, probe_values
+from sweeps.spec.spec import Spec, parse_spec
 
 _MAX_NETWORKS = 64
 _BATCH = 2
@@ -30,7 +31,7 @@ def check_networks(spec: Spec, size: int, num_classes: int) -> None:
     Raises:
         SweepsError: what does not fit, with the key that asks for it.
     """
-    built: dict[tuple[str, int | None, str], set[tuple[int, ...]]] = {}
+    built: dict[tuple[object, ...], set[tuple[int, ...]]] = {}
     for where, config in _configs(spec):
         network = (config.model.model_dump_json(), config.layer.stride, config.layer.init)
         if network not in built and len(built) == _MAX_NETWORKS:

@@ -51,7 +51,7 @@ def build_model(config: RunConfig, *, size: int, num_classes: int) -> nn.Module:
         network = build_network(model, size=size, num_classes=num_classes)
         insert_layer(network, config)
         return network
-    stride = layer.stride or 1
+    stride = per_axis(layer.stride or 1)
     if model.title == "tutorial":
         first = new_layer(layer, 3, TUTORIAL_CHANNELS, stride=stride, bias=True)
         return Tutorial(first, stride, size, num_classes)
@@ -118,7 +118,7 @@ def insert_layer(network: nn.Module, config: RunConfig) -> Conversion:
                 f"layer.stride: model.where {where} means {len(conversion.changed)} convolutions "
                 f"of {config.model.title}, which keep their strides; leave it out"
             )
-        conversion.changed[0].after.stride = (stride, stride)
+        conversion.changed[0].after.stride = per_axis(stride)
     if config.layer.init == "dirac":
         for change in conversion.changed:
             _start_as_identity(change.after, change.name, config.layer.init_scale)
@@ -164,7 +164,7 @@ def layer_arguments(config: LayerConfig) -> dict[str, Any]:
 
 
 def new_layer(
-    config: LayerConfig, in_channels: int, out_channels: int, *, stride: int, bias: bool
+    config: LayerConfig, in_channels: int, out_channels: int, *, stride: tuple[int, int], bias: bool
 ) -> InterpodilConv2d:
     """Build the layer under test, which keeps the image's size at stride 1."""
     return InterpodilConv2d(
@@ -185,7 +185,7 @@ class Tutorial(nn.Module):
 
     Args:
         first: the layer under test, 3 to 35 channels.
-        first_stride: its stride.
+        first_stride: its stride, of both axes or of each.
         size: height and width of the images in pixels.
         num_classes: number of outputs.
 
@@ -197,14 +197,16 @@ class Tutorial(nn.Module):
         SweepsError: the stride leaves no pixel of images of this size.
     """
 
-    def __init__(self, first: nn.Conv2d, first_stride: int, size: int, num_classes: int) -> None:
+    def __init__(
+        self, first: nn.Conv2d, first_stride: int | tuple[int, int], size: int, num_classes: int
+    ) -> None:
         super().__init__()
-        left = pixels_left(first_stride, size)
+        height, width = pixels_left(first_stride, size)
         self.conv1 = first
         self.pool1 = nn.MaxPool2d(2)
         self.conv2 = nn.Conv2d(TUTORIAL_CHANNELS, TUTORIAL_CHANNELS, 3, padding=1)
         self.pool2 = nn.MaxPool2d(2)
-        self.fc = nn.Linear(TUTORIAL_CHANNELS * left * left, num_classes)
+        self.fc = nn.Linear(TUTORIAL_CHANNELS * height * width, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         # Maximum and ReLU commute exactly, and a pooled image has a quarter of the pixels.

@@ -6,7 +6,8 @@ import sys
 
 from sweeps.data import Dataset
 from sweeps.errors import SweepsError
-from sweeps.spec.spec import Spec, probe_values
+from sweeps.spec.checks import probe_values
+from sweeps.spec.spec import Spec
 from sweeps.study.study import spec_tree
 
 

@@ -41,10 +41,11 @@ from sweeps.reporting import Reporter, reporting
 from sweeps.runner.networks import check_networks
 from sweeps.runner.shutdown import Shutdown
 from sweeps.runner.supervisor import Supervisor
+from sweeps.spec.checks import probe_values
 from sweeps.spec.config import check_run
 from sweeps.spec.data import NO_IMAGES
 from sweeps.spec.imports import import_objective
-from sweeps.spec.spec import Spec, check_study_name, is_study_name, probe_values
+from sweeps.spec.spec import Spec, check_study_name, is_study_name
 from sweeps.spec.training import ImportedOptimizer
 from sweeps.study.frames import SweepStudy
 from sweeps.study.progress import Progress, read_progress

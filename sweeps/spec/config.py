@@ -4,13 +4,11 @@ It holds everything that training needs and nothing of a study, so that an expor
 trains without one. Values are addressed by dotted names, such as ``layer.edge``.
 """
 
-import typing
 from collections.abc import Iterator, Mapping
-from functools import cache, reduce
-from operator import getitem
-from typing import Any, Self
+from functools import cache
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from sweeps.errors import SweepsError
 from sweeps.spec.data import DataConfig
@@ -18,11 +16,14 @@ from sweeps.spec.imports import Reference
 from sweeps.spec.layer import LayerConfig
 from sweeps.spec.networks import ModelConfig, NamedModel, pixels_left
 from sweeps.spec.training import TrainingConfig
-from sweeps.spec.validation import Section
+from sweeps.spec.validation import Section, alternatives, keys_of, unknown_name
 
-#: How the settings begin that a network of your own takes.
-OPTIONS = "model.options."
-_OPTIONS = OPTIONS.rstrip(".")
+#: How the settings begin that code of your own takes, and the key that names that code.
+OPTIONS = {
+    "options.": "objective",
+    "model.options.": "model.import",
+    "training.optimizer.options.": "training.optimizer.import",
+}
 
 
 class RunConfig(Section):
@@ -71,13 +72,14 @@ class RunConfig(Section):
         values = {}
         for name in setting_names():
             *path, last = name.split(".")
-            section = reduce(getitem, path, tree)
+            section = _section(tree, path)
             if last in section:
-                values[name] = section[last]
-        for option, value in tree["model"].get("options", {}).items():
-            values[OPTIONS + option] = value
-        for option, value in self.options.items():
-            values[f"options.{option}"] = value
+                value = section[last]
+                # One value for each axis is a list, as in a spec.
+                values[name] = list(value) if isinstance(value, tuple) else value
+        for prefix in OPTIONS:
+            for option, value in _section(tree, prefix.split(".")[:-1]).items():
+                values[prefix + option] = value
         if self.model.has_new_stem and self.layer.stride is None:
             values["layer.stride"] = 1
         return values
@@ -93,6 +95,8 @@ class RunConfig(Section):
     def with_values(self, values: Mapping[str, Any]) -> Self:
         """Copy the configuration with other values at these dotted names.
 
+        Options of code that another value replaces are left out.
+
         Raises:
             pydantic.ValidationError: a value is refused.
 
@@ -103,34 +107,65 @@ class RunConfig(Section):
         tree = self.model_dump()
         for name, value in values.items():
             *path, last = name.split(".")
-            node = tree
-            for part in path:
-                node = node[part]
-            node[last] = value
+            _section(tree, path)[last] = value
         return type(self).model_validate(tree)
+
+
+def _section(tree: Any, path: list[str]) -> dict[str, Any]:
+    """The keys and values at a path; none where it leads to no section."""
+    for part in path:
+        tree = tree.get(part) if isinstance(tree, dict) else None
+    return tree if isinstance(tree, dict) else {}
 
 
 @cache
 def setting_names() -> tuple[str, ...]:
     """Return the dotted names of all settings that a run can have, in reading order.
 
-    Those of ``model.options`` are what a spec's network takes; they are not among them.
+    Those that code of your own takes, :data:`OPTIONS`, are not among them.
     """
-    return tuple(name for name in dict.fromkeys(_leaf_names(RunConfig, "")) if name != _OPTIONS)
+    owned = ("objective", *(prefix.rstrip(".") for prefix in OPTIONS))
+    return tuple(name for name in dict.fromkeys(_leaf_names(RunConfig, "")) if name not in owned)
 
 
 def _leaf_names(section: type[BaseModel], prefix: str) -> Iterator[str]:
-    for name, field in section.model_fields.items():
-        dotted = f"{prefix}{field.alias or name}"
-        if dotted in ("objective", "options"):
-            continue
-        kinds = [typing.get_args(kind) for kind in typing.get_args(field.annotation)]
-        alternatives = [kind[0] for kind in kinds if kind] or [field.annotation]
-        if all(isinstance(a, type) and issubclass(a, BaseModel) for a in alternatives):
-            for inner in alternatives:
-                yield from _leaf_names(inner, f"{dotted}.")
+    for key, annotation in keys_of(section).items():
+        kinds = [kind for _, kind in alternatives(annotation)]
+        if all(isinstance(kind, type) and issubclass(kind, BaseModel) for kind in kinds):
+            for inner in kinds:
+                yield from _leaf_names(inner, f"{prefix}{key}.")
         else:
-            yield dotted
+            yield prefix + key
+
+
+def check_setting(name: str) -> str:
+    """Refuse a name that no run can have.
+
+    Raises:
+        ValueError: it is none; the nearest is named.
+    """
+    if name not in setting_names() and not name.startswith(tuple(OPTIONS)):
+        raise ValueError(unknown_name(name, setting_names()))
+    return name
+
+
+def check_varied(name: str) -> str:
+    """Refuse a name that no setting has, or one that is the same for all trials of a study.
+
+    Raises:
+        ValueError: what is wrong.
+    """
+    check_setting(name)
+    if name.startswith("data.") or name in ("training.epochs", "seed"):
+        raise ValueError("trials could not be compared; fix it for all of them")
+    if name == "model.import":
+        raise ValueError("one study has one network of your own; search its options")
+    return name
+
+
+#: A setting's dotted name; one that a study may vary.
+Setting = Annotated[str, AfterValidator(check_setting)]
+VariedSetting = Annotated[str, AfterValidator(check_varied)]
 
 
 def check_run(config: RunConfig, size: int, train_images: int) -> None:
@@ -153,4 +188,4 @@ def check_run(config: RunConfig, size: int, train_images: int) -> None:
             "training images; make it smaller"
         )
     if config.model.title == "tutorial":
-        pixels_left(config.value("layer.stride") or 1, size)
+        pixels_left(config.layer.stride or 1, size)

@@ -101,7 +101,7 @@ def import_object(reference: str, where: str) -> Imported:
         value = reduce(getattr, name.split("."), module)
     except AttributeError:
         public = [known for known in dir(module) if not known.startswith("_")]
-        words = unknown_name(name, public).replace("key", "name")
+        words = unknown_name(name, public, "name")
         raise SweepsError(f"{where}: {reference}: {module_file or module_name}: {words}") from None
     file = Path(_source_file(value) or module_file or module_name)
     content = file.read_bytes() if file.is_file() else module_name.encode()

@@ -47,7 +47,7 @@ class LayerConfig(Section):
         | Annotated[float, Field(gt=0), Tag("number")],
         Discriminator(lambda value: "input" if isinstance(value, str) else "number"),
     ] = "white"
-    stride: int | None = Field(None, ge=1)
+    stride: PerAxis[Annotated[int, Field(ge=1)]] | None = None
 
     @field_validator("kernel_size")
     @classmethod

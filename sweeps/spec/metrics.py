@@ -1,8 +1,8 @@
-"""What a sweep optimizes: one metric, or several objectives."""
+"""What a sweep optimizes: one metric, or several."""
 
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AliasChoices, Field, model_validator
 
 from sweeps.spec.validation import Section, unknown_name
 
@@ -22,42 +22,28 @@ DIRECTIONS: dict[str, Direction] = {
 }
 
 
-def _with_direction(tree: Any, key: str) -> Any:
-    if isinstance(tree, str):
-        tree = {key: tree}
-    if not isinstance(tree, dict) or "direction" in tree or not isinstance(tree.get(key), str):
-        return tree
-    name = tree[key]
-    if name not in DIRECTIONS:
-        words = unknown_name(name, list(DIRECTIONS)).replace("key", "metric")
-        raise ValueError(
-            f"{words} (one of your own needs a direction: {{{key}: {name}, direction: maximize}})"
-        )
-    return {**tree, "direction": DIRECTIONS[name]}
-
-
 class Metric(Section):
-    """The value that decides: of the last epoch.
+    """A value that decides: that of the last epoch.
 
-    The short form ``val_loss`` stands for ``{name: val_loss, direction: minimize}``.
+    The short form ``val_loss`` stands for ``{name: val_loss, direction: minimize}``. Among several
+    objectives ``metric`` is another name for ``name``.
     """
 
-    name: str = Field(min_length=1)
+    name: str = Field(min_length=1, validation_alias=AliasChoices("name", "metric"))
     direction: Direction
 
     @model_validator(mode="before")
     @classmethod
     def _know_direction(cls, tree: Any) -> Any:
-        return _with_direction(tree, "name")
-
-
-class Objective(Section):
-    """One of several metrics that decide together."""
-
-    metric: str = Field(min_length=1)
-    direction: Direction
-
-    @model_validator(mode="before")
-    @classmethod
-    def _know_direction(cls, tree: Any) -> Any:
-        return _with_direction(tree, "metric")
+        tree = {"name": tree} if isinstance(tree, str) else tree
+        if not isinstance(tree, dict) or "direction" in tree:
+            return tree
+        name = tree.get("name", tree.get("metric"))
+        if not isinstance(name, str):
+            return tree
+        if name not in DIRECTIONS:
+            raise ValueError(
+                f"{unknown_name(name, list(DIRECTIONS), 'metric')} (one of your own needs a "
+                f"direction: {{name: {name}, direction: maximize}})"
+            )
+        return {**tree, "direction": DIRECTIONS[name]}

@@ -6,6 +6,7 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from sweeps.errors import SweepsError
 from sweeps.spec.imports import ImportedCode, kind_of
+from sweeps.spec.layer import per_axis
 from sweeps.spec.validation import Section, unknown_name
 
 #: The networks whose stem is replaced by a new convolution; other convolutions are converted.
@@ -115,7 +116,7 @@ class NamedModel(Section):
     def _is_known(cls, name: str) -> str:
         known = ("tutorial", *TORCHVISION)
         if name not in known:
-            raise ValueError(unknown_name(name, known).replace("key", "network"))
+            raise ValueError(unknown_name(name, known, "network"))
         return name
 
     @model_validator(mode="after")
@@ -161,20 +162,21 @@ ModelConfig = Annotated[
 ]
 
 
-def pixels_left(first_stride: int, size: int) -> int:
+def pixels_left(first_stride: int | tuple[int, int], size: int) -> tuple[int, int]:
     """Return height and width, in pixels, of what reaches the tutorial network's linear layer.
 
     Raises:
         SweepsError: no pixel does.
 
     Example:
-        Images of 32 pixels at stride 2 leave 4: 16 after the first layer, then 8, then 4.
+        Images of 32 pixels at stride 2 leave 4 x 4: 16 after the first layer, then 8, then 4.
     """
+    strides = per_axis(first_stride)
     # After the first layer of that stride, and two poolings.
-    left = ((size - 1) // first_stride + 1) // 2 // 2
-    if left == 0:
+    height, width = (((size - 1) // stride + 1) // 2 // 2 for stride in strides)
+    if height * width == 0:
         raise SweepsError(
-            f"stride {first_stride} leaves nothing of images of {size} pixels: the tutorial "
+            f"stride {max(strides)} leaves nothing of images of {size} pixels: the tutorial "
             "network needs 4 pixels after its first layer; use a smaller stride or larger images"
         )
-    return left
+    return height, width

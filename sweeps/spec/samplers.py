@@ -22,7 +22,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from storage import CONFIGURATION, HardenedStorage, batch
 from sweeps.errors import SweepsError
 from sweeps.spec.imports import ImportedCode, kind_of, make_imported
-from sweeps.spec.search import Parameter
+from sweeps.spec.search import Parameter, as_param
 from sweeps.spec.validation import Section
 
 Search = Mapping[str, Parameter]
@@ -171,7 +171,7 @@ class Grid(Sampler):
     name: Literal["grid"]
 
     def make(self, seed: int, search: Search) -> BaseSampler:
-        return SharedGrid({name: p.values() for name, p in search.items()})
+        return SharedGrid({name: [*map(as_param, p.values())] for name, p in search.items()})
 
     def check(self, search: Search, trials: int | None, baselines: int) -> None:
         """Refuse a space without an end, and more trials than it has combinations.

@@ -1,14 +1,20 @@
 """The search space: which settings a study varies, and how a trial picks their values."""
 
+import json
 import math
 from collections.abc import Callable, Mapping
 from graphlib import CycleError, TopologicalSorter
-from typing import Any, Self
+from itertools import combinations
+from typing import Annotated, Any, Self
 
 import optuna
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from sweeps.spec.validation import Section
+from sweeps.spec.config import Setting, check_varied
+from sweeps.spec.validation import Section, error_at
+
+_MAX_PROBES = 64
+_PLAIN = (bool, int, float, str, type(None))
 
 
 class Parameter(Section):
@@ -16,7 +22,7 @@ class Parameter(Section):
 
     Attributes:
         float, int: lowest and highest value, both included.
-        choice: the values to choose from.
+        choice: the values to choose from; a list is a value for each axis.
         log: search on a logarithmic scale.
         step: only the lowest value plus multiples of this.
         when: settings and the value, or values, at which this one is searched; elsewhere it keeps
@@ -30,7 +36,7 @@ class Parameter(Section):
     choice: list[Any] | None = Field(None, min_length=1)
     log: bool = False
     step: float | None = Field(None, gt=0)
-    when: dict[str, Any] = Field(default_factory=dict)
+    when: dict[Setting, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _is_one_kind(self) -> Self:
@@ -48,8 +54,11 @@ class Parameter(Section):
             raise ValueError(f"step {self.step} is not a whole number")
         if any(wanted == [] for wanted in self.when.values()):
             raise ValueError("when: an empty list is met by nothing; name a value, or several")
-        if self.choice and any(not isinstance(v, _CHOICE_TYPES) for v in self.choice):
-            raise ValueError("choice takes plain values: numbers, words, true, false, null")
+        for value in self.choice or ():
+            if not all(isinstance(v, _PLAIN) for v in (value if _is_list(value) else [value])):
+                raise ValueError(
+                    "choice takes numbers, words, true, false, null, and lists of these"
+                )
         return self
 
     def __str__(self) -> str:
@@ -62,13 +71,9 @@ class Parameter(Section):
 
     def probes(self) -> list[Any]:
         """Return values to check: if they are allowed, all are; the extremes and some between."""
-        if self.choice is not None:
-            return self.choice
-        if self.int_ is not None:
-            step = int(self.step or 1)
-            values = range(self.int_[0], self.int_[1] + 1, step)
-            return sorted({*values[:_MAX_PROBES], values[-1]})
-        assert self.float_ is not None
+        if self.float_ is None:
+            values = self.values()
+            return values if self.choice else [*values[:_MAX_PROBES], *values[_MAX_PROBES:][-1:]]
         low, high = self.float_
         # The value between is not whole: a setting that takes whole numbers refuses it.
         return [low, low + (high - low) / math.pi, high] if low < high else [low]
@@ -118,7 +123,9 @@ class Parameter(Section):
         if self.int_ is not None:
             return trial.suggest_int(name, *self.int_, log=self.log, step=int(self.step or 1))
         assert self.choice is not None
-        return trial.suggest_categorical(name, self.choice)
+        picked = trial.suggest_categorical(name, [as_param(choice) for choice in self.choice])
+        lists = (choice for choice in self.choice if _is_list(choice))
+        return next((value for value in lists if as_param(value) == picked), picked)
 
     def is_active(self, value_of: Callable[[str], Any]) -> bool:
         """Whether its ``when`` holds, given the values of the other settings."""
@@ -129,9 +136,52 @@ class Parameter(Section):
         values = self.when[name]
         return values if isinstance(values, list) else [values]
 
+    def excludes(self, other: "Parameter") -> bool:
+        """Whether no trial searches both: a setting has no value at which both ``when`` hold."""
+        shared = [name for name in self.when if name in other.when]
+        return any(all(v not in other.wanted(n) for v in self.wanted(n)) for n in shared)
 
-_MAX_PROBES = 64
-_CHOICE_TYPES = (bool, int, float, str, type(None))
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list)
+
+
+def as_param(value: Any) -> Any:
+    """Return a value as Optuna's parameters have it: a list, which they cannot be, as text."""
+    return json.dumps(value) if _is_list(value) else value
+
+
+def setting_of(name: str) -> str:
+    """Return the setting that an entry of the search space is for.
+
+    Example:
+        ``training.learning_rate@adamw`` is a range for ``training.learning_rate``, one of several.
+    """
+    return name.partition("@")[0]
+
+
+def _check_entry(name: str) -> str:
+    check_varied(setting_of(name))
+    return name
+
+
+def _check_together(search: dict[str, Parameter]) -> dict[str, Parameter]:
+    search_order(search)
+    for name, other in combinations(search, 2):
+        same = setting_of(name) == setting_of(other)
+        if same and not search[name].excludes(search[other]):
+            raise error_at(
+                other,
+                f"is searched together with {name}; give both a when, with other values of the "
+                "same setting",
+            )
+    return search
+
+
+#: The search space by setting; what follows ``@`` tells several ranges of one setting apart.
+Search = Annotated[
+    dict[Annotated[str, AfterValidator(_check_entry)], Parameter], AfterValidator(_check_together)
+]
 
 
 def search_order(search: Mapping[str, Parameter]) -> list[str]:
@@ -140,7 +190,10 @@ def search_order(search: Mapping[str, Parameter]) -> list[str]:
     Raises:
         ValueError: the conditions go in a circle.
     """
-    graph = {name: [on for on in p.when if on in search] for name, p in search.items()}
+    graph = {
+        name: [other for other in search if setting_of(other) in parameter.when]
+        for name, parameter in search.items()
+    }
     try:
         return list(TopologicalSorter(graph).static_order())
     except CycleError as error:
@@ -167,6 +220,7 @@ def pick_values(
         return values[name] if name in values else fixed(name)
 
     for name in search_order(search):
-        if name not in values and search[name].is_active(value_of):
-            values[name] = pick(name, search[name])
+        setting = setting_of(name)
+        if setting not in values and search[name].is_active(value_of):
+            values[setting] = pick(name, search[name])
     return values

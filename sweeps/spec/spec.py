@@ -1,9 +1,8 @@
 """The spec of a sweep: what a person writes in YAML, or selects as a preset."""
 
-import itertools
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -13,32 +12,25 @@ from urllib.parse import quote
 from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
-from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
+from pydantic import AliasChoices, Field, field_validator, model_validator
 
 from sweeps.errors import SweepsError
-from sweeps.spec.config import OPTIONS, RunConfig, setting_names
-from sweeps.spec.data import NO_IMAGES, DataConfig
+from sweeps.spec.checks import mistakes
+from sweeps.spec.config import RunConfig, VariedSetting
+from sweeps.spec.data import NO_IMAGES
 from sweeps.spec.files import load_yaml, read_text
-from sweeps.spec.imports import Reference, kind_of
-from sweeps.spec.layer import LayerConfig
-from sweeps.spec.metrics import DIRECTIONS, Direction, Metric, Objective
-from sweeps.spec.networks import ModelConfig, NamedModel
+from sweeps.spec.imports import kind_of
+from sweeps.spec.metrics import DIRECTIONS, Direction, Metric
 from sweeps.spec.pruners import AnyPruner, Asha
 from sweeps.spec.samplers import AnySampler, CmaEs, Grid, Tpe
-from sweeps.spec.search import Parameter, pick_values, search_order
-from sweeps.spec.training import TrainingConfig
-from sweeps.spec.validation import Section, describe, error_at, unknown_name, validate
-
-_MAX_COMBINATIONS = 2048
-_OPTIONS = "options."
+from sweeps.spec.search import Search, pick_values
+from sweeps.spec.validation import Section, error_at, unknown_name, validate
 
 #: The rule for names of new studies: folders, jobs and command-line arguments are named after them.
 STUDY_NAME_RULE = (
     "use letters, digits, '.', '_' and '-', a letter or digit first, at most 200 (outside of ASCII "
     "fewer)"
 )
-
-
 _NAME = re.compile(r"[^\W_][\w.-]*")
 
 
@@ -69,14 +61,7 @@ class Baseline(Section):
     """
 
     name: str = Field(min_length=1)
-    set: dict[str, Any] = Field(default_factory=dict)
-
-    @field_validator("set")
-    @classmethod
-    def _are_settings(cls, values: dict[str, Any]) -> dict[str, Any]:
-        for name in values:
-            _check_name(name)
-        return values
+    set: dict[VariedSetting, Any] = Field(default_factory=dict)
 
 
 class Budget(Section):
@@ -99,17 +84,13 @@ class Budget(Section):
         return self
 
 
-class Spec(Section):
-    """A sweep.
+class Spec(RunConfig):
+    """A sweep: the fixed values of a run's settings, and what is searched.
 
     Attributes:
         fallback: the dataset to use where ``data.name`` is not on disk and cannot be downloaded.
         metric: what is optimized: its value in the last epoch.
         objectives: several metrics instead of one.
-        objective: a training loop of your own, ``mywork:train``. It is called with a
-            :class:`sweeps.TrialContext`.
-        options: its own settings, searched as ``options.NAME``.
-        layer, model, training, data, seed: the fixed values of a run's settings.
         search: the settings that are searched, by dotted name.
         baselines: the configurations that the best is compared with; they run first and are never
             pruned. ``try_first`` is read as another name for it.
@@ -119,16 +100,9 @@ class Spec(Section):
     description: str = ""
     fallback: str | None = None
     metric: Metric | None = Metric(name="val_accuracy", direction="maximize")
-    objectives: list[Objective] = Field(default_factory=list)
+    objectives: list[Metric] = Field(default_factory=list)
     budget: Budget
-    objective: Reference | None = None
-    options: dict[str, Any] = Field(default_factory=dict)
-    layer: LayerConfig = LayerConfig()
-    model: ModelConfig = NamedModel()
-    training: TrainingConfig = TrainingConfig()
-    data: DataConfig = DataConfig()
-    seed: int = Field(0, ge=0, lt=2**32)
-    search: dict[str, Parameter] = Field(min_length=1)
+    search: Search = Field(min_length=1)
     baselines: list[Baseline] = Field(
         default_factory=list, validation_alias=AliasChoices("baselines", "try_first")
     )
@@ -142,25 +116,6 @@ class Spec(Section):
         if not _NAME.fullmatch(name):
             raise ValueError(STUDY_NAME_RULE)
         return name
-
-    @field_validator("search", mode="before")
-    @classmethod
-    def _are_settings(cls, search: Any) -> Any:
-        for name in search if isinstance(search, dict) else ():
-            _check_name(name)
-        return search
-
-    @field_validator("search")
-    @classmethod
-    def _conditions_are_settings(cls, search: dict[str, Parameter]) -> dict[str, Parameter]:
-        for name, parameter in search.items():
-            for condition in parameter.when:
-                if not _is_setting(condition):
-                    raise error_at(
-                        f"{name}.when.{condition}", unknown_name(condition, setting_names())
-                    )
-        search_order(search)
-        return search
 
     @field_validator("baselines")
     @classmethod
@@ -203,8 +158,7 @@ class Spec(Section):
         where = "objectives" if self.objectives else "metric"
         for name in self.metrics:
             if name not in DIRECTIONS and self.objective is None:
-                words = unknown_name(name, list(DIRECTIONS)).replace("key", "metric")
-                raise error_at(where, words)
+                raise error_at(where, unknown_name(name, list(DIRECTIONS), "metric"))
         if not self.objectives:
             return self
         if len(set(self.metrics)) < max(len(self.metrics), 2):
@@ -224,12 +178,15 @@ class Spec(Section):
     @property
     def metrics(self) -> list[str]:
         """The names of the metrics that decide; the first stands for all where one is shown."""
-        return [self.metric.name] if self.metric else [each.metric for each in self.objectives]
+        return [metric.name for metric in self._deciding()]
 
     @property
     def directions(self) -> list[Direction]:
         """Their directions."""
-        return [each.direction for each in ([self.metric] if self.metric else self.objectives)]
+        return [metric.direction for metric in self._deciding()]
+
+    def _deciding(self) -> list[Metric]:
+        return [self.metric] if self.metric else self.objectives
 
     def make_sampler(self, stream: int) -> BaseSampler:
         """Make the sampler of a worker.
@@ -265,15 +222,7 @@ class Spec(Section):
 
     def base_config(self) -> RunConfig:
         """Return the run's settings before anything is searched."""
-        return RunConfig(
-            objective=self.objective,
-            options=self.options,
-            layer=self.layer,
-            model=self.model,
-            training=self.training,
-            data=self.data,
-            seed=self.seed,
-        )
+        return RunConfig(**{name: getattr(self, name) for name in RunConfig.model_fields})
 
     def baseline_values(self, baseline: Baseline) -> dict[str, Any]:
         """Return the values that a baseline sets, by dotted name, searched settings included."""
@@ -310,7 +259,7 @@ def load_spec(name_or_path: str) -> Spec:
     path = Path(name_or_path)
     if path.suffix not in (".yaml", ".yml") and not path.exists():
         raise SweepsError(
-            f"{name_or_path}: {unknown_name(name_or_path, presets).replace('key', 'preset')}"
+            f"{name_or_path}: {unknown_name(name_or_path, presets, 'preset')}"
             " (a spec of your own is a .yaml file)"
         )
     return parse_spec(load_yaml(read_text(path), str(path)), str(path))
@@ -325,104 +274,7 @@ def parse_spec(tree: dict[str, Any], source: str) -> Spec:
     if "source" in tree and "search" not in tree:
         raise SweepsError(f"{source}: is an exported configuration; sweeps train {source}")
     spec = validate(Spec, tree, source)
-    _check_options(spec, source)
-    try:
-        base = spec.base_config()
-    except ValidationError as error:
-        raise SweepsError(describe(error, source, RunConfig)) from None
-    known = base.settings()
-    for where, name in _named_settings(spec):
-        if name not in known:
-            remedy = (
-                f"give it a value under {OPTIONS.rstrip('.')}"
-                if name.startswith(OPTIONS) and "model.import" in known
-                else unknown_name(name, list(known)).replace("key", "setting")
-            )
-            raise SweepsError(f"{source}: {where}: {spec.model.title} has no {name}: {remedy}")
-    for name, parameter in spec.search.items():
-        for condition in parameter.when:
-            _check_condition(spec, parameter, condition, f"{source}: search.{name}.when")
-    for where, values in probe_values(spec):
-        try:
-            base.with_values(values)
-        except ValidationError as error:
-            raise SweepsError(describe(error, f"{source}: {where}", RunConfig)) from None
+    wrong = mistakes(spec, source)
+    if wrong:
+        raise SweepsError("\n".join(wrong))
     return spec
-
-
-def _named_settings(spec: Spec) -> Iterator[tuple[str, str]]:
-    """Yield where a spec names a setting, and the setting."""
-    for name, parameter in spec.search.items():
-        yield f"search.{name}", name
-        for condition in parameter.when:
-            yield f"search.{name}.when", condition
-    for baseline in spec.baselines:
-        for name in baseline.set:
-            yield f"baselines.{baseline.name}.{name}", name
-
-
-def probe_values(spec: Spec) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield values to check: if runs with them are valid, so is what a spec can search or try.
-
-    First each parameter's own, the others at their fixed values; then combinations of all
-    parameters' extremes, up to 2,048; then the baselines.
-
-    Yields:
-        What the values belong to, and the values by dotted name.
-    """
-    fixed = spec.base_config().settings().__getitem__
-    probes = {name: parameter.probes() for name, parameter in spec.search.items()}
-
-    def values(picked: Mapping[str, Any]) -> dict[str, Any]:
-        return pick_values(spec.search, fixed, lambda name, _: picked[name], {})
-
-    for name, parameter in spec.search.items():
-        # A parameter is only searched where its condition holds.
-        wanted = {on: parameter.wanted(on)[0] for on in parameter.when}
-        for value in probes[name]:
-            yield f"search.{name}", {**wanted, name: value}
-    extremes = [list(dict.fromkeys((p[0], p[-1]))) for p in probes.values()]
-    for combination in itertools.islice(itertools.product(*extremes), _MAX_COMBINATIONS):
-        yield "search", values(dict(zip(probes, combination, strict=True)))
-    for baseline in spec.baselines:
-        yield f"baselines.{baseline.name}", spec.baseline_values(baseline)
-
-
-def _is_setting(name: str) -> bool:
-    return name in setting_names() or name.startswith((OPTIONS, _OPTIONS))
-
-
-def _check_name(name: str) -> None:
-    if not _is_setting(name):
-        raise error_at(name, unknown_name(name, setting_names()))
-    if name.startswith("data.") or name in ("training.epochs", "seed"):
-        raise error_at(name, "trials could not be compared; fix it for all of them")
-    if name == "model.import":
-        raise error_at(name, "one study has one network of your own; search its options")
-
-
-def _check_options(spec: Spec, source: str) -> None:
-    """Refuse options that are searched or set, and have no value of their own."""
-    used = [(f"search.{name}", name) for name in spec.search]
-    used += [(f"search.{name}.when", on) for name, p in spec.search.items() for on in p.when]
-    used += [(f"baselines.{b.name}", name) for b in spec.baselines for name in b.set]
-    for where, name in used:
-        option = name.removeprefix(_OPTIONS)
-        if name.startswith(_OPTIONS) and option not in spec.options:
-            raise SweepsError(
-                f"{source}: {where}: give {option} a value under options, which holds where it is "
-                f"not searched; there are: {', '.join(spec.options) or 'none'}"
-            )
-
-
-def _check_condition(spec: Spec, parameter: Parameter, condition: str, where: str) -> None:
-    """Refuse a condition on a value that its setting never has."""
-    wanted = parameter.wanted(condition)
-    if condition in spec.search:
-        for value in wanted:
-            if not spec.search[condition].contains(value):
-                raise SweepsError(f"{where}: {condition} is searched and never {value!r}")
-        return
-    fixed = spec.base_config().value(condition)
-    if fixed not in wanted:
-        raise SweepsError(f"{where}: {condition} is fixed at {fixed!r} and never {wanted[0]!r}")

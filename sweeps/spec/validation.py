@@ -35,11 +35,45 @@ def validate(model: type[M], tree: Any, source: str) -> M:
 
 
 _ERROR_AT = "error_at"
+#: The last part of pydantic's location where the key of a mapping is wrong, not its value.
+_KEY = "[key]"
 
 
 def error_at(name: str, message: str) -> PydanticCustomError:
     """Make a validator's error at a name below the field that is validated."""
     return PydanticCustomError(_ERROR_AT, "{message}", {"name": name, "message": message})
+
+
+_NEEDS_KEYS = "expected keys and values, as in {{key: value}}"
+_NEEDS_WHOLE, _NEEDS_NUMBER = "has to be a whole number", "has to be a number"
+_NEEDS_BOOL = "has to be true or false"
+_NEEDS_LIST = "has to be a list, as in [1, 2]"
+
+#: pydantic's errors by their types, in plain words.
+_WORDS = {
+    "bool_parsing": _NEEDS_BOOL,
+    "bool_type": _NEEDS_BOOL,
+    "dict_type": _NEEDS_KEYS,
+    "finite_number": "has to be a finite number",
+    "float_parsing": _NEEDS_NUMBER,
+    "float_type": _NEEDS_NUMBER,
+    "greater_than": "has to be above {gt}",
+    "greater_than_equal": "has to be at least {ge}",
+    "int_from_float": _NEEDS_WHOLE,
+    "int_parsing": _NEEDS_WHOLE,
+    "int_type": _NEEDS_WHOLE,
+    "less_than": "has to be below {lt}",
+    "less_than_equal": "has to be at most {le}",
+    "list_type": _NEEDS_LIST,
+    "literal_error": "has to be {expected}",
+    "missing": "is missing",
+    "model_type": _NEEDS_KEYS,
+    "string_too_short": "is empty",
+    "string_type": "has to be text; put it in quotes",
+    "too_long": "takes {max_length} values, not {actual_length}",
+    "too_short": "is empty",
+    "tuple_type": _NEEDS_LIST,
+}
 
 
 def describe(error: ValidationError, source: str, model: type[BaseModel]) -> str:
@@ -50,41 +84,51 @@ def describe(error: ValidationError, source: str, model: type[BaseModel]) -> str
     """
     lines = []
     for found in error.errors(include_url=False):
-        path, _ = _locate(model, found["loc"])
-        kind, context = found["type"], found.get("ctx", {})
-        if kind == _ERROR_AT:
-            path.append(context["name"])
+        loc, kind, given = found["loc"], found["type"], found["input"]
+        context = {name: _whole(value) for name, value in found.get("ctx", {}).items()}
+        path, _ = _locate(model, loc)
+        if kind == "extra_forbidden":
+            _, known = _locate(model, loc[:-1])
+            words = unknown_name(path[-1], known)
         elif kind == "union_tag_invalid":
             path.append("name")
-        where = ": ".join(filter(None, (source, ".".join(path))))
-        if kind == "extra_forbidden":
-            _, known = _locate(model, found["loc"][:-1])
-            lines.append(f"{where}: {unknown_name(path[-1], known)}")
-        elif kind == "union_tag_invalid":
             known = [tag.strip("'") for tag in context["expected_tags"].split(", ")]
-            lines.append(f"{where}: {unknown_name(context['tag'], known).replace('key', 'name')}")
-        elif kind == "missing":
-            lines.append(f"{where}: is missing")
-        elif kind in ("model_type", "dict_type"):
-            lines.append(f"{where}: expected keys and values, as in {{key: value}}")
+            words = unknown_name(context["tag"], known, "name")
+        elif kind == "missing" and isinstance(loc[-1], int):
+            path.pop()
+            words = "has too few values"
+        elif kind == _ERROR_AT:
+            path.append(context["name"])
+            words = context["message"]
         else:
             message = found["msg"].removeprefix("Value error, ")
-            message = message[:1].lower() + message[1:]
-            given = found["input"]
-            shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
-            lines.append(f"{where}: {message}{shown}")
+            words = _WORDS.get(kind, "{message}").format(
+                message=message[:1].lower() + message[1:], **context
+            )
+            # A wrong key is in the path already.
+            if loc[-1:] != (_KEY,) and isinstance(given, str | int | float | bool):
+                words += f" (given: {given!r})"
+        lines.append(": ".join(filter(None, (source, ".".join(path), words))))
     return "\n".join(dict.fromkeys(lines))
 
 
-def unknown_name(name: str, known: Sequence[str]) -> str:
-    """Describe a name that is not one of the known, with the nearest of them."""
+def _whole(number: Any) -> Any:
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
+def unknown_name(name: str, known: Sequence[str], what: str = "key") -> str:
+    """Describe a name that is not one of the known, with the nearest of them.
+
+    Example:
+        ``no such key; did you mean epochs?``
+    """
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     if not near and "." not in name:
         # `edge` for `layer.edge`
         near = [dotted for dotted in known if dotted.rsplit(".", 1)[-1] == name][:1]
     if near:
-        return f"no such key; did you mean {near[0]}?"
-    return f"no such key; there are: {', '.join(known)}"
+        return f"no such {what}; did you mean {near[0]}?"
+    return f"no such {what}; there are: {', '.join(known)}"
 
 
 def _locate(model: type[BaseModel], loc: Sequence[int | str]) -> tuple[list[str], list[str]]:
@@ -95,32 +139,34 @@ def _locate(model: type[BaseModel], loc: Sequence[int | str]) -> tuple[list[str]
     path: list[str] = []
     current: Any = model
     for part in loc:
-        alternatives = list(_alternatives(current))
-        tagged = [inner for tag, inner in alternatives if tag == part]
+        kinds = list(alternatives(current))
+        tagged = [inner for tag, inner in kinds if tag == part]
         if tagged:
             current = tagged[0]
             continue
+        if part == _KEY:
+            break
         path.append(str(part))
-        fields = {k: v for _, inner in alternatives for k, v in _fields(inner).items()}
-        elements = [a for _, inner in alternatives for a in typing.get_args(inner)]
+        fields = {k: v for _, inner in kinds for k, v in keys_of(inner).items()}
+        elements = [a for _, inner in kinds for a in typing.get_args(inner)]
         current = fields[part] if part in fields else next(reversed(elements), None)
-    return path, [name for _, inner in _alternatives(current) for name in _fields(inner)]
+    return path, [name for _, inner in alternatives(current) for name in keys_of(inner)]
 
 
-def _alternatives(annotation: Any, tag: str | None = None) -> Iterator[tuple[str | None, Any]]:
+def alternatives(annotation: Any, tag: str | None = None) -> Iterator[tuple[str | None, Any]]:
     """Yield the types that an annotation allows, each with its tag in a union, if it has one."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Annotated:
         tags = [m.tag for m in annotation.__metadata__ if isinstance(m, Tag)]
-        yield from _alternatives(arguments[0], next(iter(tags), tag))
+        yield from alternatives(arguments[0], next(iter(tags), tag))
     elif origin in (typing.Union, types.UnionType):
         for argument in arguments:
-            yield from _alternatives(argument, tag)
+            yield from alternatives(argument, tag)
     else:
         yield tag, annotation
 
 
-def _fields(annotation: Any) -> dict[str, Any]:
+def keys_of(annotation: Any) -> dict[str, Any]:
     """Return a model's fields as a person writes them, with their types."""
     fields = getattr(annotation, "model_fields", {})
     return {field.alias or name: field.annotation for name, field in fields.items()}

@@ -34,6 +34,7 @@ def append_note(target: optuna.Study | optuna.Trial, text: str) -> None:
 def study_note(spec: Spec, dataset: Dataset | None) -> str:
     """Write a study's note: its images, its metric, and the spec it was made from."""
     tree = spec.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude_none=True)
+    tree = {"name": spec.name, **tree}
     objective = [f"- **Objective**: `{spec.objective}`"] if spec.objective else []
     images = []
     if dataset is not None:

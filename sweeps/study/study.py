@@ -22,7 +22,7 @@ from sweeps.errors import SweepsError
 from sweeps.spec.config import RunConfig
 from sweeps.spec.data import NO_IMAGES
 from sweeps.spec.imports import import_all
-from sweeps.spec.search import pick_values
+from sweeps.spec.search import as_param, pick_values, setting_of
 from sweeps.spec.spec import Baseline, Spec
 from sweeps.spec.validation import validate
 from sweeps.study.attributes import (
@@ -201,16 +201,19 @@ def split_values(spec: Spec, baseline: Baseline) -> tuple[dict[str, Any], dict[s
         return values[name] if name in values else base.value(name)
 
     params = {
-        name: value
-        for name, value in values.items()
-        if name in spec.search
-        and spec.search[name].is_active(value_of)
-        and spec.search[name].contains(value)
+        name: values[setting_of(name)]
+        for name, parameter in spec.search.items()
+        if setting_of(name) in values
+        and parameter.is_active(value_of)
+        and parameter.contains(values[setting_of(name)])
     }
-    outside = (name for name in values if name not in params and values[name] != base.value(name))
+    inside = {setting_of(name) for name in params}
+    outside = (name for name in values if name not in inside and values[name] != base.value(name))
     if any(name.startswith("layer.") for name in outside):
         params = {name: v for name, v in params.items() if not name.startswith("layer.")}
-    return params, {name: value for name, value in values.items() if name not in params}
+    inside = {setting_of(name) for name in params}
+    overrides = {name: value for name, value in values.items() if name not in inside}
+    return {name: as_param(value) for name, value in params.items()}, overrides
 
 
 def _refuse_other_spec(study: optuna.Study, spec: Spec) -> None:

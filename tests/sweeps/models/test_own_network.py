@@ -71,7 +71,7 @@ def test_what_does_not_fit_is_refused_in_one_line(check, source, model, message)
 @pytest.mark.parametrize(
     ("search", "message"),
     [
-        ({"model.options.depth": {"int": [1, 2]}}, "give it a value under model.options"),
+        ({"model.options.depth": {"int": [1, 2]}}, "give depth a value under model.options"),
         ({"model.weights": {"choice": ["none", "default"]}}, "mynets:build has no model.weights"),
         (
             {"model.import": {"choice": ["a:b"]}},

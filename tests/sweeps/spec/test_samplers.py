@@ -143,7 +143,7 @@ def test_running_trials_are_no_secret_to_tpe(make):
             {"name": "gp", "multivariate": True},
             "sampler.multivariate: no such key; there are: name, startup_trials, determ",
         ),
-        ({"name": "cmaes", "popsize": 1}, "sampler.popsize: .*greater than or equal to 2"),
+        ({"name": "cmaes", "popsize": 1}, "sampler.popsize: has to be at least 2"),
         ({"multivariate": False, "group": True}, "sampler: group needs multivariate: true"),
         ({"import": "mysampler"}, "sampler.import: write module:name"),
         ("tpe", "sampler: expected keys and values"),
