@@ -1,4 +1,4 @@
-"""A live table, for terminals."""
+"""A live table, for terminals and notebooks."""
 
 import time
 from collections.abc import Sequence
@@ -30,17 +30,24 @@ class LiveTable(Sink):
     The trials that end, and messages, scroll by above the table.
 
     Args:
-        console: the terminal.
+        console: the terminal, or where a notebook shows text.
+        in_notebook: whether it is one.
         watching: what to call the storage above the table, if other processes run the sweep.
     """
 
-    def __init__(self, console: Console, *, watching: str | None = None) -> None:
+    def __init__(
+        self, console: Console, *, in_notebook: bool = False, watching: str | None = None
+    ) -> None:
         self._console = console
         self._watching = watching
         self._started = time.monotonic()
         self._had_workers = False
-        # Drawn at each update only; at the end the summary takes its place.
-        self._live = Live(console=console, auto_refresh=False, transient=watching is None)
+        # Drawn at each update only; on a terminal the summary takes its place at the end.
+        self._live: Live | _Cell = (
+            _Cell()
+            if in_notebook
+            else Live(console=console, auto_refresh=False, transient=watching is None)
+        )
 
     def start(self) -> None:
         self._started = time.monotonic()
@@ -86,6 +93,29 @@ class LiveTable(Sink):
             parts.append(Text(f"and {hidden} more", style="dim"))
         parts += [_bar(progress, times), Text(_footer(progress))]
         return Group(*parts)
+
+
+class _Cell:
+    """Draws over itself in the output of a notebook's cell, as ``Live`` does on a terminal.
+
+    Rich's own way leaves nothing in the notebook's file, and needs ipywidgets.
+    """
+
+    transient = False
+
+    def start(self) -> None:
+        from IPython.display import display
+
+        self._shown = display(Text(), display_id=True)
+
+    def update(self, renderable: RenderableType, *, refresh: bool) -> None:
+        # A grid knows how notebooks show it; a group does not.
+        grid = Table.grid()
+        grid.add_row(renderable)
+        self._shown.update(grid)
+
+    def stop(self) -> None:
+        """Leave what was drawn last."""
 
 
 def worker_table(progress: Progress, most: int | None = None) -> Table:

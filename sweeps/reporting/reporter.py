@@ -103,6 +103,8 @@ def reporting(
 ) -> Iterator[Reporter]:
     """Report a sweep on stderr: a live table on a terminal, else plain lines or JSON.
 
+    A notebook gets the table in its cell.
+
     What the project logs meanwhile, at level INFO and above, is reported as messages.
 
     Args:
@@ -113,8 +115,11 @@ def reporting(
             :data:`sweeps.reporting.notifications.KINDS`.
     """
     console = Console(stderr=True)
-    live = console.is_terminal or console.is_jupyter
-    shown: Sink = LiveTable(console) if live else Lines(console)
+    shown: Sink = LiveTable(console) if console.is_terminal else Lines(console)
+    if console.is_jupyter:
+        # Lines of plain text are one output of a cell; of rich's, each is its own.
+        text = Console(force_jupyter=False, force_terminal=True, height=100, soft_wrap=True)
+        shown = LiveTable(text, in_notebook=True)
     if log_json:
         shown = JsonLog(sys.stderr)
     notifier = Notifier(channels, notify_on)

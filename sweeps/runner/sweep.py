@@ -121,6 +121,7 @@ def run_sweep(
     with ExitStack() as stack:
         if reporter is None:
             stack.enter_context(_interrupted_by_ctrl_c())
+            stack.enter_context(_optuna_quiet())
             reporter = stack.enter_context(reporting(study))
         slots = find_slots(
             engine, devices, workers, workers_per_gpu, storage_url=storage, **settings
@@ -155,6 +156,17 @@ def _interrupted_by_ctrl_c() -> Iterator[None]:
         if stopped.signal == signal.SIGINT:
             raise KeyboardInterrupt from None
         raise
+
+
+@contextmanager
+def _optuna_quiet() -> Iterator[None]:
+    """Let Optuna warn, and not repeat what the reports say."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(max(verbosity, optuna.logging.WARNING))
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(verbosity)
 
 
 def _headline(sweep: Sweep, progress: Progress, slots: Sequence[Slot]) -> str:

@@ -3,6 +3,8 @@
 import io
 import logging
 import re
+import sys
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -31,6 +33,20 @@ def test_the_live_table_fits_the_terminal(study, report, width):
     assert re.search(r"and 1\d more", text)
     assert "2/4 trials · 0:00 elapsed · at most 12:34 left" in text
     assert "best 0.5000 in trial 1 · 1 completed, 1 pruned (1 interrupted, retried)" in text
+
+
+def test_a_notebooks_cell_keeps_what_was_drawn_last(study, report, monkeypatch):
+    drawn = []
+    handle = SimpleNamespace(update=drawn.append)
+    display = SimpleNamespace(display=lambda shown, display_id: handle)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(display=display))
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
+    file = io.StringIO()
+    table = LiveTable(Console(file=file), in_notebook=True)
+    report(lambda: study.end(study.start(), "pruned"), sinks=[table])
+    html = drawn[-1]._repr_mimebundle_((), ())["text/html"]
+    assert "1/4 trials" in html
+    assert file.getvalue().startswith("trial   0 pruned")
 
 
 def test_plain_lines_continue_where_the_study_was(study):
