@@ -1,17 +1,22 @@
 """What a sweep found: printed at its end and by ``sweeps status``."""
 
-import math
-
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 from rich.text import Text
 
 from storage import CONFIGURATION
 from sweeps.reporting.events import params_of
+from sweeps.reporting.findings import (
+    latest_baselines,
+    learned,
+    state_words,
+    value_words,
+    verdict_words,
+)
 from sweeps.reporting.formatting import make_table, print_line, print_table
 from sweeps.reporting.live import worker_table
 from sweeps.study.attributes import METRICS
-from sweeps.study.progress import Progress, best_first, count_words, outcome_of, pareto_front
+from sweeps.study.progress import Progress, best_first, count_words, pareto_front
 
 
 def print_summary(console: Console, progress: Progress, where: str) -> None:
@@ -29,7 +34,7 @@ def print_summary(console: Console, progress: Progress, where: str) -> None:
     if best is None:
         print_line(console, "No trial is complete yet.")
         return
-    title = f"Best: trial {best.number}, {progress.metric} {_value(progress, best)}"
+    title = f"Best: trial {best.number}, {progress.metric} {value_words(progress, best)}"
     if CONFIGURATION in best.user_attrs:
         title += f" ({best.user_attrs[CONFIGURATION]})"
     console.print(Text(title, style="bold"))
@@ -41,7 +46,7 @@ def print_summary(console: Console, progress: Progress, where: str) -> None:
         console.print(Text(others, style="dim"), soft_wrap=not console.is_terminal)
     if len(progress.metrics) > 1:
         _print_pareto_front(console, progress)
-    baselines = [trial for trial in _latest_baselines(progress) if trial.number != best.number]
+    baselines = [trial for trial in latest_baselines(progress) if trial.number != best.number]
     if baselines:
         _print_comparison(console, progress, best, baselines)
     for note in _notes(progress, best, baselines):
@@ -63,32 +68,6 @@ def print_status(console: Console, progress: Progress, where: str) -> None:
     print_line(console, "Workers: none alive")
     if progress.running:
         print_line(console, "The running trials are orphaned; the next run queues them again")
-
-
-def standard_error(accuracy: float, images: int) -> float:
-    """Return the standard error of an accuracy: sqrt(p (1 - p) / n), the binomial's.
-
-    Args:
-        accuracy: the share of images that were classified correctly.
-        images: how many images it was measured on.
-
-    Example:
-        >>> standard_error(0.5, 100)
-        0.05
-    """
-    return math.sqrt(accuracy * (1 - accuracy) / images)
-
-
-def learned(progress: Progress, value: float) -> bool:
-    """Whether a value of the metric is better than guessing, by more than chance allows."""
-    if not progress.classes or not progress.val_images:
-        return True
-    if progress.metric == "val_loss":
-        return value < math.log(progress.classes)
-    if progress.metric != "val_accuracy":
-        return True
-    guessed = 1 / progress.classes
-    return value > guessed + 2 * standard_error(guessed, progress.val_images)
 
 
 def _other_metrics(progress: Progress, trial: FrozenTrial) -> str:
@@ -125,10 +104,10 @@ def _print_comparison(
     for name in ("trial", progress.metric, "best is"):
         table.add_column(name, justify="right")
     for trial in baselines:
-        value, verdict = _state(progress, trial), "-"
+        value, verdict = state_words(progress, trial), "-"
         if trial.state is TrialState.COMPLETE:
-            value = _value(progress, trial)
-            verdict = _verdict(progress, best.values[0], trial.values[0])
+            value = value_words(progress, trial)
+            verdict = verdict_words(progress, best.values[0], trial.values[0])
         table.add_row(Text(trial.user_attrs[CONFIGURATION]), str(trial.number), value, verdict)
     print_table(console, table)
 
@@ -166,47 +145,8 @@ def _search_found_nothing_better(progress: Progress, best: FrozenTrial) -> str:
         yet = "" if progress.is_done else " yet"
         return f"The search has found nothing better{yet}: none of its trials is complete."
     found = complete[0]
-    verdict = _verdict(progress, best.values[0], found.values[0]).replace("better", "worse")
+    verdict = verdict_words(progress, best.values[0], found.values[0]).replace("better", "worse")
     return (
         f"The search found nothing better. Its own best is trial {found.number} with "
-        f"{_value(progress, found)}: {verdict}."
+        f"{value_words(progress, found)}: {verdict}."
     )
-
-
-def _state(progress: Progress, trial: FrozenTrial) -> str:
-    if trial.state.is_finished():
-        return outcome_of(trial)
-    if trial.state is TrialState.WAITING and progress.is_done:
-        return "not run"
-    return trial.state.name.lower()
-
-
-def _value(progress: Progress, trial: FrozenTrial) -> str:
-    value: float = trial.values[0]
-    if progress.metric != "val_accuracy" or not progress.val_images:
-        return f"{value:.4f}"
-    return f"{value:.4f} ±{standard_error(value, progress.val_images):.4f}"
-
-
-def _verdict(progress: Progress, best: float, other: float) -> str:
-    if not learned(progress, other):
-        return "no match: it did not learn"
-    difference = best - other if progress.direction == "maximize" else other - best
-    if difference == 0:
-        return "equal"
-    words = f"{abs(difference):.4f} {'better' if difference > 0 else 'worse'}"
-    images = progress.val_images
-    if progress.metric == "val_accuracy" and images:
-        noise = math.hypot(standard_error(best, images), standard_error(other, images))
-        if abs(difference) < 2 * noise:
-            words += ", within the noise"
-    return words
-
-
-def _latest_baselines(progress: Progress) -> list[FrozenTrial]:
-    """Return the last trial of each baseline: one that was interrupted has a retry."""
-    latest: dict[str, FrozenTrial] = {}
-    for trial in progress.trials:
-        if CONFIGURATION in trial.user_attrs:
-            latest[trial.user_attrs[CONFIGURATION]] = trial
-    return list(latest.values())

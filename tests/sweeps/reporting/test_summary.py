@@ -9,8 +9,9 @@ from optuna.trial import TrialState
 from rich.console import Console
 
 from storage import create_study, open_storage
+from sweeps.reporting.findings import standard_error
 from sweeps.reporting.formatting import clock
-from sweeps.reporting.summary import print_summary, standard_error
+from sweeps.reporting.summary import print_summary
 from sweeps.study.progress import read_progress
 from tests.storage.claiming import claim_one
 
