@@ -11,7 +11,18 @@ import click
 
 from sweeps.errors import Stopped, in_words
 
-_COMMANDS = ("run", "worker", "status", "export", "train", "data", "models", "dashboard", "storage")
+_COMMANDS = (
+    "run",
+    "worker",
+    "status",
+    "report",
+    "export",
+    "train",
+    "data",
+    "models",
+    "dashboard",
+    "storage",
+)
 
 
 class _LazyGroup(click.Group):

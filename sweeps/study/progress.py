@@ -82,10 +82,13 @@ def read_progress(storage: HardenedStorage, study: optuna.Study) -> Progress:
     directions = study_directions(study)
     newest = [trial._trial_id for trial in trials if trial.intermediate_values][-_TIMED_TRIALS:]
     best = next(iter(best_first(trials, directions)), None)
+    names = study.metric_names or [attributes.get(METRIC, "value")]
+    if len(names) < len(directions):
+        names = [f"value {number}" for number in range(1, len(directions) + 1)]
     return Progress(
         study_name=study.study_name,
         study_uid=attributes.get(STUDY_UID),
-        metrics=study.metric_names or [attributes.get(METRIC, "value")],
+        metrics=names,
         directions=directions,
         outcomes=Counter(outcome_of(t) for t in trials if t.state.is_finished()),
         running=sum(trial.state is TrialState.RUNNING for trial in trials),

@@ -1,0 +1,483 @@
+"""What the report of a study says."""
+
+import shlex
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+from importlib.metadata import version
+from statistics import NormalDist
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+from pydantic import ValidationError
+
+from storage import CONFIGURATION, REASON, HardenedStorage
+from sweeps.errors import SweepsError
+from sweeps.reporting.events import params_of
+from sweeps.reporting.findings import (
+    latest_baselines,
+    standard_error,
+    state_words,
+    value_words,
+    verdict_words,
+)
+from sweeps.reporting.report.chart import Chart
+from sweeps.reporting.report.document import Charts, Code, Report, Section, Table, Warning
+from sweeps.reporting.report.glossary import LAYER, METRICS, SETTINGS
+from sweeps.reporting.report.study_charts import (
+    FEWEST_FOR_IMPORTANCE,
+    best_searched,
+    brief,
+    course_chart,
+    curves_chart,
+    edge_warning,
+    expected_best_chart,
+    front_chart,
+    importance_chart,
+    isolation_chart,
+    searched,
+    time_chart,
+)
+from sweeps.spec.config import RunConfig
+from sweeps.spec.files import dump_yaml
+from sweeps.spec.layer import LayerConfig
+from sweeps.spec.search import Parameter, setting_of
+from sweeps.spec.spec import Spec
+from sweeps.study import attributes
+from sweeps.study.progress import Progress, best_first, pareto_front, read_progress
+from sweeps.study.study import read_spec, spec_tree
+
+_MOST_ROWS = 10
+_MOST_KERNELS = 3
+_MOST_SETTINGS = 30
+
+#: What each outcome means; the words of `storage.Outcome`.
+_OUTCOMES = {
+    "completed": "trained to the end",
+    "pruned": "stopped early: others were better at the same epoch",
+    "diverged": "stopped: a loss was no longer a finite number",
+    "failed": "ended by an error",
+    "interrupted": "stopped by a person or the system; a retry replaced it",
+    "lost": "its worker died; a retry replaced it",
+    "out_of_memory": "did not fit into memory; a retry with less replaced it",
+}
+
+
+def study_report(storage: HardenedStorage, study: optuna.Study) -> Report:
+    """Work out what a report says of a study, as it is in its storage now."""
+    progress = read_progress(storage, study)
+    try:
+        spec = read_spec(study)
+    except SweepsError:
+        # Made by another program that uses Optuna, or by a later release.
+        spec = None
+    sections = [
+        _question(study, progress, spec),
+        _best(progress, [] if spec is None else [*map(setting_of, spec.search)]),
+        _search(study, progress),
+        _parameters(progress),
+        _kernels(progress),
+        _ends(progress),
+        _again(study, progress, spec),
+    ]
+    return Report(
+        title=study.study_name,
+        description="" if spec is None else spec.description,
+        answer=_answer(progress),
+        caveats=_caveats(progress),
+        figures=_figures(progress),
+        sections=[section for section in sections if section.blocks],
+        made=f"Made by sweeps report {version('interpodil')} on "
+        f"{datetime.now().astimezone():%Y-%m-%d at %H:%M %Z}.",
+    )
+
+
+def _answer(progress: Progress) -> str:
+    complete = progress.outcomes["completed"]
+    if progress.best is None:
+        return "There is no answer yet: no trial is complete."
+    if len(progress.metrics) > 1:
+        front = pareto_front(progress.trials, progress.directions)
+        goals = " and ".join(progress.metrics)
+        return (
+            f"{len(front)} of {complete} complete trials are beaten by no other in {goals}; the "
+            f"best {progress.metric} is {value_words(progress, progress.best)}, of "
+            f"{_named(progress.best)}."
+        )
+    best, baselines = best_searched(progress), _complete_baselines(progress)
+    if best is None:
+        return (
+            f"Only baselines are complete; the best, {_named(baselines[0])}, reached "
+            f"{progress.metric} {value_words(progress, baselines[0])}."
+        )
+    found = f"{_named(best)}, reached {progress.metric} {value_words(progress, best)}"
+    if not baselines:
+        return f"The best of {complete} complete trials, {found}."
+    other = baselines[0]
+    against = (
+        f"the best of {len(baselines)} baselines, {_named(other)}, reached "
+        f"{value_words(progress, other)}"
+        if len(baselines) > 1
+        else f"the baseline, {_named(other)}, reached {value_words(progress, other)}"
+    )
+    verdict = verdict_words(progress, best.values[0], other.values[0])
+    return f"The search's best, {found}; {against}. The search's best is {verdict}."
+
+
+def _caveats(progress: Progress) -> list[str]:
+    """List what a reader must know before quoting the answer."""
+    caveats = []
+    complete = [t for t in searched(progress) if t.state is TrialState.COMPLETE]
+    if not progress.is_done and progress.target is not None:
+        caveats.append(
+            f"The study is not finished: {progress.finished} of {progress.target} trials have "
+            f"ended, {progress.running} run."
+        )
+    if len(complete) > 1:
+        caveats.append(
+            f"The best was chosen among {len(complete)} complete trials of the search by the "
+            "number that is shown: it is optimistic." + _luck(progress, len(complete))
+        )
+    if complete and _complete_baselines(progress):
+        caveats.append("The baselines were set beforehand, not tuned with the same effort.")
+    if progress.best is not None:
+        caveats.append(
+            "Each configuration ran once, with one seed, and the test images were not touched: "
+            "train the best again with fresh seeds before relying on it."
+        )
+    return caveats
+
+
+def _luck(progress: Progress, count: int) -> str:
+    """Say how far chance alone lifts the best of several trials, where the noise is known.
+
+    The largest of n standard normal numbers is near the quantile (n - 0.375) / (n + 0.25) (Blom,
+    "Statistical Estimates and Transformed Beta-Variables", 1958).
+    """
+    best, images = best_searched(progress), progress.val_images
+    if progress.metric != "val_accuracy" or not images or best is None:
+        return ""
+    lift = NormalDist().inv_cdf((count - 0.375) / (count + 0.25))
+    lift *= standard_error(best.values[0], images)
+    return (
+        f" Were all equally good, the choice of {images:,} validation images alone could put the "
+        f"best about {lift:.3f} above the others' mean."
+    )
+
+
+def _figures(progress: Progress) -> dict[str, str]:
+    figures = {}
+    if progress.best is not None:
+        figures[f"best {progress.metric}"] = value_words(progress, progress.best)
+    total = "" if progress.target is None else f" of {progress.target}"
+    figures["trials"] = f"{progress.finished}{total}"
+    figures["trained to the end"] = str(progress.outcomes["completed"])
+    for outcome in ("pruned", "diverged", "failed"):
+        if progress.outcomes[outcome]:
+            figures[outcome] = str(progress.outcomes[outcome])
+    if seconds := _seconds(progress.trials):
+        figures["time of all trials"] = _duration(seconds)
+    return figures
+
+
+def _question(study: optuna.Study, progress: Progress, spec: Spec | None) -> Section:
+    section = Section("What was asked")
+    goals = " and ".join(
+        f"{name} ({'higher' if direction == 'maximize' else 'lower'} is better)"
+        for name, direction in zip(progress.metrics, progress.directions, strict=True)
+    )
+    section.blocks.append(f"Which settings give the best {goals}? {_setting(study, spec)}".strip())
+    meanings = [f"{name}: {METRICS[name]}." for name in progress.metrics if name in METRICS]
+    section.blocks += meanings
+    if spec is None:
+        return section
+    if spec.objective is None:
+        section.blocks.append(LAYER)
+    rows = [
+        [name, _values(parameter), SETTINGS.get(setting_of(name), "")]
+        for name, parameter in spec.search.items()
+    ]
+    rows = rows if any(row[2] for row in rows) else [row[:2] for row in rows]
+    header = ["setting", "searched", "what it is"][: len(rows[0])]
+    section.blocks.append(Table(header, rows, caption="What was searched"))
+    return section
+
+
+def _setting(study: optuna.Study, spec: Spec | None) -> str:
+    """Say what was trained on what."""
+    if spec is None:
+        return ""
+    if spec.objective:
+        trained = f"Each trial ran the training loop {spec.objective}"
+    else:
+        trained = f"Each trial trained the network {spec.model.title}"
+    trained += f" for up to {spec.training.epochs} epochs"
+    known = study.user_attrs
+    images = attributes.image_count(known, attributes.TRAIN_IMAGES)
+    if not images:
+        return f"{trained}."
+    validation = attributes.image_count(known, attributes.VALIDATION_IMAGES)
+    size, classes = known.get(attributes.DATA_SIZE), known.get(attributes.CLASSES)
+    return (
+        f"{trained} on {images:,} images of {spec.data.title} ({size}x{size} pixels, {classes} "
+        f"classes) and was measured on {validation:,} others, which it never trained on."
+    )
+
+
+def _values(parameter: Parameter) -> str:
+    conditions = " and ".join(f"{name} is {value}" for name, value in parameter.when.items())
+    return f"{parameter}, where {conditions}" if conditions else str(parameter)
+
+
+def _best(progress: Progress, order: list[str]) -> Section:
+    section = Section("The best configurations")
+    several = len(progress.metrics) > 1
+    if several:
+        trials = pareto_front(progress.trials, progress.directions)
+        caption = f"The Pareto front: {len(trials)} trials that no other beats in everything"
+    else:
+        trials = best_first(searched(progress), progress.directions)
+        caption = f"The search's {len(trials)} complete trials, best first"
+        if len(trials) > _MOST_ROWS:
+            caption = f"The best {_MOST_ROWS} of the search's {len(trials)} complete trials"
+    if trials:
+        section.blocks.append(_configurations(progress, trials[:_MOST_ROWS], order, caption))
+    baselines = latest_baselines(progress)
+    best = best_searched(progress)
+    if baselines:
+        section.blocks.append(_baselines(progress, baselines, None if several else best))
+        if progress.metric == "val_accuracy" and progress.val_images:
+            section.blocks.append(
+                f"± is one standard error of an accuracy on {progress.val_images:,} images. A "
+                "difference below two standard errors of the difference is called within the noise."
+            )
+    return section
+
+
+def _configurations(
+    progress: Progress, trials: list[FrozenTrial], order: list[str], caption: str
+) -> Table:
+    used = dict.fromkeys(name for trial in trials for name in params_of(trial))
+    names = [*(name for name in order if name in used), *(n for n in used if n not in order)]
+    rows = []
+    for trial in trials:
+        values = [value_words(progress, trial), *map(brief, trial.values[1:])]
+        params = params_of(trial)
+        rows.append([str(trial.number), *values, *(brief(params.get(name, "")) for name in names)])
+    return Table(
+        ["trial", *progress.metrics, *names],
+        rows,
+        numeric=len(names) + len(progress.metrics),
+        caption=caption,
+    )
+
+
+def _baselines(
+    progress: Progress, baselines: Iterable[FrozenTrial], best: FrozenTrial | None
+) -> Table:
+    rows = []
+    for trial in baselines:
+        value, verdict = state_words(progress, trial), ""
+        if trial.state is TrialState.COMPLETE:
+            value = value_words(progress, trial)
+            if best is not None:
+                verdict = verdict_words(progress, best.values[0], trial.values[0])
+        row = [trial.user_attrs[CONFIGURATION], str(trial.number), value]
+        rows.append([*row, verdict] if best is not None else row)
+    header = ["baseline", "trial", progress.metric, "the search's best is"]
+    return Table(
+        header[: len(rows[0])], rows, numeric=2 if best is None else 3, caption="Baselines"
+    )
+
+
+def _search(study: optuna.Study, progress: Progress) -> Section:
+    section = Section("The search")
+    if progress.best is None:
+        return section
+    charts: list[Chart | None]
+    if len(progress.metrics) > 1:
+        charts = [front_chart(progress)]
+    else:
+        charts = [
+            course_chart(progress),
+            curves_chart(progress),
+            expected_best_chart(progress),
+            time_chart(progress),
+            importance_chart(study, progress),
+        ]
+    section.blocks.append(Charts([chart for chart in charts if chart is not None]))
+    if len(progress.metrics) == 1 and charts[-1] is None:
+        section.blocks.append(
+            f"What mattered is estimated from {FEWEST_FOR_IMPORTANCE} complete trials of the "
+            "search on; there are fewer."
+        )
+    return section
+
+
+def _parameters(progress: Progress) -> Section:
+    section = Section("Each setting alone")
+    distributions = {
+        name: distribution
+        for trial in searched(progress)
+        for name, distribution in trial.distributions.items()
+    }
+    best = best_searched(progress)
+    if best is None or not distributions:
+        return section
+    section.blocks.append(
+        f"Every point is a trial: its {progress.metric} against one of its settings, whatever the "
+        "others were. The star is the best; hollow gray triangles ended early, with the last value "
+        "they had; hollow diamonds are baselines. The worst quarter lies at the edge of each chart."
+    )
+    warnings = (edge_warning(best, name) for name in best.distributions)
+    section.blocks += [Warning(text) for text in warnings if text]
+    shown = [*distributions.items()][:_MOST_SETTINGS]
+    if len(shown) < len(distributions):
+        section.blocks.append(f"The first {len(shown)} of {len(distributions)} settings:")
+    section.blocks.append(Charts([isolation_chart(progress, *item) for item in shown]))
+    return section
+
+
+def _kernels(progress: Progress) -> Section:
+    section = Section("The effective kernels")
+    layers: dict[str, LayerConfig] = {}
+    ranked = best_first(searched(progress), progress.directions)
+    baselines = _complete_baselines(progress)[:1]
+    for trial in [*ranked, *baselines]:
+        is_baseline = CONFIGURATION in trial.user_attrs
+        if attributes.CONFIG not in trial.user_attrs or (
+            not is_baseline and len(layers) == _MOST_KERNELS
+        ):
+            continue
+        try:
+            config = RunConfig.model_validate(trial.user_attrs[attributes.CONFIG])
+        except ValidationError:
+            continue
+        if config.objective is None and config.layer not in layers.values():
+            layers[_named(trial)] = config.layer
+    if layers:
+        # torch takes seconds to import.
+        from sweeps.reporting.report.kernels import kernel_charts
+
+        section.blocks += [
+            "The layer spreads its few weights over more pixels. Each square is a pixel of the "
+            "kernel that results, the stronger its color the more it counts, before any training.",
+            *map(Charts, kernel_charts(layers)),
+        ]
+    return section
+
+
+def _ends(progress: Progress) -> Section:
+    section = Section("How the trials ended")
+    rows = [
+        [outcome.replace("_", " "), str(count), _OUTCOMES.get(outcome, "")]
+        for outcome, count in progress.outcomes.most_common()
+    ]
+    for words, count in (("running", progress.running), ("waiting", _waiting(progress))):
+        if count:
+            rows.append([words, str(count), ""])
+    if rows:
+        section.blocks.append(Table(["outcome", "trials", "meaning"], rows))
+    reasons = Counter(
+        str(trial.user_attrs[REASON])
+        for trial in progress.trials
+        if trial.state is TrialState.FAIL and REASON in trial.user_attrs
+    )
+    if reasons:
+        rows = [[reason, str(count)] for reason, count in reasons.most_common(5)]
+        section.blocks.append(
+            Table(["reason", "trials"], rows, 1, "Why trials ended without result")
+        )
+    return section
+
+
+def _waiting(progress: Progress) -> int:
+    return sum(trial.state is TrialState.WAITING for trial in progress.trials)
+
+
+def _again(study: optuna.Study, progress: Progress, spec: Spec | None) -> Section:
+    section = Section("Run it again")
+    if spec is None:
+        return section
+    name = shlex.quote(study.study_name)
+    section.blocks += [
+        "Save the spec below as spec.yaml, then:",
+        Code(
+            f"sweeps run spec.yaml --study {name}-again\n"
+            f"sweeps export {name} -o best.yaml\n"
+            "sweeps train best.yaml --seed 1",
+            "sh",
+        ),
+        Table(["", ""], _identity(study, progress, spec), caption="What it ran on"),
+        Code(_spec_yaml(spec), "yaml"),
+    ]
+    return section
+
+
+def _spec_yaml(spec: Spec) -> str:
+    """Write a spec with its defaults, which may be others in a later release."""
+    first = ("name", "description", "metric", "objectives", "budget", "search", "baselines")
+    tree = _without_empty(spec_tree(spec))
+    return dump_yaml({name: tree[name] for name in (*first, *tree) if name in tree})
+
+
+def _without_empty(tree: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what is null or has nothing in it: that is never but a default."""
+    within = {k: _without_empty(v) if isinstance(v, dict) else v for k, v in tree.items()}
+    return {name: value for name, value in within.items() if value not in (None, {}, [], "")}
+
+
+def _identity(study: optuna.Study, progress: Progress, spec: Spec) -> list[list[str]]:
+    """List what has to be the same for the same numbers."""
+    rows = [["seed", str(spec.seed)]]
+    known = study.user_attrs
+    if attributes.FINGERPRINT in known:
+        size = known[attributes.DATA_SIZE]
+        rows.append(
+            ["images", f"{spec.data.title} at {size} pixels, {known[attributes.FINGERPRINT]}"]
+        )
+    rows += [[where, digest] for where, digest in known.get(attributes.CODE, {}).items()]
+    environments: dict[str, Counter[str]] = {}
+    for trial in progress.trials:
+        environment = trial.user_attrs.get(attributes.ENVIRONMENT, {})
+        for label, value in _environment(environment).items():
+            environments.setdefault(label, Counter())[value] += 1
+    for label, values in environments.items():
+        many = len(values) > 1
+        words = [f"{v} ({n} trials)" if many else v for v, n in values.most_common()]
+        rows.append([label, "; ".join(words)])
+    return rows
+
+
+def _environment(environment: dict[str, Any]) -> dict[str, str]:
+    if not environment:
+        return {}
+    libraries = environment.get("libraries", {})
+    return {
+        "device": f"{environment.get('device')}: {environment.get('device_name')}, "
+        f"{environment.get('threads')} threads",
+        "python": str(environment.get("python")),
+        "libraries": ", ".join(f"{name} {version}" for name, version in libraries.items()),
+        "commit": str(environment.get("commit") or "not known"),
+    }
+
+
+def _complete_baselines(progress: Progress) -> list[FrozenTrial]:
+    return best_first(latest_baselines(progress), progress.directions)
+
+
+def _named(trial: FrozenTrial) -> str:
+    configuration = trial.user_attrs.get(CONFIGURATION)
+    return f"{configuration} (trial {trial.number})" if configuration else f"trial {trial.number}"
+
+
+def _seconds(trials: Iterable[FrozenTrial]) -> float:
+    return sum(t.duration.total_seconds() for t in trials if t.duration is not None)
+
+
+def _duration(seconds: float) -> str:
+    for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} seconds"

@@ -1,0 +1,225 @@
+"""Charts as SVG, drawn by matplotlib: text stays text, colors follow the page's scheme."""
+
+import io
+import re
+import warnings
+from math import ceil
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+
+from sweeps.reporting.report.chart import (
+    BLUE,
+    COLORS,
+    GRAY,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    Bars,
+    Chart,
+    Grid,
+    Line,
+    Points,
+    shown,
+)
+
+#: A page's variable by the color that it replaces, which is used where there is no such page.
+_INK, _RULE = "#1f2328", "#d8dbdf"
+VARIABLES = {
+    _INK: "ink",
+    _RULE: "rule",
+    GRAY: "gray",
+    BLUE: "blue",
+    VERMILLION: "vermillion",
+    GREEN: "green",
+    ORANGE: "orange",
+    PURPLE: "purple",
+    SKY: "sky",
+}
+assert set(COLORS) < set(VARIABLES)
+
+# In inches of 72 points, which a page scales to its width: about 360 pixels.
+_WIDTH, _HEIGHT = 3.75, 2.4
+_STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 8,
+    "text.color": _INK,
+    "axes.edgecolor": GRAY,
+    "axes.labelcolor": _INK,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": _RULE,
+    "grid.linewidth": 0.5,
+    "xtick.color": GRAY,
+    "ytick.color": GRAY,
+    "xtick.labelcolor": _INK,
+    "ytick.labelcolor": _INK,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.minor.width": 0.4,
+    "legend.frameon": False,
+    "legend.handlelength": 2.2,
+    "savefig.transparent": True,
+}
+_MARKERS = {
+    "circle": "o",
+    "triangle": "v",
+    "diamond": "D",
+    "star": "*",
+    "square": "s",
+    "cross": "x",
+}
+
+
+def to_svg(chart: Chart, *, inline: bool, most_shapes: int = 600) -> str:
+    """Draw a chart.
+
+    Args:
+        chart: the chart.
+        inline: whether it becomes a part of an HTML page, rather than a file.
+        most_shapes: so many points are drawn as shapes; more become pixels, which take less.
+
+    Returns:
+        The same text for the same chart.
+    """
+    style = {**_STYLE, "svg.hashsalt": chart.key}
+    with mpl.rc_context(style), warnings.catch_warnings():
+        # Of letters that matplotlib's own font lacks; the reader's may have them.
+        warnings.filterwarnings("ignore", message="Glyph")
+        file = io.StringIO()
+        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        _draw(chart, most_shapes).savefig(file, format="svg", dpi=144, metadata=nothing)
+    return _polish(file.getvalue(), chart, inline)
+
+
+def _draw(chart: Chart, most_shapes: int) -> Figure:
+    square = any(isinstance(mark, Grid) for mark in chart.marks)
+    bars = [len(mark.names) for mark in chart.marks if isinstance(mark, Bars)]
+    names = [shown(m.name) for m in chart.marks if isinstance(m, Line | Points) and m.name]
+    columns = 2 if max(map(len, names), default=0) <= 22 else 1
+    height = 0.5 + 0.22 * max(bars) if bars else _HEIGHT + 0.16 * ceil(len(names) / columns)
+    size = (1.8, 1.8) if square else (_WIDTH, height)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.add_subplot()
+    if chart.log_x:
+        axes.set_xscale("log")
+        # As numbers: powers would be written in TeX.
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=7))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    elif not bars:
+        axes.xaxis.set_major_locator(MaxNLocator(6))
+    as_pixels = sum(len(m.x) for m in chart.marks if isinstance(m, Points)) > most_shapes
+    handles: list[tuple[Line2D, str]] = []
+    for mark in chart.marks:
+        if isinstance(mark, Line):
+            handles.append((_draw_line(axes, mark), mark.name))
+        elif isinstance(mark, Points):
+            handles.append((_draw_points(axes, mark, as_pixels=as_pixels), mark.name))
+        elif isinstance(mark, Bars):
+            _draw_bars(axes, mark)
+        else:
+            _draw_grid(axes, mark)
+    axes.set_xlabel(shown(chart.x_title, 60))
+    axes.set_ylabel(shown(chart.y_title))
+    if chart.x_ticks is not None:
+        labels = [shown(label, 14) for label in chart.x_ticks.values()]
+        axes.set_xticks([*chart.x_ticks], labels, minor=False)
+    if chart.x_range is not None:
+        axes.set_xlim(*chart.x_range)
+    if chart.y_range is not None:
+        axes.set_ylim(*chart.y_range)
+    named = [(handle, shown(name)) for handle, name in handles if name]
+    if named:
+        # A label that begins with an underscore would be left out.
+        figure.legend(
+            [handle for handle, _ in named],
+            [f"\u2060{name}" for _, name in named],
+            loc="outside lower left",
+            ncols=columns,
+        )
+    return figure
+
+
+def _draw_line(axes: Axes, line: Line) -> Line2D:
+    if line.low is not None and line.high is not None:
+        axes.fill_between(line.x, line.low, line.high, color=line.color, alpha=0.18, linewidth=0)
+    (drawn,) = axes.plot(
+        line.x,
+        line.y,
+        color=line.color,
+        linestyle=line.dash,
+        linewidth=line.width,
+        drawstyle="steps-post" if line.steps else "default",
+        marker="o" if len(line.x) == 1 else None,
+        markersize=3,
+    )
+    return drawn
+
+
+def _draw_points(axes: Axes, points: Points, *, as_pixels: bool) -> Line2D:
+    settings: dict[str, Any] = {"color": points.color, "alpha": 0.85, "markeredgewidth": 0.8}
+    if not points.filled:
+        settings["markerfacecolor"] = "none"
+    (drawn,) = axes.plot(
+        points.x,
+        points.y,
+        linestyle="none",
+        marker=_MARKERS[points.shape],
+        markersize=points.size,
+        rasterized=as_pixels,
+        clip_on=False,
+        **settings,
+    )
+    return drawn
+
+
+def _draw_bars(axes: Axes, bars: Bars) -> None:
+    places = range(len(bars.names))
+    axes.barh(places, bars.values, height=0.62, color=bars.color)
+    axes.set_yticks(places, [shown(name, 30) for name in bars.names])
+    axes.tick_params(axis="y", length=0)
+    axes.invert_yaxis()
+    axes.grid(visible=False, axis="y")
+
+
+def _draw_grid(axes: Axes, grid: Grid) -> None:
+    for top, row in enumerate(grid.rows):
+        for left, value in enumerate(row):
+            axes.add_patch(
+                Rectangle((left, top), 0.94, 0.94, color=grid.color, alpha=value, linewidth=0)
+            )
+            axes.add_patch(
+                Rectangle((left, top), 0.94, 0.94, fill=False, edgecolor=_RULE, linewidth=0.5)
+            )
+    axes.set(xlim=(-0.05, len(grid.rows[0])), ylim=(len(grid.rows), -0.05), aspect="equal")
+    axes.axis("off")
+
+
+def _polish(svg: str, chart: Chart, inline: bool) -> str:
+    """Name the picture for those who do not see it; let a page set its colors, size and font."""
+    svg = svg[svg.index("<svg") :]
+    # Groups are named alike in all charts, and nothing refers to them.
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
+    svg = re.sub(r"\n *", " ", svg)
+    for color, variable in VARIABLES.items():
+        svg = svg.replace(color, f"var(--{variable}, {color})")
+    head, body = svg.split(">", 1)
+    box = re.search(r'viewBox="[^"]*"', head)
+    assert box is not None
+    names = "" if inline else ' xmlns="http://www.w3.org/2000/svg"'
+    names += "" if inline else ' xmlns:xlink="http://www.w3.org/1999/xlink"'
+    return f'<svg{names} {box[0]} role="img" aria-label={quoteattr(shown(chart.alt, 2000))}>{body}'
