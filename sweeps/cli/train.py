@@ -23,9 +23,12 @@ from sweeps.cli.options import data_dir_option, option
 )
 @option(
     "--save",
+    "--weights",
+    multiple=True,
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Write the trained weights (a state dict) to FILE.",
+    help="Write the trained weights to FILE; repeatable. The layers are folded into plain "
+    "convolutions in .safetensors and .onnx; any other is PyTorch's state dict.",
 )
 @option("--force", is_flag=True, help="Replace FILE if it is there.")
 @data_dir_option
@@ -34,7 +37,7 @@ def command(
     seed: int | None,
     device: str | None,
     threads: int | None,
-    save: Path | None,
+    save: tuple[Path, ...],
     force: bool,
     data_dir: Path,
 ) -> None:
@@ -47,8 +50,9 @@ def command(
     from sweeps.export.exported import read_exported
     from sweeps.export.retrain import retrain
 
-    if save is not None and save.exists() and not force:
-        raise SweepsError(f"{save}: exists; name another file, or replace it with --force")
+    for path in save:
+        if path.exists() and not force:
+            raise SweepsError(f"{path}: exists; name another file, or replace it with --force")
     exported = read_exported(config)
     measured_with = exported.source.environment if exported.source is not None else None
     if device is None:
@@ -58,7 +62,7 @@ def command(
     if exported.objective is not None:
         from sweeps.worker.local import run_own_loop
 
-        if save is not None:
+        if save:
             raise SweepsError("--save: a training loop of your own saves its weights itself")
         os.environ["OMP_NUM_THREADS"] = str(threads)
         run_own_loop(

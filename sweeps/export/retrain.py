@@ -1,7 +1,7 @@
 """Training an exported configuration again."""
 
-import io
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -9,7 +9,6 @@ import click
 from sweeps.data import Dataset, open_data
 from sweeps.errors import SweepsError
 from sweeps.export.exported import Exported
-from sweeps.spec.files import check_writable, write_whole
 from sweeps.spec.imports import import_all
 
 
@@ -19,7 +18,7 @@ def retrain(
     seed: int | None,
     device: str,
     threads: int,
-    save: Path | None,
+    save: Sequence[Path],
     data_dir: Path,
 ) -> float:
     """Train, print each epoch, and compare the metric with the recorded one.
@@ -29,7 +28,7 @@ def retrain(
         seed: instead of the recorded one; ``None`` for that.
         device: where to train, ``cpu`` or ``cuda``.
         threads: CPU threads.
-        save: where to write the trained weights.
+        save: the files for the trained weights; see :func:`sweeps.export.weights.save_weights`.
         data_dir: where datasets are.
 
     Returns:
@@ -38,13 +37,14 @@ def retrain(
     Raises:
         SweepsError: the images are missing or differ from the recorded ones; or the run diverged.
     """
-    if save is not None:
-        check_writable(save)
-    import_code(exported)
     import torch
 
+    from sweeps.export.weights import check_weights_file, save_weights
     from sweeps.training import new_model, resolve_precision, train
 
+    for path in save:
+        check_weights_file(path)
+    import_code(exported)
     warn_of_device(exported, device)
     torch.set_num_threads(threads)
     torch.backends.cudnn.benchmark = True
@@ -65,11 +65,11 @@ def retrain(
     recorded = recorded_values(exported)
     for name, value in recorded.items():
         click.echo(compare(exported, config.seed, name, metrics[name], value))
-    if save is not None:
-        weights = io.BytesIO()
-        torch.save({name: tensor.cpu() for name, tensor in model.state_dict().items()}, weights)
-        write_whole(save, weights.getvalue())
-        click.echo(f"Wrote {save}", err=True)
+    trained = exported.model_copy(update={"seed": config.seed})
+    # A graph last: not every network can be one.
+    for path in sorted(save, key=lambda path: path.suffix == ".onnx"):
+        save_weights(path, model, trained, dataset, metrics)
+        click.echo(f"Wrote {path}", err=True)
     return metrics[next(iter(recorded))]
 
 

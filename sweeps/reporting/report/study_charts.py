@@ -83,7 +83,7 @@ def course_chart(progress: Progress) -> Chart:
     return Chart(
         key="course",
         title="The course of the search",
-        alt=f"The best {progress.metric} so far rose or fell from {best[0]:.4f} to {best[-1]:.4f} "
+        alt=f"The best {progress.metric} so far went from {best[0]:.4f} to {best[-1]:.4f} "
         f"over {len(progress.trials)} trials.",
         marks=[line, *_points(progress, lambda trial: trial.number, y_range)],
         x_title="trial",
