@@ -55,6 +55,10 @@ bench-choice: $(READY)  ## Measure what the layer's choice of algorithms rests o
 bench-storage: $(READY)  ## Measure what storing results costs a trial's epochs
 	@$(BIN)/python -m benchmarks.storage $(ARGS)
 
+.PHONY: bench-verdicts
+bench-verdicts: $(READY)  ## Simulate how often verdicts on two arms are wrong, and the seeds they take
+	@$(BIN)/python -m benchmarks.verdicts $(ARGS)
+
 .PHONY: figures
 figures: $(READY)  ## Draw the pictures of the layer's page into docs/images (ARGS=FOLDER for elsewhere)
 	@$(BIN)/python -m docs.figures $(ARGS)
