@@ -51,8 +51,8 @@ def retrain(
     config = exported.run_config()
     if seed is not None:
         config = config.with_values({"seed": seed})
-    config = resolve_precision(config, torch.device(device))
     dataset = open_images(exported, data_dir)
+    config = resolve_precision(config, torch.device(device), dataset)
     model = new_model(config, dataset)
     for result in train(config, dataset, torch.device(device), model=model):
         metrics = result.metrics()

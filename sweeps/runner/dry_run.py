@@ -107,7 +107,10 @@ def _step_seconds(spec: Spec, dataset: Dataset, slot: Slot) -> float:
 
     with suppress(Interrupted):
         for _ in train(
-            resolve_precision(spec.base_config(), device), dataset, device, should_stop=enough
+            resolve_precision(spec.base_config(), device, dataset),
+            dataset,
+            device,
+            should_stop=enough,
         ):
             pass
     steps = [after - before for before, after in pairwise(times)]

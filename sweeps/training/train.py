@@ -21,6 +21,7 @@ from sweeps.training.evaluation import (
     Evaluation,
     evaluate,
     peak_memory_mib,
+    release_memory,
     reset_peak_memory,
 )
 from sweeps.training.optimizer import make_average, make_optimizer
@@ -132,6 +133,7 @@ def train(
         SweepsError: the configuration does not fit the dataset or the device.
     """
     settings = config.training
+    release_memory()
     training, validation = make_batches(config, dataset, device)
     if model is None:
         model = new_model(config, dataset)

@@ -37,7 +37,7 @@ def train_network(context: TrialContext) -> None:
 def _train(context: TrialContext) -> None:
     assert context.dataset is not None
     device = torch.device(context.device)
-    config = resolve_precision(context.config, device)
+    config = resolve_precision(context.config, device, context.dataset)
     # Every batch has the same shape, so trying cuDNN's algorithms once pays.
     torch.backends.cudnn.benchmark = True
     model = new_model(config, context.dataset)
