@@ -19,10 +19,21 @@ from sweeps.cli.options import option, storage_option, study_argument
     help="Write to FILE.html, or to FILE.md with its charts in the folder FILE-charts.  "
     "[default: report.html]",
 )
+@option(
+    "--weights",
+    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    metavar="FILE",
+    help="Show trained kernels too: a .safetensors of `sweeps train --save`.",
+)
 @option("--dashboard", is_flag=True, help="Put the charts into the study's page of the dashboard.")
 @option("--force", is_flag=True, help="Replace FILE even if it is no report.")
 def command(
-    study: str | None, storage: str, output: Path | None, dashboard: bool, force: bool
+    study: str | None,
+    storage: str,
+    output: Path | None,
+    weights: Path | None,
+    dashboard: bool,
+    force: bool,
 ) -> None:
     """Write what a study found as one file for people who do not know the project.
 
@@ -37,7 +48,7 @@ def command(
     quieten_optuna()
     opened = open_storage(storage)
     found = open_study(opened, study)
-    report = study_report(opened, found)
+    report = study_report(opened, found, weights)
     if output is not None:
         write_report(report, output, force=force)
         click.echo(f"Wrote {output} (study {found.study_name})", err=True)

@@ -8,14 +8,14 @@ import logging
 import math
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from interpodil import fold
+from interpodil import InterpodilConv2d, fold
 from sweeps.data import Dataset
 from sweeps.errors import SweepsError
 from sweeps.export.exported import Exported
@@ -66,7 +66,8 @@ def save_weights(
         plain = fold(copy.deepcopy(model)).cpu().float().eval()
     except ValueError as error:
         raise SweepsError(f"{path}: {error}") from None
-    known = describe(plain, exported, dataset, metrics)
+    layers = [name for name, m in model.named_modules() if isinstance(m, InterpodilConv2d)]
+    known = describe(plain, layers, exported, dataset, metrics)
     if path.suffix == ".onnx":
         write_whole(path, _to_onnx(plain, dataset, known))
         return
@@ -78,7 +79,11 @@ def save_weights(
 
 
 def describe(
-    plain: nn.Module, exported: Exported, dataset: Dataset, metrics: Mapping[str, float]
+    plain: nn.Module,
+    layers: Sequence[str],
+    exported: Exported,
+    dataset: Dataset,
+    metrics: Mapping[str, float],
 ) -> dict[str, str]:
     """Describe a folded network for programs that know nothing of this project.
 
@@ -86,8 +91,9 @@ def describe(
         ``images``: JSON with the images' ``size``, and the ``mean`` and ``std`` of their channels,
         by which values of [0, 1] are normalized; ``classes``: JSON with the names of the outputs;
         ``convolutions``: JSON with ``stride``, ``padding``, ``dilation``, ``groups`` and
-        ``padding_mode`` of every convolution by its name; ``metrics``: JSON with what the last
-        epoch measured; ``configuration``: the YAML that ``sweeps train`` takes.
+        ``padding_mode`` of every convolution by its name; ``layers``: JSON with the names of those
+        that were the layer under test; ``metrics``: JSON with what the last epoch measured;
+        ``configuration``: the YAML that ``sweeps train`` takes.
     """
     convolutions = {
         name: {
@@ -103,6 +109,7 @@ def describe(
         "images": json.dumps(images),
         "classes": json.dumps(dataset.classes),
         "convolutions": json.dumps(convolutions),
+        "layers": json.dumps(layers),
         "metrics": json.dumps(finite),
         "configuration": exported.to_yaml(),
     }

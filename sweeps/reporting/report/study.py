@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 from importlib.metadata import version
+from pathlib import Path
 from statistics import NormalDist
 from typing import Any
 
@@ -64,8 +65,19 @@ _OUTCOMES = {
 }
 
 
-def study_report(storage: HardenedStorage, study: optuna.Study) -> Report:
-    """Work out what a report says of a study, as it is in its storage now."""
+def study_report(
+    storage: HardenedStorage, study: optuna.Study, weights: Path | None = None
+) -> Report:
+    """Work out what a report says of a study, as it is in its storage now.
+
+    Args:
+        storage: where the study is.
+        study: the study.
+        weights: a file of ``sweeps train --save``, whose trained kernels are shown too.
+
+    Raises:
+        SweepsError: the weights are none, or of another study.
+    """
     progress = read_progress(storage, study)
     try:
         spec = read_spec(study)
@@ -77,7 +89,7 @@ def study_report(storage: HardenedStorage, study: optuna.Study) -> Report:
         _best(progress, [] if spec is None else [*map(setting_of, spec.search)]),
         _search(study, progress),
         _parameters(progress),
-        _kernels(progress),
+        _kernels(progress, weights),
         _ends(progress),
         _again(study, progress, spec),
     ]
@@ -339,7 +351,7 @@ def _parameters(progress: Progress) -> Section:
     return section
 
 
-def _kernels(progress: Progress) -> Section:
+def _kernels(progress: Progress, weights: Path | None) -> Section:
     section = Section("The effective kernels")
     layers: dict[str, LayerConfig] = {}
     ranked = best_first(searched(progress), progress.directions)
@@ -356,15 +368,18 @@ def _kernels(progress: Progress) -> Section:
             continue
         if config.objective is None and config.layer not in layers.values():
             layers[_named(trial)] = config.layer
-    if layers:
-        # torch takes seconds to import.
-        from sweeps.reporting.report.kernels import kernel_charts
+    if not layers and weights is None:
+        return section
+    # torch takes seconds to import.
+    from sweeps.reporting.report.kernels import kernel_charts, read_trained
 
-        section.blocks += [
-            "The layer spreads its few weights over more pixels. Each square is a pixel of the "
-            "kernel that results, the stronger its color the more it counts, before any training.",
-            *map(Charts, kernel_charts(layers)),
-        ]
+    trained = {} if weights is None else read_trained(weights, progress.study_name)
+    section.blocks += [
+        "The layer spreads its few weights over more pixels. Each square is a pixel of the kernel "
+        "that results, the stronger its color the more it counts; before training, where nothing "
+        "else is said.",
+        *map(Charts, kernel_charts(layers, trained)),
+    ]
     return section
 
 

@@ -91,6 +91,7 @@ def test_the_graph_gives_the_networks_outputs(trained, validation, patterns):
         np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4)
     known = session.get_modelmeta().custom_metadata_map
     assert json.loads(known["classes"]) == list(patterns.classes)
+    assert json.loads(known["layers"]) == ["conv1"]
     assert load_yaml(known["configuration"], "own.onnx")["seed"] == 3
 
 

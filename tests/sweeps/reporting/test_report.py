@@ -14,6 +14,7 @@ import torch
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
+from safetensors.torch import save_file
 
 from interpodil import expansion_tensor
 from storage import batch, create_study, open_storage
@@ -225,6 +226,34 @@ class TestNumbers:
     def test_the_linear_tent_passes_what_its_formula_says(self):
         frequencies = torch.linspace(0, math.pi, 65, dtype=torch.float64)
         torch.testing.assert_close(response(expansion_tensor()), (1 + frequencies.cos()) / 2)
+
+
+class TestTrainedKernels:
+    @pytest.fixture
+    def weights(self, tmp_path):
+        """A file with a kernel whose middle counts twice as much as the rest."""
+        kernel = torch.ones(4, 3, 3, 3)
+        kernel[..., 1, 1] = -2
+        known = {"layers": '["conv1"]', "configuration": "source: {study: small, trial: 1}"}
+        save_file({"conv1.weight": kernel}, tmp_path / "own.safetensors", known)
+        return tmp_path / "own.safetensors"
+
+    def test_they_are_shown_beside_the_initial_ones(self, storage, make_study, weights):
+        charts = {
+            chart.title: chart for chart in study_report(storage, make_study(), weights).charts()
+        }
+        grid = charts["conv1 of trial 1"].marks[0].rows
+        assert grid == [[0.5, 0.5, 0.5], [0.5, 1, 0.5], [0.5, 0.5, 0.5]]
+        assert "conv1 of trial 1" in [line.name for line in charts["Frequencies that pass"].marks]
+
+    def test_those_of_another_study_are_refused(self, make_study, weights, cli, tmp_path):
+        make_study(0, name="other")
+        words = f"sweeps: {weights}: holds weights of study small, not of other\n"
+        assert cli("report", "--weights", str(weights)) == (1, "", words)
+        weights.write_bytes(b"no tensors")
+        status, _, error = cli("report", "--weights", str(weights))
+        assert (status, error.count("\n"), "has no weights of a study" in error) == (1, 1, True)
+        assert not (tmp_path / "report.html").exists()
 
 
 class _Page(HTMLParser):
