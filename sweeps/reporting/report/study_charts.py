@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -314,9 +314,15 @@ def time_chart(progress: Progress) -> Chart | None:
         ],
         x_title="milliseconds of a training step",
         y_title=progress.metric,
-        caption="Measured while the sweep ran, beside its other workers: compare within one study.",
+        log_x=_spans_decades(step for _, step in timed),
+        caption="Measured while the sweep ran, beside whatever else ran: compare within one study.",
         y_range=y_range,
     )
+
+
+def _spans_decades(values: Iterable[float]) -> bool:
+    least, *_, most = sorted(values)
+    return least > 0 and most / least > 10
 
 
 def front_chart(progress: Progress) -> Chart:

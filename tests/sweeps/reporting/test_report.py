@@ -302,7 +302,7 @@ class TestHtml:
     def test_many_points_become_pixels_so_that_the_file_stays_small(
         self, storage, make_study, tmp_path
     ):
-        study = make_study(450)
+        study = make_study(330)
         write_report(study_report(storage, study), tmp_path / "report.html")
         text = (tmp_path / "report.html").read_text()
         assert "data:image/png;base64" in text
@@ -330,7 +330,7 @@ class TestHtml:
 
 class TestFiles:
     def test_the_command_writes_it_and_replaces_only_reports(self, make_study, cli, tmp_path):
-        make_study(2)
+        make_study(0)
         assert cli("report") == (0, "", "Wrote report.html (study small)\n")
         assert cli("report", "small", "-o", "report.html")[0] == 0
         (tmp_path / "notes.md").write_text("mine")
@@ -360,7 +360,7 @@ class TestFiles:
         assert all((tmp_path / link).is_file() for link in links)
 
     def test_the_same_study_gives_the_same_charts(self, storage, make_study, tmp_path):
-        study = make_study()
+        study = make_study(4)
         for name in ("a", "b"):
             write_report(study_report(storage, study), tmp_path / f"{name}.md")
         for path in (tmp_path / "a-charts").iterdir():
