@@ -125,7 +125,8 @@ def _answer(progress: Progress) -> str:
         )
     found = f"{_named(best)}, reached {progress.metric} {value_words(progress, best)}"
     if not baselines:
-        return f"The best of {complete} complete trials, {found}."
+        which = "only complete trial" if complete == 1 else f"best of {complete} complete trials"
+        return f"The {which}, {found}."
     other = baselines[0]
     against = (
         f"the best of {len(baselines)} baselines, {_named(other)}, reached "

@@ -60,22 +60,26 @@ def best_searched(progress: Progress) -> FrozenTrial | None:
 def last_value(trial: FrozenTrial) -> float | None:
     """Return a trial's value, or the last that it reported before it was ended."""
     if trial.values:
-        return trial.values[0]
-    if not trial.intermediate_values:
+        value = trial.values[0]
+    elif trial.intermediate_values:
+        value = trial.intermediate_values[max(trial.intermediate_values)]
+    else:
         return None
-    value = trial.intermediate_values[max(trial.intermediate_values)]
     return value if math.isfinite(value) else None
 
 
-def course_chart(progress: Progress) -> Chart:
+def course_chart(progress: Progress) -> Chart | None:
     """Draw every trial's value in the order of the trials, and the best so far."""
     complete = [trial for trial in progress.trials if trial.state is TrialState.COMPLETE]
+    complete = [trial for trial in complete if last_value(trial) is not None]
     better = max if progress.direction == "maximize" else min
     numbers: list[float] = []
     best: list[float] = []
     for trial in complete:
         numbers.append(trial.number)
         best.append(better([*best[-1:], trial.values[0]]))
+    if not best:
+        return None
     line = Line(
         [*numbers, progress.trials[-1].number], [*best, best[-1]], "best so far", steps=True
     )
@@ -153,7 +157,10 @@ def quantile(values: Sequence[float], share: float) -> float:
 
 def isolation_chart(progress: Progress, name: str, distribution: BaseDistribution) -> Chart:
     """Draw each trial's value against one of its parameters."""
-    values = _few_values(distribution)
+    # Another program may have changed a range between trials.
+    ranges = [t.distributions[name] for t in progress.trials if name in t.distributions]
+    is_one = all(each == distribution for each in ranges)
+    values = _few_values(distribution) if is_one else None
 
     def place(trial: FrozenTrial) -> float | None:
         if name not in trial.params:
@@ -162,12 +169,14 @@ def isolation_chart(progress: Progress, name: str, distribution: BaseDistributio
         # Spread by the golden ratio, so that points of one value do not hide each other.
         return value if values is None else values.index(value) + _spread(trial.number)
 
-    if values is None:
-        assert isinstance(distribution, FloatDistribution | IntDistribution)
-        ticks, log_x, x_range = None, distribution.log, (distribution.low, distribution.high)
-    else:
-        ticks, log_x = {float(index): brief(value) for index, value in enumerate(values)}, False
+    log_x, x_range, ticks = False, None, None
+    if values is not None:
+        ticks = {float(index): brief(value) for index, value in enumerate(values)}
         x_range = -0.5, len(values) - 0.5
+    elif isinstance(distribution, FloatDistribution | IntDistribution):
+        log_x = distribution.log
+        if is_one and distribution.low < distribution.high:
+            x_range = distribution.low, distribution.high
     best = best_searched(progress)
     at = "" if best is None else f" The best trial has {brief(best.params.get(name))}."
     y_range = _range(progress)
@@ -289,6 +298,7 @@ def time_chart(progress: Progress) -> Chart | None:
         (trial, step)
         for trial in progress.trials
         if trial.state is TrialState.COMPLETE
+        and last_value(trial) is not None
         and (step := trial.user_attrs.get(METRICS, {}).get("step_ms")) is not None
     ]
     if len(timed) < 2:
@@ -328,7 +338,7 @@ def _spans_decades(values: Iterable[float]) -> bool:
 def front_chart(progress: Progress) -> Chart:
     """Draw the first two objectives of all complete trials, and their Pareto front."""
     front = pareto_front(progress.trials, progress.directions)
-    line = sorted((trial.values[1], trial.values[0]) for trial in front)
+    line = sorted((t.values[1], t.values[0]) for t in front if math.isfinite(sum(t.values)))
     (x_name, x_way), (y_name, y_way) = (
         (progress.metrics[i], progress.directions[i]) for i in (1, 0)
     )
@@ -381,7 +391,9 @@ def _points(
         placed = [
             (x, min(max(y, low), high), trial)
             for trial in trials
-            if (x := place(trial)) is not None and (y := last_value(trial)) is not None
+            if (x := place(trial)) is not None
+            and math.isfinite(x)
+            and (y := last_value(trial)) is not None
         ]
         if placed:
             xs, ys, those = zip(*placed, strict=True)

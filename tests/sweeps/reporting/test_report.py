@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 
 from interpodil import expansion_tensor
 from storage import batch, create_study, open_storage
-from sweeps.reporting.report import write_report
+from sweeps.reporting.report import show_in_dashboard, write_report
 from sweeps.reporting.report.document import Charts, Code, Table, Warning
 from sweeps.reporting.report.glossary import METRICS, SETTINGS
 from sweeps.reporting.report.kernels import response
@@ -199,11 +199,21 @@ class TestContents:
         assert parse_spec(load_yaml(yaml, "report"), "report") == parse_spec(small, "small")
 
     def test_a_study_of_another_program_has_a_report(self, storage, tmp_path):
+        """Values that are infinite, a range that changes, and choices of any kind."""
+
+        def objective(trial):
+            x = trial.suggest_float("x", 0, 1 + trial.number / 5)
+            whole = trial.suggest_int("whole", 0, 3 + trial.number % 2)
+            trial.suggest_categorical("choice", [None, True, "x" * 100, 1.5])
+            trial.report(math.nan, 1)
+            return math.inf if trial.number % 5 == 0 else x + whole
+
         study = create_study(storage, "plain", "minimize", lambda study: None)
-        study.optimize(lambda trial: trial.suggest_float("x", -1, 1) ** 2, n_trials=5)
+        study.optimize(objective, n_trials=12)
         report = study_report(storage, study)
-        assert report.answer.startswith("The best of 5 complete trials, trial ")
+        assert report.answer.startswith("The best of 12 complete trials, trial ")
         write_report(report, tmp_path / "report.html")
+        show_in_dashboard(report, storage, study)
 
     def test_all_that_can_be_searched_of_the_layer_is_explained(self):
         assert {f"layer.{name}" for name in LayerConfig.model_fields} <= set(SETTINGS)
