@@ -12,6 +12,8 @@ DATA_SIZE = "data_size"
 TRAIN_IMAGES = "train_images"
 VALIDATION_IMAGES = "validation_images"
 CLASSES = "classes"
+#: What `training.precision: auto` stands for on CPUs, as the first worker measured it.
+CPU_PRECISION = "cpu_precision"
 
 # Of a trial.
 CONFIG = "config"

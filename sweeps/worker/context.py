@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, SupportsFloat
 
 import optuna
+from optuna.trial import FrozenTrial
 
 from storage import (
     CONFIGURATION,
@@ -106,6 +107,27 @@ class TrialContext:
 
         with self._holding_claim():
             batch(self._storage, self._study._study_id, write)
+
+    def trials(self) -> list[FrozenTrial]:
+        """Return the study's trials, this one among them."""
+        return self._study.get_trials(deepcopy=False)
+
+    def agree(self, name: str, value: Any) -> Any:
+        """Return the study's user attribute of a name; set it to a value where there is none yet.
+
+        Of several workers that ask at once one sets it, and all get the same.
+        """
+        agreed = value
+
+        def read_or_set() -> None:
+            nonlocal agreed
+            agreed = self._study.user_attrs.get(name)
+            if agreed is None:
+                agreed = value
+                self._study.set_user_attr(name, value)
+
+        batch(self._storage, self._study._study_id, read_or_set)
+        return agreed
 
     def report(
         self,

@@ -38,6 +38,9 @@ def _train(context: TrialContext) -> None:
     assert context.dataset is not None
     device = torch.device(context.device)
     config = resolve_precision(context.config, device, context.dataset)
+    if device.type == "cpu" and context.config.training.precision == "auto":
+        precision = _cpu_precision(context, config.training.precision)
+        config = config.with_values({"training.precision": precision})
     # Every batch has the same shape, so trying cuDNN's algorithms once pays.
     torch.backends.cudnn.benchmark = True
     model = new_model(config, context.dataset)
@@ -71,3 +74,14 @@ def _train(context: TrialContext) -> None:
             attributes={attributes.IMAGES_PER_SECOND: round(median)},
             **result.metrics(),
         )
+
+
+def _cpu_precision(context: TrialContext, measured: str) -> str:
+    """Return the precision of all trials of the study on CPUs: they are compared with each other.
+
+    Measurements may differ between workers, and from one start of a worker to the next.
+    """
+    # Older releases trained in float32, and noted nothing.
+    older = any(attributes.CONFIG in trial.user_attrs for trial in context.trials())
+    precision: str = context.agree(attributes.CPU_PRECISION, "float32" if older else measured)
+    return precision

@@ -5,8 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 import optuna
 import pytest
 import torch
+from sqlalchemy import text
 
-from storage import end_worker, list_workers, open_storage, reclaim, study_uid
+from storage import end_worker, list_workers, open_storage, reclaim, study_uid, transaction
 from sweeps.spec.spec import parse_spec
 from sweeps.study.study import open_or_create_study, trial_config
 from sweeps.training import train
@@ -17,10 +18,15 @@ from tests.storage.claiming import at_work
 
 
 @pytest.fixture
-def study(tmp_path, patterns, small):
+def precision():
+    return "float32"
+
+
+@pytest.fixture
+def study(tmp_path, patterns, small, precision):
     storage = open_storage(str(tmp_path / "sweeps.db"), create=True)
     small["baselines"] = []
-    small["training"]["precision"] = "float32"
+    small["training"]["precision"] = precision
     return open_or_create_study(storage, parse_spec(small, "small"), "study", patterns)
 
 
@@ -55,6 +61,34 @@ def stop_after(calls):
     """Asked for a stop at the n-th time it is looked."""
     left = iter(range(calls))
     return lambda: next(left, None) is None
+
+
+def measure(monkeypatch, faster):
+    monkeypatch.setattr("sweeps.training.precision._bfloat16_pays", lambda *network: faster)
+
+
+def precision_of(trial):
+    return trial.user_attrs["config"]["training"]["precision"]
+
+
+@pytest.mark.parametrize("precision", ["auto"])
+def test_the_first_trial_decides_on_the_precision_of_all(run, study, monkeypatch):
+    for faster in (True, False):
+        measure(monkeypatch, faster)
+        _, trial = run()
+        assert precision_of(trial) == "bfloat16"
+
+
+@pytest.mark.parametrize("precision", ["auto"])
+def test_a_study_that_an_older_release_began_in_float32_goes_on_in_it(run, study, monkeypatch):
+    measure(monkeypatch, False)
+    run()
+    forget = text("DELETE FROM study_user_attributes WHERE key = 'cpu_precision'")
+    with transaction(study._storage._backend.engine) as connection:
+        assert connection.execute(forget).rowcount == 1
+    measure(monkeypatch, True)
+    _, trial = run()
+    assert precision_of(trial) == "float32"
 
 
 def test_an_interrupted_trial_is_resumed_and_its_epochs_are_replayed(run):
