@@ -1,13 +1,10 @@
 """What the report of a study says."""
 
-import shlex
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from statistics import NormalDist
-from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -18,36 +15,44 @@ from sweeps.errors import SweepsError
 from sweeps.reporting.events import params_of
 from sweeps.reporting.findings import (
     latest_baselines,
-    standard_error,
     state_words,
     value_words,
     verdict_words,
 )
+from sweeps.reporting.report.again import run_again
+from sweeps.reporting.report.answer import (
+    answer,
+    caveats,
+    complete_baselines,
+    key_figures,
+    named,
+)
 from sweeps.reporting.report.chart import Chart
-from sweeps.reporting.report.document import Charts, Code, Report, Section, Table, Warning
+from sweeps.reporting.report.document import Charts, Report, Section, Table, Warning
 from sweeps.reporting.report.glossary import LAYER, METRICS, SETTINGS
-from sweeps.reporting.report.study_charts import (
+from sweeps.reporting.report.setting_charts import (
     FEWEST_FOR_IMPORTANCE,
+    edge_warning,
+    importance_chart,
+    isolation_chart,
+)
+from sweeps.reporting.report.study_charts import (
     best_searched,
     brief,
     course_chart,
     curves_chart,
-    edge_warning,
     expected_best_chart,
     front_chart,
-    importance_chart,
-    isolation_chart,
     searched,
     time_chart,
 )
 from sweeps.spec.config import RunConfig
-from sweeps.spec.files import dump_yaml
 from sweeps.spec.layer import LayerConfig
 from sweeps.spec.search import Parameter, setting_of
 from sweeps.spec.spec import Spec
 from sweeps.study import attributes
 from sweeps.study.progress import Progress, best_first, pareto_front, read_progress
-from sweeps.study.study import read_spec, spec_tree
+from sweeps.study.study import read_spec
 
 _MOST_ROWS = 10
 _MOST_KERNELS = 3
@@ -91,107 +96,18 @@ def study_report(
         _parameters(progress),
         _kernels(progress, weights),
         _ends(progress),
-        _again(study, progress, spec),
+        run_again(study, progress, spec),
     ]
     return Report(
         title=study.study_name,
         description="" if spec is None else spec.description,
-        answer=_answer(progress),
-        caveats=_caveats(progress),
-        figures=_figures(progress),
+        answer=answer(progress),
+        caveats=caveats(progress),
+        figures=key_figures(progress),
         sections=[section for section in sections if section.blocks],
         made=f"Made by sweeps report {version('interpodil')} on "
         f"{datetime.now().astimezone():%Y-%m-%d at %H:%M %Z}.",
     )
-
-
-def _answer(progress: Progress) -> str:
-    complete = progress.outcomes["completed"]
-    if progress.best is None:
-        return "There is no answer yet: no trial is complete."
-    if len(progress.metrics) > 1:
-        front = pareto_front(progress.trials, progress.directions)
-        goals = " and ".join(progress.metrics)
-        return (
-            f"{len(front)} of {complete} complete trials are beaten by no other in {goals}; the "
-            f"best {progress.metric} is {value_words(progress, progress.best)}, of "
-            f"{_named(progress.best)}."
-        )
-    best, baselines = best_searched(progress), _complete_baselines(progress)
-    if best is None:
-        return (
-            f"Only baselines are complete; the best, {_named(baselines[0])}, reached "
-            f"{progress.metric} {value_words(progress, baselines[0])}."
-        )
-    found = f"{_named(best)}, reached {progress.metric} {value_words(progress, best)}"
-    if not baselines:
-        which = "only complete trial" if complete == 1 else f"best of {complete} complete trials"
-        return f"The {which}, {found}."
-    other = baselines[0]
-    against = (
-        f"the best of {len(baselines)} baselines, {_named(other)}, reached "
-        f"{value_words(progress, other)}"
-        if len(baselines) > 1
-        else f"the baseline, {_named(other)}, reached {value_words(progress, other)}"
-    )
-    verdict = verdict_words(progress, best.values[0], other.values[0])
-    return f"The search's best, {found}; {against}. The search's best is {verdict}."
-
-
-def _caveats(progress: Progress) -> list[str]:
-    """List what a reader must know before quoting the answer."""
-    caveats = []
-    complete = [t for t in searched(progress) if t.state is TrialState.COMPLETE]
-    if not progress.is_done and progress.target is not None:
-        caveats.append(
-            f"The study is not finished: {progress.finished} of {progress.target} trials have "
-            f"ended, {progress.running} run."
-        )
-    if len(complete) > 1:
-        caveats.append(
-            f"The best was chosen among {len(complete)} complete trials of the search by the "
-            "number that is shown: it is optimistic." + _luck(progress, len(complete))
-        )
-    if complete and _complete_baselines(progress):
-        caveats.append("The baselines were set beforehand, not tuned with the same effort.")
-    if progress.best is not None:
-        caveats.append(
-            "Each configuration ran once, with one seed, and the test images were not touched: "
-            "train the best again with fresh seeds before relying on it."
-        )
-    return caveats
-
-
-def _luck(progress: Progress, count: int) -> str:
-    """Say how far chance alone lifts the best of several trials, where the noise is known.
-
-    The largest of n standard normal numbers is near the quantile (n - 0.375) / (n + 0.25) (Blom,
-    "Statistical Estimates and Transformed Beta-Variables", 1958).
-    """
-    best, images = best_searched(progress), progress.val_images
-    if progress.metric != "val_accuracy" or not images or best is None:
-        return ""
-    lift = NormalDist().inv_cdf((count - 0.375) / (count + 0.25))
-    lift *= standard_error(best.values[0], images)
-    return (
-        f" Were all equally good, the choice of {images:,} validation images alone could put the "
-        f"best about {lift:.3f} above the others' mean."
-    )
-
-
-def _figures(progress: Progress) -> dict[str, str]:
-    figures = {}
-    if progress.best is not None:
-        figures[f"best {progress.metric}"] = value_words(progress, progress.best)
-    total = "" if progress.target is None else f" of {progress.target}"
-    figures["trials"] = f"{progress.finished}{total}"
-    figures["trained to the end"] = str(progress.outcomes["completed"])
-    for outcome in ("pruned", "diverged", "failed"):
-        if progress.outcomes[outcome]:
-            figures[outcome] = str(progress.outcomes[outcome])
-    if seconds := _seconds(progress.trials):
-        figures["time of all trials"] = _duration(seconds)
-    return figures
 
 
 def _question(study: optuna.Study, progress: Progress, spec: Spec | None) -> Section:
@@ -356,7 +272,7 @@ def _kernels(progress: Progress, weights: Path | None) -> Section:
     section = Section("The effective kernels")
     layers: dict[str, LayerConfig] = {}
     ranked = best_first(searched(progress), progress.directions)
-    baselines = _complete_baselines(progress)[:1]
+    baselines = complete_baselines(progress)[:1]
     for trial in [*ranked, *baselines]:
         is_baseline = CONFIGURATION in trial.user_attrs
         if attributes.CONFIG not in trial.user_attrs or (
@@ -368,7 +284,7 @@ def _kernels(progress: Progress, weights: Path | None) -> Section:
         except ValidationError:
             continue
         if config.objective is None and config.layer not in layers.values():
-            layers[_named(trial)] = config.layer
+            layers[named(trial)] = config.layer
     if not layers and weights is None:
         return section
     # torch takes seconds to import.
@@ -410,90 +326,3 @@ def _ends(progress: Progress) -> Section:
 
 def _waiting(progress: Progress) -> int:
     return sum(trial.state is TrialState.WAITING for trial in progress.trials)
-
-
-def _again(study: optuna.Study, progress: Progress, spec: Spec | None) -> Section:
-    section = Section("Run it again")
-    if spec is None:
-        return section
-    name = shlex.quote(study.study_name)
-    section.blocks += [
-        "Save the spec below as spec.yaml, then:",
-        Code(
-            f"sweeps run spec.yaml --study {name}-again\n"
-            f"sweeps export {name} -o best.yaml\n"
-            "sweeps train best.yaml --seed 1",
-            "sh",
-        ),
-        Table(["", ""], _identity(study, progress, spec), caption="What it ran on"),
-        Code(_spec_yaml(spec), "yaml"),
-    ]
-    return section
-
-
-def _spec_yaml(spec: Spec) -> str:
-    """Write a spec with its defaults, which may be others in a later release."""
-    first = ("name", "description", "metric", "objectives", "budget", "search", "baselines")
-    tree = _without_empty(spec_tree(spec))
-    return dump_yaml({name: tree[name] for name in (*first, *tree) if name in tree})
-
-
-def _without_empty(tree: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what is null or has nothing in it: that is never but a default."""
-    within = {k: _without_empty(v) if isinstance(v, dict) else v for k, v in tree.items()}
-    return {name: value for name, value in within.items() if value not in (None, {}, [], "")}
-
-
-def _identity(study: optuna.Study, progress: Progress, spec: Spec) -> list[list[str]]:
-    """List what has to be the same for the same numbers."""
-    rows = [["seed", str(spec.seed)]]
-    known = study.user_attrs
-    if attributes.FINGERPRINT in known:
-        size = known[attributes.DATA_SIZE]
-        rows.append(
-            ["images", f"{spec.data.title} at {size} pixels, {known[attributes.FINGERPRINT]}"]
-        )
-    rows += [[where, digest] for where, digest in known.get(attributes.CODE, {}).items()]
-    environments: dict[str, Counter[str]] = {}
-    for trial in progress.trials:
-        environment = trial.user_attrs.get(attributes.ENVIRONMENT, {})
-        for label, value in _environment(environment).items():
-            environments.setdefault(label, Counter())[value] += 1
-    for label, values in environments.items():
-        many = len(values) > 1
-        words = [f"{v} ({n} trials)" if many else v for v, n in values.most_common()]
-        rows.append([label, "; ".join(words)])
-    return rows
-
-
-def _environment(environment: dict[str, Any]) -> dict[str, str]:
-    if not environment:
-        return {}
-    libraries = environment.get("libraries", {})
-    return {
-        "device": f"{environment.get('device')}: {environment.get('device_name')}, "
-        f"{environment.get('threads')} threads",
-        "python": str(environment.get("python")),
-        "libraries": ", ".join(f"{name} {version}" for name, version in libraries.items()),
-        "commit": str(environment.get("commit") or "not known"),
-    }
-
-
-def _complete_baselines(progress: Progress) -> list[FrozenTrial]:
-    return best_first(latest_baselines(progress), progress.directions)
-
-
-def _named(trial: FrozenTrial) -> str:
-    configuration = trial.user_attrs.get(CONFIGURATION)
-    return f"{configuration} (trial {trial.number})" if configuration else f"trial {trial.number}"
-
-
-def _seconds(trials: Iterable[FrozenTrial]) -> float:
-    return sum(t.duration.total_seconds() for t in trials if t.duration is not None)
-
-
-def _duration(seconds: float) -> str:
-    for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.0f} seconds"

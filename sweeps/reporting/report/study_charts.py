@@ -1,18 +1,10 @@
 """The charts of a study."""
 
 import math
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
-import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
 from optuna.trial import FrozenTrial, TrialState
 
 from storage import CONFIGURATION
@@ -24,11 +16,9 @@ from sweeps.reporting.report.chart import (
     GRAY,
     GREEN,
     VERMILLION,
-    Bars,
     Chart,
     Line,
     Points,
-    shown,
 )
 from sweeps.study.attributes import METRICS
 from sweeps.study.progress import Progress, best_first, outcome_of, pareto_front
@@ -37,14 +27,8 @@ from sweeps.study.progress import Progress, best_first, outcome_of, pareto_front
 _MAX_CURVES = 60
 _MAX_BASELINES = 4
 _CUT = "The worst quarter of the trials lies below what is drawn: at the edge."
-# So many values of a whole number get a place each.
-_MOST_SPREAD = 8
 # Of fewer values none is left out.
 _FEWEST_TO_CUT = 8
-#: So many complete trials tell which settings mattered.
-FEWEST_FOR_IMPORTANCE = 10
-#: A best value so near an end of its range, as a share of the range, is at its edge.
-EDGE = 0.05
 
 
 def searched(progress: Progress) -> list[FrozenTrial]:
@@ -83,13 +67,13 @@ def course_chart(progress: Progress) -> Chart | None:
     line = Line(
         [*numbers, progress.trials[-1].number], [*best, best[-1]], "best so far", steps=True
     )
-    y_range = _range(progress)
+    y_range = y_range_of(progress)
     return Chart(
         key="course",
         title="The course of the search",
         alt=f"The best {progress.metric} so far went from {best[0]:.4f} to {best[-1]:.4f} "
         f"over {len(progress.trials)} trials.",
-        marks=[line, *_points(progress, lambda trial: trial.number, y_range)],
+        marks=[line, *points_of(progress, lambda trial: trial.number, y_range)],
         x_title="trial",
         y_title=progress.metric,
         caption=_CUT if y_range else "",
@@ -127,7 +111,7 @@ def curves_chart(progress: Progress) -> Chart | None:
         y_title=progress.metric,
         caption="The band holds the middle 80% of the searched trials that reached an epoch. "
         "Pruned ones leave it, so its later part shows the better ones.",
-        y_range=_range(progress, epochs=True),
+        y_range=y_range_of(progress, epochs=True),
     )
 
 
@@ -153,101 +137,6 @@ def quantile(values: Sequence[float], share: float) -> float:
     below = math.floor(place)
     above = min(below + 1, len(values) - 1)
     return values[below] + (place - below) * (values[above] - values[below])
-
-
-def isolation_chart(progress: Progress, name: str, distribution: BaseDistribution) -> Chart:
-    """Draw each trial's value against one of its parameters."""
-    # Another program may have changed a range between trials.
-    ranges = [t.distributions[name] for t in progress.trials if name in t.distributions]
-    is_one = all(each == distribution for each in ranges)
-    values = _few_values(distribution) if is_one else None
-
-    def place(trial: FrozenTrial) -> float | None:
-        if name not in trial.params:
-            return None
-        value: Any = trial.params[name]
-        # Spread by the golden ratio, so that points of one value do not hide each other.
-        return value if values is None else values.index(value) + _spread(trial.number)
-
-    log_x, x_range, ticks = False, None, None
-    if values is not None:
-        ticks = {float(index): brief(value) for index, value in enumerate(values)}
-        x_range = -0.5, len(values) - 0.5
-    elif isinstance(distribution, FloatDistribution | IntDistribution):
-        log_x = distribution.log
-        if is_one and distribution.low < distribution.high:
-            x_range = distribution.low, distribution.high
-    best = best_searched(progress)
-    at = "" if best is None else f" The best trial has {brief(best.params.get(name))}."
-    y_range = _range(progress)
-    return Chart(
-        key=f"parameter-{''.join(c if c.isalnum() and c.isascii() else '-' for c in name)}",
-        title=shown(name),
-        alt=f"{progress.metric} against {name}.{at}",
-        marks=_points(progress, place, y_range, legend=False),
-        x_title=name,
-        y_title=progress.metric,
-        log_x=log_x,
-        x_ticks=ticks,
-        x_range=x_range,
-        y_range=y_range,
-    )
-
-
-def _few_values(distribution: BaseDistribution) -> list[Any] | None:
-    """Return the values of a parameter that has few, one beside the other; else ``None``."""
-    if isinstance(distribution, CategoricalDistribution):
-        return [*distribution.choices]
-    if isinstance(distribution, IntDistribution) and not distribution.log:
-        values = range(distribution.low, distribution.high + 1, distribution.step)
-        return [*values] if len(values) <= _MOST_SPREAD else None
-    return None
-
-
-def _spread(number: int) -> float:
-    return ((number * 0.618034) % 1 - 0.5) / 3
-
-
-def edge_warning(trial: FrozenTrial, name: str) -> str | None:
-    """Say so where a trial's parameter lies at the edge of its range."""
-    distribution = trial.distributions[name]
-    if not isinstance(distribution, FloatDistribution | IntDistribution):
-        return None
-    low, high, value = distribution.low, distribution.high, trial.params[name]
-    scale = math.log if distribution.log else float
-    if low == high:
-        return None
-    share = (scale(value) - scale(low)) / (scale(high) - scale(low))
-    if EDGE < share < 1 - EDGE:
-        return None
-    side = "lower" if share <= EDGE else "upper"
-    return (
-        f"{name}: the best value found, {brief(value)}, lies at the {side} edge of the range "
-        f"{brief(low)} to {brief(high)}. A better one may lie beyond; where the setting allows it, "
-        "search a wider range."
-    )
-
-
-def importance_chart(study: optuna.Study, progress: Progress) -> Chart | None:
-    """Draw how much each parameter matters for being among the best tenth of the trials."""
-    complete = [t for t in searched(progress) if t.state is TrialState.COMPLETE]
-    varied = {name for trial in complete for name in trial.params}
-    varied = {n for n in varied if len({str(t.params.get(n)) for t in complete}) > 1}
-    if len(complete) < FEWEST_FOR_IMPORTANCE or not varied:
-        return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        evaluated = optuna.importance.get_param_importances(study, params=sorted(varied))
-    found = dict(sorted(evaluated.items(), key=lambda item: -item[1]))
-    return Chart(
-        key="importance",
-        title="What mattered",
-        alt=", ".join(f"{name} {share:.0%}" for name, share in found.items()),
-        marks=[Bars([*found], [*found.values()])],
-        x_title="share of the importance",
-        caption="How much each setting told the best tenth of the complete trials from the rest "
-        f"(PED-ANOVA, Watanabe et al. 2023); from {len(complete)} trials, so read it as a hint.",
-    )
 
 
 def expected_best_chart(progress: Progress) -> Chart | None:
@@ -308,7 +197,7 @@ def time_chart(progress: Progress) -> Chart | None:
     for trial, step in sorted(timed, key=lambda pair: (pair[1], sign * pair[0].values[0])):
         if not front or sign * trial.values[0] < sign * front[-1][1]:
             front.append((step, trial.values[0]))
-    y_range = _range(progress)
+    y_range = y_range_of(progress)
     return Chart(
         key="step-time",
         title="Quality against time",
@@ -316,7 +205,7 @@ def time_chart(progress: Progress) -> Chart | None:
         "complete trials are beaten by none.",
         marks=[
             Line(*_axes(front), "beaten by none", GREEN, "dashed", steps=True),
-            *_points(
+            *points_of(
                 progress,
                 lambda trial: trial.user_attrs.get(METRICS, {}).get("step_ms"),
                 y_range,
@@ -348,7 +237,7 @@ def front_chart(progress: Progress) -> Chart:
         alt=f"{y_name} against {x_name}; {len(front)} trials are beaten by none.",
         marks=[
             Line(*_axes(line), "Pareto front", GREEN, "dashed"),
-            *_points(progress, lambda trial: trial.values[1] if trial.values else None, None),
+            *points_of(progress, lambda trial: trial.values[1] if trial.values else None, None),
         ],
         x_title=f"{x_name} ({x_way})",
         y_title=f"{y_name} ({y_way})",
@@ -357,7 +246,7 @@ def front_chart(progress: Progress) -> Chart:
     )
 
 
-def _points(
+def points_of(
     progress: Progress,
     place: Callable[[FrozenTrial], float | None],
     y_range: tuple[float, float] | None,
@@ -417,7 +306,7 @@ def brief(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _range(progress: Progress, *, epochs: bool = False) -> tuple[float, float] | None:
+def y_range_of(progress: Progress, *, epochs: bool = False) -> tuple[float, float] | None:
     """Return the range of y that leaves out what is far from the best; ``None`` for all.
 
     The worst quarter of the trials is left out, or with ``epochs`` the worst tenth of all epochs.
