@@ -59,6 +59,10 @@ bench-storage: $(READY)  ## Measure what storing results costs a trial's epochs
 bench-verdicts: $(READY)  ## Simulate how often verdicts on two arms are wrong, and the seeds they take
 	@$(BIN)/python -m benchmarks.verdicts $(ARGS)
 
+.PHONY: bench-sweep
+bench-sweep: $(READY)  ## Compare the time of a search with that of a script as most people write it
+	@$(BIN)/python -m benchmarks.sweep $(ARGS)
+
 .PHONY: figures
 figures: $(READY)  ## Draw the pictures of the layer's page into docs/images (ARGS=FOLDER for elsewhere)
 	@$(BIN)/python -m docs.figures $(ARGS)

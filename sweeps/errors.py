@@ -25,6 +25,10 @@ class Diverged(Exception):
     """A trial's metric is not finite; no further epoch can change that."""
 
 
+class NotLearning(Exception):
+    """A trial's loss stays at chance while its learning rate is at its peak."""
+
+
 class OutOfMemory(Exception):
     """A trial needs more memory than its device has.
 

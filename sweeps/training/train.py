@@ -16,6 +16,7 @@ from sweeps.data.batches import Batches, derive_seed
 from sweeps.errors import Interrupted, SweepsError
 from sweeps.models import build_model
 from sweeps.spec.config import RunConfig, check_run
+from sweeps.training.chance import ChanceWatch
 from sweeps.training.evaluation import (
     EpochResult,
     Evaluation,
@@ -107,6 +108,7 @@ def train(
     model: nn.Module | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     checkpoint: Checkpoint | None = None,
+    stop_at_chance: bool = False,
 ) -> Iterator[EpochResult]:
     """Train as a configuration says, on the train split of a dataset.
 
@@ -123,6 +125,7 @@ def train(
             validated: with ``training.ema`` the averaged ones.
         should_stop: called before every batch.
         checkpoint: where the run is kept, and resumed from if it was begun there.
+        stop_at_chance: give a run up that does not learn; a resumed one is watched anew.
 
     Yields:
         A result after each epoch, beginning with those before the checkpoint; the last one says
@@ -130,6 +133,7 @@ def train(
 
     Raises:
         Interrupted: ``should_stop`` returned true; the checkpoint has what was done.
+        NotLearning: see :class:`sweeps.training.chance.ChanceWatch`.
         SweepsError: the configuration does not fit the dataset or the device.
     """
     settings = config.training
@@ -147,13 +151,17 @@ def train(
     state = TrainingState(model, optimizer, schedule, Precision(settings, device), average, loss)
     checkpointing = Checkpointing(config, dataset, state, checkpoint, should_stop)
     checkpointing.resume()
+    watch = None
+    if stop_at_chance:
+        labels = dataset.train.labels[split_rows(config, dataset)[0]]
+        watch = ChanceWatch(settings, labels, len(training), training.device)
 
     yield from [replace(result, replayed=True) for result in state.history]
     while state.epoch <= settings.epochs:
         reset_peak_memory(device)
         start = checkpointing.epoch_start = time.perf_counter()
         training.set_epoch(state.epoch, first_batch=state.batch)
-        train_loss = _train_epoch(state, training, config, checkpointing)
+        train_loss = _train_epoch(state, training, config, checkpointing, watch)
         trained = time.perf_counter()
         measured = Evaluation(math.nan, math.nan, None, math.nan)
         if math.isfinite(train_loss):
@@ -189,7 +197,11 @@ def train(
 
 
 def _train_epoch(
-    state: TrainingState, batches: Batches, config: RunConfig, checkpointing: Checkpointing
+    state: TrainingState,
+    batches: Batches,
+    config: RunConfig,
+    checkpointing: Checkpointing,
+    watch: ChanceWatch | None,
 ) -> float:
     """Train the rest of the current epoch; return its mean loss."""
     settings = config.training
@@ -198,6 +210,7 @@ def _train_epoch(
     for images, labels in batches:
         checkpointing.between_batches()
         state.optimizer.zero_grad(set_to_none=True)
+        before = state.loss.clone()
         parts = settings.micro_batches
         pairs = zip(images.tensor_split(parts), labels.tensor_split(parts), strict=True)
         with _seeded(images.device, config.seed, state.epoch, state.batch, _DROPOUT):
@@ -213,6 +226,9 @@ def _train_epoch(
             state.schedule.step()
             if state.average is not None:
                 state.average.update_parameters(state.model)
+        if watch is not None:
+            step = (state.epoch - 1) * len(batches) + state.batch
+            watch.add(step, (state.loss - before) / len(labels))
         state.seen += len(labels)
         state.batch += 1
     return float(state.loss) / state.seen

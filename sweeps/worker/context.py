@@ -85,6 +85,13 @@ class TrialContext:
         seed: int = self.config.seed
         return seed
 
+    @property
+    def may_prune(self) -> bool:
+        """Whether the trial may be stopped early: no baseline, and the study prunes."""
+        is_baseline = CONFIGURATION in self.trial.user_attrs
+        prunes = not isinstance(self._study.pruner, optuna.pruners.NopPruner)
+        return prunes and not is_baseline and len(self.metrics) == 1
+
     def describe(
         self, *, epochs: int, note: str = "", attributes: Mapping[str, Any] | None = None
     ) -> None:
@@ -181,9 +188,8 @@ class TrialContext:
         # The pruner is asked in every epoch: it remembers the trial's values when it is.
         with self._holding_claim():
             hopeless = self.trial.should_prune()
-        is_baseline = CONFIGURATION in self.trial.user_attrs
         is_last = 0 < self._epochs <= epoch
-        if hopeless and not (replayed or is_baseline or is_last):
+        if hopeless and self.may_prune and not (replayed or is_last):
             raise optuna.TrialPruned
 
     def _holding_claim(self) -> AbstractContextManager[None]:

@@ -37,6 +37,7 @@ from sweeps.errors import (
     STOP_PATIENCE_SECONDS,
     Diverged,
     Interrupted,
+    NotLearning,
     OutOfMemory,
     Survived,
 )
@@ -177,6 +178,8 @@ class Worker:
             values = context.result(self.objective(context))
         except optuna.TrialPruned:
             return self._end(trial, "pruned")
+        except NotLearning as error:
+            return self._end(trial, "pruned", str(error))
         except Diverged as error:
             return self._end(trial, "diverged", str(error))
         except Interrupted:

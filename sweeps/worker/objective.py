@@ -16,6 +16,7 @@ def train_network(context: TrialContext) -> None:
 
     Raises:
         OutOfMemory: with settings for a retry that needs less, where there are some.
+        NotLearning: it was given up early; see :class:`sweeps.training.chance.ChanceWatch`.
         Interrupted, Diverged, optuna.TrialPruned: see :class:`sweeps.worker.Objective`.
     """
     try:
@@ -64,6 +65,7 @@ def _train(context: TrialContext) -> None:
         model=model,
         should_stop=context.should_stop,
         checkpoint=context.checkpoint,
+        stop_at_chance=context.may_prune,
     ):
         speeds.append(result.images_per_second)
         median = sorted(speeds)[len(speeds) // 2]

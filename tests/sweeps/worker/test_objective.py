@@ -197,3 +197,18 @@ def test_a_trial_that_was_taken_from_its_worker_leaves_its_retry_alone(run, stud
     assert outcome == "lost"
     assert trial.intermediate_values == {}
     assert [t.state.name for t in study.trials] == ["FAIL", "WAITING"]
+
+
+@pytest.fixture
+def deadly(small):
+    """A spec whose trials die of their learning rate."""
+    small["training"] |= {"epochs": 12, "learning_rate": 2.0}
+    small["search"] = {"layer.edge": {"float": [0.4, 0.6]}}
+
+
+def test_a_trial_that_does_not_learn_is_pruned_and_says_why(deadly, run, study):
+    study.pruner = optuna.pruners.MedianPruner()
+    outcome, trial = run()
+    assert outcome == "pruned"
+    assert 0 < len(trial.intermediate_values) < 12
+    assert "was that of chance" in trial.user_attrs["reason"]
