@@ -13,6 +13,7 @@ from sweeps.errors import Stopped, in_words
 
 _COMMANDS = (
     "run",
+    "compare",
     "worker",
     "status",
     "report",

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.weak import WeakIdKeyDictionary
 
 from interpodil import InterpodilConv2d
@@ -42,8 +43,23 @@ def model_facts(model: nn.Module, size: int) -> ModelFacts:
         taps=_sizes(layer.kernel_size for layer in layers),
         kernel_size=_sizes(layer.effective_size for layer in layers),
         receptive_field=max(fields.values()),
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
     )
+
+
+def multiply_adds(model: nn.Module, images: Tensor) -> int:
+    """Count the multiply-adds that a forward pass spends on each image.
+
+    Those of convolutions and matrix products, as the layer's algorithm for such images makes them.
+
+    Args:
+        model: is run on the images in evaluation mode; nothing of it changes.
+        images: float32 [B, 3, S, S], a batch as it is trained on.
+    """
+    counter = FlopCounterMode(display=False)
+    with evaluation(model), torch.no_grad(), counter:
+        model(images)
+    return counter.get_total_flops() // 2 // len(images)
 
 
 def _sizes(sizes: Any) -> str:

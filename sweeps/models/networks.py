@@ -159,15 +159,15 @@ def _nothing_chosen(network: nn.Module, conversion: Conversion) -> str:
 
 def layer_arguments(config: LayerConfig) -> dict[str, Any]:
     """Return the layer's settings as arguments of the layer and of :func:`interpodil.convert`."""
-    arguments = config.model_dump(exclude={"kernel_size", "stride", "init", "learn_tent"})
+    arguments = config.model_dump(exclude={"kernel_size", "stride", "init", "learn_tent", "blur"})
     return {**arguments, "learn_tent": config.learn_tent != "none" and config.learn_tent}
 
 
 def new_layer(
     config: LayerConfig, in_channels: int, out_channels: int, *, stride: tuple[int, int], bias: bool
-) -> InterpodilConv2d:
+) -> nn.Module:
     """Build the layer under test, which keeps the image's size at stride 1."""
-    return InterpodilConv2d(
+    layer = InterpodilConv2d(
         in_channels,
         out_channels,
         config.kernel_size,
@@ -176,6 +176,19 @@ def new_layer(
         bias=bias,
         **layer_arguments(config),
     )
+    return nn.Sequential(Blur(in_channels), layer) if config.blur else layer
+
+
+class Blur(nn.Conv2d):
+    """The 3x3 binomial filter, (1 2 1) / 4 along each axis, of every channel; never trained."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(
+            channels, channels, 3, padding=1, groups=channels, bias=False, padding_mode="reflect"
+        )
+        line = torch.tensor([0.25, 0.5, 0.25])
+        self.weight.requires_grad_(False)
+        self.weight.copy_(torch.outer(line, line).expand_as(self.weight))
 
 
 class Tutorial(nn.Module):
@@ -198,7 +211,7 @@ class Tutorial(nn.Module):
     """
 
     def __init__(
-        self, first: nn.Conv2d, first_stride: int | tuple[int, int], size: int, num_classes: int
+        self, first: nn.Module, first_stride: int | tuple[int, int], size: int, num_classes: int
     ) -> None:
         super().__init__()
         height, width = pixels_left(first_stride, size)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import optuna
 from sqlalchemy.engine import URL
@@ -59,6 +59,8 @@ _NUMBERS = "worker_numbers"
 _STARTING_SECONDS = 90.0
 
 _logger = logging.getLogger(__name__)
+
+S = TypeVar("S", bound=Spec)
 
 
 @dataclass(frozen=True)
@@ -213,7 +215,7 @@ def prepare_sweep(
     if spec.data.import_ is not None and holds_study(url, wanted):
         # Images are decoded for a study that takes them.
         _check_code(url, wanted, spec)
-    spec, dataset = _open_images(spec, data_dir)
+    spec, dataset = open_images(spec, data_dir)
     check_runs(spec, dataset)
     storage = open_storage(url, create=True)
     study = open_or_create_study(storage, spec, name or study_name(spec), dataset)
@@ -271,8 +273,7 @@ def run_workers(
         ends_at=time.time() + minutes * 60 if minutes is not None else None,
         prefix=prefix,
         first_number=take_numbers(sweep.storage, sweep.study, prefix, len(slots)),
-        # A loop of your own may need no torch.
-        **({"preload": "sweeps.worker.process"} if sweep.spec.objective else {}),
+        **({} if _needs_torch(sweep.spec) else {"preload": "sweeps.worker.process"}),
     )
     before = read_progress(sweep.storage, sweep.study)
     with Shutdown(sweep.storage) as shutdown, reporter.running(before):
@@ -303,6 +304,11 @@ def run_workers(
         if progress is None:
             raise StorageError(f"{sweep.storage.location}: unavailable at the end; run it again")
     return progress
+
+
+def _needs_torch(spec: Spec) -> bool:
+    """Whether the workers train with the project's loops: one of your own may need no torch."""
+    return spec.objective is None or spec.objective.startswith("sweeps.")
 
 
 def _clean_up(sweep: Sweep, reporter: Reporter, *, stopped: bool) -> Progress | None:
@@ -383,8 +389,16 @@ def _check_code(url: URL, name: str, spec: Spec) -> None:
         storage.engine.dispose()
 
 
-def _open_images(spec: Spec, data_dir: Path) -> tuple[Spec, Dataset | None]:
-    """Open the spec's dataset, if it has one, or its fallback where the dataset is unavailable."""
+def open_images(spec: S, data_dir: Path) -> tuple[S, Dataset | None]:
+    """Open the spec's dataset, if it has one, or its fallback where the dataset is unavailable.
+
+    Returns:
+        The spec, which then names the fallback, and the dataset.
+
+    Raises:
+        DatasetUnavailable: there is neither.
+        SweepsError: the images do not fit.
+    """
     if spec.data.name == NO_IMAGES:
         return spec, None
     try:

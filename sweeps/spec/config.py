@@ -54,6 +54,15 @@ class RunConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _only_a_new_stem_is_blurred(self) -> Self:
+        if self.layer.blur and not self.model.has_new_stem:
+            raise ValueError(
+                f"layer.blur: convolutions of {self.model.title} that become the layer read what "
+                "they did before; leave it out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _can_start_as_an_identity(self) -> Self:
         if self.layer.init == "dirac" and self.model.has_new_stem:
             raise ValueError(

@@ -29,6 +29,7 @@ class LayerConfig(Section):
         init: how the weights start: as a plain convolution's, scaled for white input (``scale``)
             or for the first batch of training images (``lsuv``), or as an identity (``dirac``).
         init_scale: factor on the initial weights; with ``lsuv`` the outputs' standard deviation.
+        blur: whether the images are blurred first, by a fixed 3x3 binomial filter.
     """
 
     kernel_size: PerAxis[Annotated[int, Field(ge=1, le=15)]] = 3
@@ -48,6 +49,7 @@ class LayerConfig(Section):
         Discriminator(lambda value: "input" if isinstance(value, str) else "number"),
     ] = "white"
     stride: PerAxis[Annotated[int, Field(ge=1)]] | None = None
+    blur: bool = False
 
     @field_validator("kernel_size")
     @classmethod

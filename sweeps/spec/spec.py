@@ -273,6 +273,8 @@ def parse_spec(tree: dict[str, Any], source: str) -> Spec:
     """
     if "source" in tree and "search" not in tree:
         raise SweepsError(f"{source}: is an exported configuration; sweeps train {source}")
+    if "arms" in tree:
+        raise SweepsError(f"{source}: is a comparison; sweeps compare {source}")
     spec = validate(Spec, tree, source)
     wrong = mistakes(spec, source)
     if wrong:

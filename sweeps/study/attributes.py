@@ -22,6 +22,7 @@ WORKER = "worker"
 KERNEL_SIZE = "kernel_size"
 RECEPTIVE_FIELD = "receptive_field"
 PARAMETERS = "parameters"
+MULTIPLY_ADDS = "multiply_adds"
 IMAGES_PER_SECOND = "images_per_second"
 #: What its last epoch measured.
 METRICS = "metrics"

@@ -218,7 +218,7 @@ def split_values(spec: Spec, baseline: Baseline) -> tuple[dict[str, Any], dict[s
 
 def _refuse_other_spec(study: optuna.Study, spec: Spec) -> None:
     made_with = read_spec(study)
-    changed = _differences(spec_tree(made_with), spec_tree(spec))
+    changed = differences(spec_tree(made_with), spec_tree(spec))
     if made_with.base_config().settings() == spec.base_config().settings():
         # A new stem's stride of 1 may be written out or not.
         changed = [name for name in changed if name != "layer.stride"]
@@ -231,13 +231,14 @@ def _refuse_other_spec(study: optuna.Study, spec: Spec) -> None:
         )
 
 
-def _differences(old: Any, new: Any, path: str = "") -> list[str]:
+def differences(old: Any, new: Any, path: str = "") -> list[str]:
+    """Return the dotted names of what differs between two trees."""
     if isinstance(old, dict) and isinstance(new, dict):
         names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
         return [
             inner
             for name in names
-            for inner in _differences(old.get(name), new.get(name), f"{path}.{name}".lstrip("."))
+            for inner in differences(old.get(name), new.get(name), f"{path}.{name}".lstrip("."))
         ]
     return [] if old == new else [path]
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -98,6 +99,42 @@ def make_batches(
         channels_last=settings.channels_last,
     )
     return training, validation
+
+
+def measure_test(
+    model: nn.Module,
+    config: RunConfig,
+    dataset: Dataset,
+    device: torch.device,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> dict[str, float]:
+    """Measure a trained model on a dataset's test part, which no search may look at.
+
+    Returns:
+        What :class:`EpochResult` has of the validation part, as ``test_accuracy`` and so on.
+
+    Raises:
+        Interrupted: ``should_stop`` returned true.
+    """
+    settings = config.training
+    batches = Batches(
+        dataset.test.images,
+        dataset.test.labels,
+        np.arange(len(dataset.test)),
+        math.ceil(_EVALUATION_BATCH / settings.micro_batches),
+        dataset.mean,
+        dataset.std,
+        device=device,
+        channels_last=settings.channels_last,
+    )
+    found = evaluate(model, batches, Precision(settings, device), should_stop)
+    measured = {
+        "test_accuracy": found.accuracy,
+        "test_top5": found.top5,
+        "test_loss": found.loss,
+        "test_calibration_error": found.calibration_error,
+    }
+    return {name: value for name, value in measured.items() if value is not None}
 
 
 def train(

@@ -3,8 +3,15 @@
 Numbers alone: nothing here knows of studies or of training.
 """
 
-from sweeps.verdicts.declaration import Declaration, Verdict, decide, declare
-from sweeps.verdicts.sequence import confidence_sequence, half_width
+from sweeps.verdicts.allocation import next_seeds
+from sweeps.verdicts.declaration import (
+    Declaration,
+    Verdict,
+    decide,
+    declare,
+    probability_better,
+)
+from sweeps.verdicts.sequence import confidence_sequence, fewest_seeds, half_width
 
 __all__ = [
     "Declaration",
@@ -12,5 +19,8 @@ __all__ = [
     "confidence_sequence",
     "decide",
     "declare",
+    "fewest_seeds",
     "half_width",
+    "next_seeds",
+    "probability_better",
 ]

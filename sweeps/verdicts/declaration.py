@@ -102,6 +102,22 @@ def decide(
     return Verdict(declaration, mean, low, high, count, needed)
 
 
+def probability_better(differences: Sequence[float]) -> float:
+    """Estimate the probability that one run of the first arm beats one of the second.
+
+    That is the share of the seeds on which it did; equal values count half (Bouthillier et al.
+    2021, "Accounting for variance in machine learning benchmarks",
+    https://arxiv.org/abs/2103.03098). NaN without any.
+
+    Example:
+        >>> probability_better([0.02, 0.01, -0.01, 0.0])
+        0.625
+    """
+    if not differences:
+        return math.nan
+    return float(np.mean((np.sign(differences) + 1) / 2))
+
+
 def _seeds_needed(
     mean: float, deviation: float, count: int, margin: float, error: float
 ) -> int | None:

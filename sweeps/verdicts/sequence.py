@@ -104,3 +104,14 @@ def confidence_sequence(differences: ArrayLike, error: float) -> tuple[Array, Ar
     high = np.minimum.accumulate(mean + width, -1)
     empty = low > high
     return np.where(empty, np.nan, low), np.where(empty, np.nan, high)
+
+
+def fewest_seeds(error: float) -> int:
+    """Return the number of differences from which on intervals are finite.
+
+    Example:
+        >>> fewest_seeds(0.05), fewest_seeds(0.05 / 8)
+        (5, 7)
+    """
+    counts = np.arange(2, 10_000)
+    return int(counts[np.isfinite(half_width(1.0, counts, error))][0])

@@ -1,18 +1,31 @@
 """The objective of a sweep's trials: train the trial's configuration and report every epoch."""
 
 import torch
+from torch import nn
 
 from storage import CONFIGURATION
 from sweeps.errors import OutOfMemory
-from sweeps.models import model_facts
+from sweeps.models import model_facts, multiply_adds
+from sweeps.spec.config import RunConfig
 from sweeps.study import attributes
 from sweeps.study.notes import trial_note
-from sweeps.training import MICRO_BATCHES, is_out_of_memory, new_model, resolve_precision, train
+from sweeps.training import (
+    MICRO_BATCHES,
+    is_out_of_memory,
+    measure_test,
+    new_model,
+    resolve_precision,
+    train,
+)
 from sweeps.worker.context import TrialContext
 
 
-def train_network(context: TrialContext) -> None:
+def train_network(context: TrialContext, *, test: bool = False) -> None:
     """Train a trial's network and report every epoch: the objective of specs that name none.
+
+    Args:
+        context: the trial.
+        test: whether the last epoch also reports what was measured on the test part.
 
     Raises:
         OutOfMemory: with settings for a retry that needs less, where there are some.
@@ -20,7 +33,7 @@ def train_network(context: TrialContext) -> None:
         Interrupted, Diverged, optuna.TrialPruned: see :class:`sweeps.worker.Objective`.
     """
     try:
-        _train(context)
+        _train(context, test)
         return
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
@@ -35,7 +48,7 @@ def train_network(context: TrialContext) -> None:
     raise OutOfMemory(reason, {"training.micro_batches": parts} if parts > 1 else {})
 
 
-def _train(context: TrialContext) -> None:
+def _train(context: TrialContext, test: bool) -> None:
     assert context.dataset is not None
     device = torch.device(context.device)
     config = resolve_precision(context.config, device, context.dataset)
@@ -55,6 +68,7 @@ def _train(context: TrialContext) -> None:
             attributes.RECEPTIVE_FIELD: facts.receptive_field,
             attributes.PARAMETERS: facts.parameters,
             attributes.CONFIG: config.model_dump(mode="json"),
+            **({attributes.MULTIPLY_ADDS: _multiply_adds(model, config, context)} if test else {}),
         },
     )
     speeds: list[float] = []
@@ -69,12 +83,15 @@ def _train(context: TrialContext) -> None:
     ):
         speeds.append(result.images_per_second)
         median = sorted(speeds)[len(speeds) // 2]
+        metrics = result.metrics()
+        if test and result.epoch == config.training.epochs and not result.diverged:
+            metrics |= measure_test(model, config, context.dataset, device, context.should_stop)
         context.report(
             result.epoch,
             replayed=result.replayed,
             diverged=result.diverged,
             attributes={attributes.IMAGES_PER_SECOND: round(median)},
-            **result.metrics(),
+            **metrics,
         )
 
 
@@ -87,3 +104,13 @@ def _cpu_precision(context: TrialContext, measured: str) -> str:
     older = any(attributes.CONFIG in trial.user_attrs for trial in context.trials())
     precision: str = context.agree(attributes.CPU_PRECISION, "float32" if older else measured)
     return precision
+
+
+def _multiply_adds(model: nn.Module, config: RunConfig, context: TrialContext) -> int:
+    """Count those of a forward pass for one image, in batches as they are trained on."""
+    settings, size = config.training, context.dataset.size if context.dataset else 0
+    count = -(-settings.batch_size // settings.micro_batches)
+    images = torch.zeros(count, 3, size, size)
+    if settings.channels_last:
+        images = images.contiguous(memory_format=torch.channels_last)
+    return multiply_adds(model, images)

@@ -3,10 +3,12 @@
 import optuna
 import pytest
 import torch
+from pydantic import ValidationError
 
 from interpodil import InterpodilConv2d
 from sweeps.errors import SweepsError
 from sweeps.export.exported import Exported, ExportedData, read_exported
+from sweeps.models import model_facts
 from sweeps.models.networks import layer_arguments
 from sweeps.spec.config import RunConfig, setting_names
 from sweeps.spec.layer import LayerConfig
@@ -36,6 +38,7 @@ SEARCH = {
     "layer.gain": {"choice": ["init", "forward"]},
     "layer.gain_of": {"choice": ["white", "constant", 2.0]},
     "layer.stride": {"int": [1, 2]},
+    "layer.blur": {"choice": [False, True]},
 }
 
 
@@ -90,6 +93,28 @@ def test_lsuv_takes_the_first_batch_of_the_training(patterns):
     output = layer(images) - layer.bias.view(-1, 1, 1)
     assert output.std(correction=0).item() == pytest.approx(1.5, rel=1e-3)
     torch.testing.assert_close(new_model(config, patterns).conv1.weight, layer.weight)
+
+
+def test_a_blur_comes_before_the_layer_and_stays_as_it_is(patterns):
+    config = run_config(layer__blur=True, layer__dilation=1, layer__growth=3, training__epochs=1)
+    model = new_model(config, patterns)
+    blur, layer = model.conv1
+    before = layer.weight.detach().clone()
+    list(train(config, patterns, CPU, model=model))
+    assert not torch.equal(layer.weight, before)
+    # A point is spread over 3x3 pixels of its channel; an even image stays as it is.
+    point = torch.zeros(1, 3, 5, 5)
+    point[0, 1, 2, 2] = 16
+    spread = torch.zeros(3, 5, 5)
+    spread[1, 1:4, 1:4] = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]])
+    torch.testing.assert_close(blur(point)[0], spread)
+    torch.testing.assert_close(blur(torch.ones(1, 3, 5, 5)), torch.ones(1, 3, 5, 5))
+    plain = new_model(config.with_values({"layer.blur": False}), patterns)
+    facts, of_plain = model_facts(model, 16), model_facts(plain, 16)
+    assert facts.parameters == of_plain.parameters
+    assert facts.receptive_field == of_plain.receptive_field + 2
+    with pytest.raises(ValidationError, match=r"layer\.blur"):
+        run_config(layer__blur=True, model__where="conv2")
 
 
 def test_dirac_starts_as_an_identity(patterns):

@@ -5,7 +5,16 @@ import math
 import numpy as np
 import pytest
 
-from sweeps.verdicts import confidence_sequence, decide, declare, half_width
+from sweeps.verdicts import (
+    Verdict,
+    confidence_sequence,
+    decide,
+    declare,
+    fewest_seeds,
+    half_width,
+    next_seeds,
+    probability_better,
+)
 
 DIFFERENCES = [0.021, 0.017, 0.024, 0.015, 0.022, 0.019, 0.026]
 
@@ -137,3 +146,58 @@ def test_twice_the_margin_is_found():
     rng = np.random.default_rng(4)
     low, high = confidence_sequence(rng.normal(0.01, 0.01, (2000, 60)), 0.05)
     assert (declare(low, high, 0.005)[:, -1] == "better").mean() > 0.99
+
+
+@pytest.mark.parametrize("error", [0.05, 0.05 / 13, 1e-4])
+def test_with_fewer_seeds_no_interval_is_finite(error):
+    few = fewest_seeds(error)
+    low, _ = confidence_sequence(np.random.default_rng(5).normal(size=few), error)
+    assert np.isinf(low[:-1]).all()
+    assert np.isfinite(low[-1])
+
+
+def test_probability_better_counts_ties_by_half():
+    assert probability_better([0.1, 0.2, -0.1, 0.0]) == 0.625
+    assert math.isnan(probability_better([]))
+
+
+def pending(seeds, needed):
+    return Verdict("not resolved", 0.001, -0.01, 0.01, seeds, needed)
+
+
+SETTLED = Verdict("better", 0.05, 0.03, 0.07, 8, 8)
+
+
+class TestNextSeeds:
+    def test_only_what_is_open_gets_more(self):
+        verdicts = {("a", "plain"): pending(8, 40), ("b", "plain"): SETTLED}
+        seeds = {"plain": 8, "a": 8, "b": 8}
+        wanted = next_seeds(verdicts, seeds, most_seeds=30)
+        assert wanted == {"plain": 10, "a": 10, "b": 8}
+        settled = dict.fromkeys(verdicts, SETTLED)
+        assert next_seeds(settled, seeds, most_seeds=30) == seeds
+
+    def test_no_more_than_would_settle_it_than_there_are_or_than_is_paid_for(self):
+        verdicts, seeds = {("a", "b"): pending(40, 41)}, {"a": 40, "b": 40}
+        assert next_seeds(verdicts, seeds, most_seeds=99) == {"a": 41, "b": 41}
+        assert next_seeds(verdicts, seeds, most_seeds=40) == seeds
+        verdicts = {("a", "b"): pending(40, 90)}
+        assert next_seeds(verdicts, seeds, most_seeds=99) == {"a": 50, "b": 50}
+        assert next_seeds(verdicts, seeds, most_seeds=99, runs_left=5) == {"a": 42, "b": 42}
+        assert next_seeds(verdicts, seeds, most_seeds=99, runs_left=1) == seeds
+
+    def test_the_last_runs_go_where_the_fewest_settle_something(self):
+        verdicts = {
+            ("far", "plain"): pending(8, None),
+            ("farther", "plain"): pending(8, 300),
+            ("near", "plain"): pending(8, 9),
+        }
+        seeds = {"plain": 8, "far": 8, "farther": 8, "near": 8}
+        wanted = next_seeds(verdicts, seeds, most_seeds=30, runs_left=2)
+        assert wanted == seeds | {"plain": 9, "near": 9}
+
+    def test_an_arm_that_lags_behind_is_brought_up(self):
+        """An arm whose verdicts were settled meets one that went on."""
+        verdicts = {("a", "b"): pending(8, 40)}
+        wanted = next_seeds(verdicts, {"a": 20, "b": 8}, most_seeds=30)
+        assert wanted == {"a": 20, "b": 10}

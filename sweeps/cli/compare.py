@@ -1,0 +1,99 @@
+"""``sweeps compare``."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sweeps.cli.console import quieten_optuna, results_console
+from sweeps.cli.engine import EngineChoice, engine_options
+from sweeps.cli.options import (
+    checkpoint_dir_option,
+    checkpoint_seconds_option,
+    data_dir_option,
+    option,
+    storage_option,
+)
+from sweeps.cli.reports import report_options
+
+if TYPE_CHECKING:
+    from sweeps.reporting import Reporter
+
+
+@click.command("compare")
+@click.argument("spec")
+@option("--study", metavar="NAME", help="Name of the comparison.  [default: from spec and dataset]")
+@storage_option
+@option("--workers", type=click.IntRange(min=1), help="Workers in all.  [default: by device]")
+@option("--workers-per-gpu", type=click.IntRange(min=1), default=1, show_default=True)
+@option("--devices", default="auto", show_default=True, help="auto, cpu, cuda, or cuda:0,1.")
+@engine_options
+@option(
+    "--most-seeds",
+    type=click.IntRange(min=2),
+    metavar="N",
+    help="Seeds of each arm at most, in place of the spec's.",
+)
+@option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="MINUTES",
+    help="Start no run after so long, in place of the spec's budget.minutes.",
+)
+@option("--json", "as_json", is_flag=True, help="Print a JSON object.")
+@data_dir_option
+@checkpoint_dir_option
+@checkpoint_seconds_option
+@report_options
+def command(
+    spec: str,
+    study: str | None,
+    storage: str,
+    workers: int | None,
+    workers_per_gpu: int,
+    devices: str,
+    engine: EngineChoice,
+    most_seeds: int | None,
+    timeout: float | None,
+    as_json: bool,
+    data_dir: Path,
+    checkpoint_dir: Path | None,
+    checkpoint_seconds: float,
+    reporter: "Reporter",
+) -> None:
+    """Compare arms: tune each alike, confirm on fresh seeds, and declare what holds.
+
+    SPEC is the name of a preset (quick, cifar10) or a YAML file. A comparison that exists goes on:
+    stages that are done stay, and more seeds may be given at any time.
+    """
+    from storage import parse_url, show_url
+    from sweeps.reporting.verdicts import comparison_tree, print_comparison
+    from sweeps.runner.comparison import run_comparison
+    from sweeps.spec.comparison import load_comparison, parse_comparison
+    from sweeps.study.study import spec_tree
+
+    quieten_optuna()
+    loaded = load_comparison(spec)
+    changes = {"most_seeds": most_seeds, "minutes": timeout}
+    if changes := {key: value for key, value in changes.items() if value is not None}:
+        tree = spec_tree(loaded)
+        loaded = parse_comparison(tree | {"budget": tree["budget"] | changes}, spec)
+    comparison = run_comparison(
+        loaded,
+        storage=storage,
+        study=study,
+        workers=workers,
+        workers_per_gpu=workers_per_gpu,
+        devices=devices,
+        engine=engine.name,
+        engine_settings=engine.settings,
+        data_dir=data_dir,
+        checkpoint_dir=checkpoint_dir,
+        checkpoint_seconds=checkpoint_seconds,
+        reporter=reporter,
+    )
+    if as_json:
+        click.echo(json.dumps(comparison_tree(comparison), allow_nan=False))
+    else:
+        print_comparison(results_console(), comparison, show_url(parse_url(storage)))

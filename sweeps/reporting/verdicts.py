@@ -1,0 +1,177 @@
+"""What is said of a comparison: its arms in a table, and a sentence for each verdict."""
+
+import math
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from sweeps.reporting.formatting import make_table, print_line, print_table
+from sweeps.study.comparison import ArmResult, Comparison, Pair
+
+_MILLION = 1e6
+
+
+def print_comparison(console: Console, comparison: Comparison, where: str) -> None:
+    """Print the arms, what is declared of them, and what a reader has to know.
+
+    Args:
+        console: where to print.
+        comparison: the comparison, which may be under way.
+        where: the storage, as a person knows it.
+    """
+    print_line(console, f"\nComparison {comparison.name} in {where}")
+    measured, direction = comparison.spec.measured.name, comparison.spec.measured.direction
+    better = "higher" if direction == "maximize" else "lower"
+    print_line(console, f"{measured} ({better} is better), {comparison.runs} confirming runs\n")
+    print_table(console, _arms_table(comparison))
+    for pair in comparison.pairs:
+        console.print(
+            Text(verdict_sentence(comparison, pair), style="bold"),
+            soft_wrap=not console.is_terminal,
+        )
+    if comparison.equal_time:
+        print_line(console, "\nAt equal time:")
+        print_line(console, equal_time_words(comparison))
+        for pair in comparison.equal_time:
+            print_line(console, verdict_sentence(comparison, pair))
+    print_line(console, "")
+    for note in notes(comparison):
+        console.print(Text(note, style="dim"), soft_wrap=not console.is_terminal)
+
+
+def _arms_table(comparison: Comparison) -> Any:
+    table = make_table()
+    table.add_column("arm")
+    table.add_column(comparison.spec.measured.name, justify="right", no_wrap=True)
+    for heading in (
+        "seeds",
+        "dead",
+        "parameters",
+        "multiply-adds (M)",
+        "step (ms)",
+        "memory (MiB)",
+        "epochs",
+    ):
+        table.add_column(heading, justify="right")
+    for arm in comparison.arms.values():
+        table.add_row(
+            arm.name,
+            value_words(comparison, arm),
+            str(len(arm.runs)),
+            str(arm.deaths),
+            "-" if arm.parameters is None else f"{arm.parameters:,}",
+            "-" if arm.multiply_adds is None else f"{arm.multiply_adds / _MILLION:.2f}",
+            "-" if arm.step_ms is None else f"{arm.step_ms:.1f}",
+            "-" if arm.peak_memory_mib is None else f"{arm.peak_memory_mib:.0f}",
+            str(arm.epochs),
+        )
+    return table
+
+
+def value_words(comparison: Comparison, arm: ArmResult) -> str:
+    """Write an arm's mean with its interval: ``0.6123 [0.6020, 0.6226]``."""
+    if not arm.runs:
+        return "-"
+    return f"{arm.mean:.4f} {_interval(*arm.interval(comparison.spec.error))}"
+
+
+def verdict_sentence(comparison: Comparison, pair: Pair) -> str:
+    """Say in a sentence what is declared of two arms."""
+    spec, verdict = comparison.spec, pair.verdict
+    name = spec.measured.name
+    if not verdict.seeds:
+        return f"{pair.arm} and {pair.other}: nothing is known yet."
+    seeds = f"{verdict.seeds} seed{'s' if verdict.seeds > 1 else ''}"
+    evidence = (
+        f"by {abs(verdict.mean):.4f} {_interval(verdict.low, verdict.high)} in {name} after "
+        f"{seeds}; a run of {pair.arm} beats one of {pair.other} with a probability of "
+        f"{pair.probability:.2f}."
+    )
+    if verdict.declaration == "equal":
+        return (
+            f"{pair.arm} equals {pair.other} within the margin of {spec.margin:g}: it is "
+            f"{'ahead' if verdict.mean >= 0 else 'behind'} {evidence}"
+        )
+    if verdict.is_settled:
+        return f"{pair.arm} is {verdict.declaration} than {pair.other} {evidence}"
+    need = (
+        f"If mean and spread stay as they are, {verdict.seeds_needed:,} seeds would settle it."
+        if verdict.seeds_needed is not None
+        else "No number of seeds that can be had would settle it, as it looks now."
+    )
+    return (
+        f"{pair.arm} against {pair.other} is not resolved: it is "
+        f"{'ahead' if verdict.mean >= 0 else 'behind'} {evidence} {need}"
+    )
+
+
+def equal_time_words(comparison: Comparison) -> str:
+    """Say how long each arm trained: ``plain 27 epochs of 4.1 s, linear-7x7 22 of 5.0 s``."""
+    return ", ".join(
+        f"{arm.name} {arm.equal_time_epochs} epochs of {arm.epoch_seconds:.3g} s"
+        for arm in comparison.arms.values()
+        if arm.equal_time_epochs is not None and arm.epoch_seconds is not None
+    )
+
+
+def notes(comparison: Comparison) -> list[str]:
+    """List what a reader has to know to read the numbers rightly."""
+    spec = comparison.spec
+    many = len(spec.pairs)
+    verdicts = "The verdict is" if many == 1 else f"Any of the {many} verdicts is"
+    found = [
+        f"[low, high] is a confidence sequence: it may be looked at after every seed. {verdicts} "
+        f"wrong, over all looks, with a probability of at most {spec.error:g}, if the differences "
+        f"are near enough to normal; an arm's own interval misses its mean with {spec.error:g}.",
+        "Each arm was tuned alone, by the validation part and with the same number of trials: "
+        f"{spec.budget.explore} quasi-random and {spec.budget.tune} by the sampler.",
+    ]
+    for arm in comparison.arms.values():
+        extra = [name for name in arm.tuned if name not in spec.search]
+        if extra:
+            found.append(f"{arm.name} also tuned {', '.join(extra)}, in the same number of trials.")
+        if arm.fixed:
+            found.append(f"{arm.name} sets {', '.join(arm.fixed)}, which the others tuned.")
+        if arm.deaths:
+            deaths = sorted({run.death for run in arm.runs if run.death})
+            found.append(f"{arm.name}: {arm.deaths} runs died and count as such ({deaths[0]}).")
+    for earlier in comparison.earlier:
+        what = f"with other {', '.join(earlier.changed)}" if earlier.changed else "of the same arms"
+        found.append(
+            f"There was an earlier comparison on these images, {what}: {earlier.name}. Its results "
+            "were known when this one began; the error does not cover that."
+        )
+    return found
+
+
+def comparison_tree(comparison: Comparison) -> dict[str, Any]:
+    """Return a comparison as a plain tree for JSON, without numbers that are not finite."""
+    spec = comparison.spec
+    return {
+        "comparison": comparison.name,
+        "metric": spec.measured.name,
+        "direction": spec.measured.direction,
+        "reference": spec.reference,
+        "margin": spec.margin,
+        "error": spec.error,
+        "arms": [_finite(asdict(arm)) for arm in comparison.arms.values()],
+        "pairs": [_finite(asdict(pair)) for pair in comparison.pairs],
+        "equal_time": [_finite(asdict(pair)) for pair in comparison.equal_time],
+        "earlier": [asdict(earlier) for earlier in comparison.earlier],
+    }
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _interval(low: float, high: float) -> str:
+    if not math.isfinite(low):
+        return "[no interval yet]"
+    return f"[{low:.4f}, {high:.4f}]"
