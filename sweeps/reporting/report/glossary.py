@@ -31,6 +31,7 @@ SETTINGS = {
     "layer.init_scale": "factor on the initial weights; 1 keeps the variance of white noise",
     "layer.gain": "whether the kernel's gain is taken out of the initial weights or of every pass",
     "layer.gain_of": "the input whose gain is taken out",
+    "layer.blur": "whether the images are blurred first, by a fixed 3x3 filter",
     "layer.stride": "pixels from one output to the next",
     "model.name": "the network",
     "model.where": "which of its convolutions become the layer",

@@ -96,6 +96,7 @@ def there(finished, cli, monkeypatch):
     """The command line in this process, in the folder of the finished comparison."""
     place, _ = finished
     monkeypatch.chdir(place.folder)
+    monkeypatch.delenv("COLUMNS", raising=False)
     return cli
 
 
