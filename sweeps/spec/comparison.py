@@ -5,9 +5,7 @@ It is a sweep's spec with arms. Each stage is a sweep of its own, whose :class:`
 
 import json
 import math
-from importlib import resources
 from itertools import combinations
-from pathlib import Path
 from typing import Any, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -15,7 +13,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from sweeps.errors import SweepsError
 from sweeps.spec.arms import ARMS
 from sweeps.spec.config import RunConfig, VariedSetting
-from sweeps.spec.files import load_yaml, read_text
+from sweeps.spec.files import load_named, shipped_names
 from sweeps.spec.imports import Reference
 from sweeps.spec.metrics import Metric
 from sweeps.spec.search import Search, setting_of
@@ -290,8 +288,7 @@ class ComparisonSpec(Spec):
 
 def comparison_names() -> list[str]:
     """Return the names of the comparisons that come with the package."""
-    folder = resources.files("sweeps.spec") / "comparisons"
-    return sorted(Path(entry.name).stem for entry in folder.iterdir() if entry.name[-5:] == ".yaml")
+    return shipped_names("comparisons")
 
 
 def load_comparison(name_or_path: str) -> ComparisonSpec:
@@ -300,16 +297,7 @@ def load_comparison(name_or_path: str) -> ComparisonSpec:
     Raises:
         SweepsError: there is no such spec, or it is wrong; the message has every error's path.
     """
-    presets = comparison_names()
-    if name_or_path in presets:
-        folder = resources.files("sweeps.spec") / "comparisons"
-        text = (folder / f"{name_or_path}.yaml").read_text("utf-8")
-        return parse_comparison(load_yaml(text, name_or_path), name_or_path)
-    path = Path(name_or_path)
-    if path.suffix not in (".yaml", ".yml") and not path.exists():
-        words = unknown_name(name_or_path, presets, "preset")
-        raise SweepsError(f"{name_or_path}: {words} (a comparison of your own is a .yaml file)")
-    return parse_comparison(load_yaml(read_text(path), str(path)), str(path))
+    return parse_comparison(*load_named(name_or_path, "comparisons", "comparison"))
 
 
 def parse_comparison(tree: dict[str, Any], source: str) -> ComparisonSpec:

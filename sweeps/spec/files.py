@@ -3,6 +3,7 @@
 import io
 import os
 import tempfile
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.representer import SafeRepresenter
 
 from sweeps.errors import SweepsError
+from sweeps.spec.validation import unknown_name
 
 
 def read_text(path: Path, *, if_missing: str = "") -> str:
@@ -103,6 +105,37 @@ def load_yaml(text: str, source: str) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise SweepsError(f"{source}: expected keys and values at the top, as in `name: my-sweep`")
     return tree
+
+
+def shipped_names(folder: str) -> list[str]:
+    """Return the names of the YAML files in a folder of this package."""
+    files = (resources.files("sweeps.spec") / folder).iterdir()
+    return sorted(Path(file.name).stem for file in files if file.name.endswith(".yaml"))
+
+
+def load_named(name_or_path: str, folder: str, kind: str) -> tuple[dict[str, Any], str]:
+    """Read a preset by its name, or a YAML file by its path.
+
+    Args:
+        name_or_path: which.
+        folder: where the presets are in this package.
+        kind: what the file is, as ``spec``, for a person.
+
+    Returns:
+        What it holds, and how messages name it.
+
+    Raises:
+        SweepsError: there is none, or it is no YAML.
+    """
+    presets = shipped_names(folder)
+    if name_or_path in presets:
+        file = resources.files("sweeps.spec") / folder / f"{name_or_path}.yaml"
+        return load_yaml(file.read_text("utf-8"), name_or_path), name_or_path
+    path = Path(name_or_path)
+    if path.suffix not in (".yaml", ".yml") and not path.exists():
+        words = unknown_name(name_or_path, presets, "preset")
+        raise SweepsError(f"{name_or_path}: {words} (a {kind} of your own is a .yaml file)")
+    return load_yaml(read_text(path), str(path)), str(path)
 
 
 class _Representer(SafeRepresenter):

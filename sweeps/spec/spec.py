@@ -4,8 +4,6 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import resources
-from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -18,7 +16,7 @@ from sweeps.errors import SweepsError
 from sweeps.spec.checks import mistakes
 from sweeps.spec.config import RunConfig, VariedSetting
 from sweeps.spec.data import NO_IMAGES
-from sweeps.spec.files import load_yaml, read_text
+from sweeps.spec.files import load_named, shipped_names
 from sweeps.spec.imports import kind_of
 from sweeps.spec.metrics import DIRECTIONS, Direction, Metric
 from sweeps.spec.pruners import AnyPruner, Asha
@@ -240,8 +238,7 @@ def _without_experimental_warnings() -> Iterator[None]:
 
 def preset_names() -> list[str]:
     """Return the names of the specs that come with the package."""
-    folder = resources.files("sweeps.spec") / "presets"
-    return sorted(Path(entry.name).stem for entry in folder.iterdir() if entry.name[-5:] == ".yaml")
+    return shipped_names("presets")
 
 
 def load_spec(name_or_path: str) -> Spec:
@@ -250,19 +247,7 @@ def load_spec(name_or_path: str) -> Spec:
     Raises:
         SweepsError: there is no such spec, or it is wrong; the message has every error's path.
     """
-    presets = preset_names()
-    if name_or_path in presets:
-        text = (resources.files("sweeps.spec") / "presets" / f"{name_or_path}.yaml").read_text(
-            "utf-8"
-        )
-        return parse_spec(load_yaml(text, name_or_path), name_or_path)
-    path = Path(name_or_path)
-    if path.suffix not in (".yaml", ".yml") and not path.exists():
-        raise SweepsError(
-            f"{name_or_path}: {unknown_name(name_or_path, presets, 'preset')}"
-            " (a spec of your own is a .yaml file)"
-        )
-    return parse_spec(load_yaml(read_text(path), str(path)), str(path))
+    return parse_spec(*load_named(name_or_path, "presets", "spec"))
 
 
 def parse_spec(tree: dict[str, Any], source: str) -> Spec:
