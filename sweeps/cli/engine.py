@@ -1,4 +1,4 @@
-"""The options for what runs the workers."""
+"""The options for the workers: how many, on what, and what runs them."""
 
 import functools
 import json
@@ -29,9 +29,12 @@ class EngineChoice:
     settings: dict[str, Any]
 
 
-def engine_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options, and as ``engine`` what they ask for."""
+def worker_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options; as ``engine`` what those for an engine ask for."""
 
+    @option("--workers", type=click.IntRange(min=1), help="Workers in all.  [default: by device]")
+    @option("--workers-per-gpu", type=click.IntRange(min=1), default=1, show_default=True)
+    @option("--devices", default="auto", show_default=True, help="auto, cpu, cuda, or cuda:0,1.")
     @option(
         "--engine",
         type=click.Choice(_ENGINES),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sweeps.cli.console import quieten_optuna, results_console
-from sweeps.cli.engine import EngineChoice, engine_options
+from sweeps.cli.engine import EngineChoice, worker_options
 from sweeps.cli.options import (
     DEFAULT_STORAGE,
     checkpoint_dir_option,
@@ -27,10 +27,7 @@ if TYPE_CHECKING:
 @click.argument("spec")
 @option("--study", metavar="NAME", help="Name of the study.  [default: from spec and dataset]")
 @storage_option
-@option("--workers", type=click.IntRange(min=1), help="Workers in all.  [default: by device]")
-@option("--workers-per-gpu", type=click.IntRange(min=1), default=1, show_default=True)
-@option("--devices", default="auto", show_default=True, help="auto, cpu, cuda, or cuda:0,1.")
-@engine_options
+@worker_options
 @option("--trials", type=click.IntRange(min=1), help="The study's trials, in place of the spec's.")
 @option(
     "--timeout",
