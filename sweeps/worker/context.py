@@ -119,12 +119,15 @@ class TrialContext:
         """Return the study's trials, this one among them."""
         return self._study.get_trials(deepcopy=False)
 
-    def agree(self, name: str, value: Any) -> Any:
-        """Return the study's user attribute of a name; set it to a value where there is none yet.
+    def agree(self, name: str, make: Callable[[], Any]) -> Any:
+        """Return the study's user attribute of a name; make a value where there is none yet.
 
         Of several workers that ask at once one sets it, and all get the same.
         """
-        agreed = value
+        agreed = self._study.user_attrs.get(name)
+        if agreed is not None:
+            return agreed
+        value = make()
 
         def read_or_set() -> None:
             nonlocal agreed

@@ -51,10 +51,13 @@ def train_network(context: TrialContext, *, test: bool = False) -> None:
 def _train(context: TrialContext, test: bool) -> None:
     assert context.dataset is not None
     device = torch.device(context.device)
-    config = resolve_precision(context.config, device, context.dataset)
-    if device.type == "cpu" and context.config.training.precision == "auto":
-        precision = _cpu_precision(context, config.training.precision)
-        config = config.with_values({"training.precision": precision})
+    config = context.config
+    if device.type == "cpu" and config.training.precision == "auto":
+        # All trials of the study have the same, since they are compared with each other, and
+        # measurements may differ between workers, and from one start of a worker to the next.
+        agreed = context.agree(attributes.CPU_PRECISION, lambda: _cpu_precision(context))
+        config = config.with_values({"training.precision": agreed})
+    config = resolve_precision(config, device, context.dataset)
     # Every batch has the same shape, so trying cuDNN's algorithms once pays.
     torch.backends.cudnn.benchmark = True
     model = new_model(config, context.dataset)
@@ -95,15 +98,14 @@ def _train(context: TrialContext, test: bool) -> None:
         )
 
 
-def _cpu_precision(context: TrialContext, measured: str) -> str:
-    """Return the precision of all trials of the study on CPUs: they are compared with each other.
-
-    Measurements may differ between workers, and from one start of a worker to the next.
-    """
+def _cpu_precision(context: TrialContext) -> str:
+    """Return the precision that a study begins with on CPUs."""
     # Older releases trained in float32, and noted nothing.
-    older = any(attributes.CONFIG in trial.user_attrs for trial in context.trials())
-    precision: str = context.agree(attributes.CPU_PRECISION, "float32" if older else measured)
-    return precision
+    if any(attributes.CONFIG in trial.user_attrs for trial in context.trials()):
+        return "float32"
+    assert context.dataset is not None
+    resolved = resolve_precision(context.config, torch.device("cpu"), context.dataset)
+    return resolved.training.precision
 
 
 def _multiply_adds(model: nn.Module, config: RunConfig, context: TrialContext) -> int:
