@@ -242,8 +242,8 @@ def read_comparison(storage: HardenedStorage, name: str) -> Comparison:
             tuned=list(spec.tune_spec(arm).search),
             fixed=[setting for setting in spec.arms[arm].set if setting in spec.search],
             choice=Choice(**chosen[arm]) if arm in chosen else None,
-            explored=_values(explored, spec, home),
-            searched=_values(tuned, spec, home),
+            explored=_values(explored, dead),
+            searched=_values(tuned, dead),
             runs=runs,
             equal_time_epochs=epochs.get(arm),
             equal_time_runs=runs if is_as_long else read_runs(spec, own_equal, arm, dead),
@@ -328,9 +328,8 @@ def _measured(spec: ComparisonSpec, trial: FrozenTrial, dead: float) -> tuple[fl
     return (dead, f"{name} was not finite") if value is None else (value, "")
 
 
-def _values(trials: list[FrozenTrial], spec: ComparisonSpec, home: optuna.Study) -> list[float]:
+def _values(trials: list[FrozenTrial], dead: float) -> list[float]:
     """The validation metric of trials that have ended, in its own unit."""
-    dead = spec.dead(home.user_attrs.get(attributes.CLASSES))
     values = []
     for trial in trials:
         if not trial.state.is_finished() or unfinished_outcome(trial):

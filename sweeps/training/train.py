@@ -247,7 +247,7 @@ def _train_epoch(
     for images, labels in batches:
         checkpointing.between_batches()
         state.optimizer.zero_grad(set_to_none=True)
-        before = state.loss.clone()
+        before = state.loss if watch is None else state.loss.clone()
         parts = settings.micro_batches
         pairs = zip(images.tensor_split(parts), labels.tensor_split(parts), strict=True)
         with _seeded(images.device, config.seed, state.epoch, state.batch, _DROPOUT):

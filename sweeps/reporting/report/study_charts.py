@@ -122,21 +122,10 @@ def _curve(trial: FrozenTrial) -> dict[int, float]:
 
 def _band(curves: Sequence[dict[int, float]]) -> Line:
     epochs = sorted({epoch for curve in curves for epoch in curve})
-    low, middle, high = [], [], []
-    for epoch in epochs:
-        values = sorted(curve[epoch] for curve in curves if epoch in curve)
-        low.append(quantile(values, 0.1))
-        middle.append(quantile(values, 0.5))
-        high.append(quantile(values, 0.9))
+    values = ([curve[epoch] for curve in curves if epoch in curve] for epoch in epochs)
+    quantiles = [np.quantile(of_epoch, (0.1, 0.5, 0.9)).tolist() for of_epoch in values]
+    low, middle, high = zip(*quantiles, strict=True)
     return Line(epochs, middle, "median of the searched", GRAY, low=low, high=high)
-
-
-def quantile(values: Sequence[float], share: float) -> float:
-    """Return a quantile of sorted values, interpolated between neighbors."""
-    place = share * (len(values) - 1)
-    below = math.floor(place)
-    above = min(below + 1, len(values) - 1)
-    return values[below] + (place - below) * (values[above] - values[below])
 
 
 def expected_best_chart(progress: Progress) -> Chart | None:
@@ -318,7 +307,7 @@ def y_range_of(progress: Progress, *, epochs: bool = False) -> tuple[float, floa
     scores = sorted(sign * value for value in values)
     if len(scores) < _FEWEST_TO_CUT:
         return None
-    worst, best = quantile(scores, 0.1 if epochs else 0.25), scores[-1]
+    worst, best = float(np.quantile(scores, 0.1 if epochs else 0.25)), scores[-1]
     if worst in (scores[0], best):
         return None
     margin = 0.06 * (best - worst)
