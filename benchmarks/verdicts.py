@@ -119,8 +119,8 @@ def resampled(path: Path) -> Iterator[Course]:
 def follow(course: Course, courses: int, seeds: int, rng: np.random.Generator) -> Result:
     """Draw courses, look after every seed, and count what was declared."""
     excluded, first, declared = [], [], []
-    for _ in range(0, courses, _BLOCK):
-        count = min(_BLOCK, courses)
+    for begun in range(0, courses, _BLOCK):
+        count = min(_BLOCK, courses - begun)
         low, high = confidence_sequence(course.draw(rng, (count, seeds)), ERROR)
         inside = (low <= course.difference) & (course.difference <= high)
         excluded.append(~inside.all(-1))
