@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from sweeps.spec.config import OPTIONS, RunConfig
+from sweeps.spec.imports import ImportedCode
 from sweeps.spec.search import Parameter, pick_values, setting_of
 from sweeps.spec.validation import describe, unknown_name
 
@@ -91,11 +92,15 @@ def _wrong_condition(
 
 
 def _remedy(spec: "Spec", name: str, known: Mapping[str, Any]) -> str:
+    named_code = {
+        "objective": spec.objective is not None,
+        "model.import": isinstance(spec.model, ImportedCode),
+        "training.optimizer.import": isinstance(spec.training.optimizer, ImportedCode),
+    }
     for prefix, owner in OPTIONS.items():
         if name.startswith(prefix):
             option, section = name.removeprefix(prefix), prefix.rstrip(".")
-            is_named = spec.objective if owner == "objective" else owner in known
-            if not is_named:
+            if not named_code[owner]:
                 return f"{section} are those of code of your own: name it with {owner}"
             there = [other.removeprefix(prefix) for other in known if other.startswith(prefix)]
             return (

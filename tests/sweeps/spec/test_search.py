@@ -81,6 +81,11 @@ def test_options_of_an_optimizer_are_searched(small):
     training = {**small["training"], "optimizer": optimizer}
     for trial, config in picks(small, search, training=training):
         assert config.training.optimizer.options == {"momentum_decay": trial.params[option]}
+    other = {"training.optimizer.options.momentum": {"float": [0, 1]}}
+    with pytest.raises(
+        SweepsError, match=r"give momentum a value under training\.optimizer\.options"
+    ):
+        picks(small, other, training=training)
     # A baseline may have another optimizer, which has no such option.
     small["baselines"] = [{"name": "sgd", "set": {"training.optimizer": "sgd"}}]
     spec = parse_spec({**small, "search": search, "training": training}, "mine.yaml")
