@@ -61,10 +61,10 @@ def run_comparison(
     data_dir: Path | str = "data",
     **settings: Any,
 ) -> Comparison:
-    """Run a comparison, or go on with it, until it is settled, or its seeds or time are spent.
+    """Run a comparison, or resume it, until it is settled, or its seeds or time are spent.
 
-    Whatever a stage has done stays; the same call goes on with what is missing. More seeds may be
-    given later: the error holds for all looks together.
+    The same call resumes it: what a stage has done is kept. More seeds may be given later: the
+    error holds for all looks together.
 
     Args:
         spec: the comparison, from :func:`sweeps.spec.comparison.load_comparison`.

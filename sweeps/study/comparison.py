@@ -294,7 +294,7 @@ def read_runs(spec: ComparisonSpec, trials: list[FrozenTrial], arm: str, dead: f
 
 
 def refuse_other_comparison(name: str, home: optuna.Study, spec: ComparisonSpec) -> None:
-    """Refuse to go on with a comparison whose spec has changed, but for seeds and time to spend.
+    """Refuse to resume a comparison whose spec has changed, but for seeds and time to spend.
 
     Raises:
         SweepsError: it has.

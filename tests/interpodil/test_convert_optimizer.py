@@ -1,4 +1,4 @@
-"""An optimizer goes on with a converted model, and learns its tents if they are learned."""
+"""An optimizer keeps training a converted model, and its tents if they are learned."""
 
 import pytest
 import torch

@@ -210,7 +210,7 @@ def _draw_grid(axes: Axes, grid: Grid) -> None:
 
 
 def _polish(svg: str, chart: Chart, inline: bool) -> str:
-    """Name the picture for those who do not see it; let a page set its colors, size and font."""
+    """Give the chart a text for those who cannot see it; let a page set its colors and font."""
     svg = svg[svg.index("<svg") :]
     # Groups are named alike in all charts, and nothing refers to them.
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)
