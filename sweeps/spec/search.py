@@ -221,6 +221,8 @@ def pick_values(
 
     for name in search_order(search):
         setting = setting_of(name)
-        if setting not in values and search[name].is_active(value_of):
+        # Another optimizer that was set whole does not have the options searched for the first.
+        is_replaced = any(setting.startswith(f"{other}.") for other in overrides)
+        if setting not in values and not is_replaced and search[name].is_active(value_of):
             values[setting] = pick(name, search[name])
     return values

@@ -87,10 +87,19 @@ def test_options_of_an_optimizer_are_searched(small):
     ):
         picks(small, other, training=training)
     # A baseline may have another optimizer, which has no such option.
-    small["baselines"] = [{"name": "sgd", "set": {"training.optimizer": "sgd"}}]
+    own = {"import": "torch.optim:RAdam", "options": {"eps": 1e-6}}
+    small["baselines"] = [
+        {"name": "sgd", "set": {"training.optimizer": "sgd"}},
+        {"name": "own", "set": {"training.optimizer": own}},
+    ]
     spec = parse_spec({**small, "search": search, "training": training}, "mine.yaml")
-    config = spec.base_config().with_values(spec.baseline_values(spec.baselines[0]))
-    assert config.training.optimizer == "sgd"
+    sgd, other = (
+        spec.base_config().with_values(spec.baseline_values(baseline)).training.optimizer
+        for baseline in spec.baselines
+    )
+    assert sgd == "sgd"
+    assert other.options == {"eps": 1e-6}
+    assert option not in split_values(spec, spec.baselines[1])[0]
 
 
 @pytest.mark.parametrize(
