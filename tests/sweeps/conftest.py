@@ -48,6 +48,17 @@ def _quiet() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
+@pytest.fixture(autouse=True)
+def _own_modules(tmp_path_factory) -> Iterator[None]:
+    """Forget the modules that a test wrote: another test may write some of the same names."""
+    yield
+    written = str(tmp_path_factory.getbasetemp())
+    for name, module in list(sys.modules.items()):
+        if (getattr(module, "__file__", None) or "").startswith(written):
+            del sys.modules[name]
+    sys.path_importer_cache.clear()
+
+
 @pytest.fixture
 def small() -> dict[str, Any]:
     """The tree of a small spec, to be changed at will."""

@@ -67,8 +67,7 @@ def module(tmp_path, monkeypatch):
         sys.modules.pop("mydata", None)
 
     write()
-    yield write
-    sys.modules.pop("mydata", None)
+    return write
 
 
 def data(name="build", **more):

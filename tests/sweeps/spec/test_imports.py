@@ -19,17 +19,11 @@ def write(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
 
-    def forget(name="mynets"):
-        # Another test of this process may have imported one of the same name.
-        sys.modules.pop(name, None)
-        sys.path_importer_cache.clear()
-
     def call(text, name="mynets"):
         (tmp_path / f"{name}.py").write_text(text)
-        forget(name)
+        sys.path_importer_cache.clear()
 
-    yield call
-    forget()
+    return call
 
 
 @pytest.mark.parametrize(
