@@ -61,8 +61,9 @@ def command(
 ) -> None:
     """Compare arms: tune each alike, confirm on fresh seeds, and declare what holds.
 
-    SPEC is the name of a preset (quick, cifar10) or a YAML file. A comparison that exists is
-    resumed; finished stages are kept, and more seeds may be given at any time.
+    SPEC is the name of a preset (quick, cifar10, forum, little-data, resnet18,
+    imagenette-stride-2, -4 or -8) or a YAML file. A comparison that exists is resumed; finished
+    stages are kept, and more seeds may be given at any time.
     """
     from storage import parse_url, show_url
     from sweeps.reporting.verdicts import comparison_tree, print_comparison
