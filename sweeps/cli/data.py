@@ -27,15 +27,19 @@ def list_command(data_dir: Path) -> None:
         justify: Literal["left", "right"] = "right" if column in ("train", "test") else "left"
         table.add_column(column, justify=justify, no_wrap=True)
     table.add_column("fingerprint", no_wrap=True)
-    for info in list_datasets(data_dir.absolute()):
+    for name, metas in list_datasets(data_dir.absolute()):
+        if not metas:
+            table.add_row(name, "no", *"-----")
+            continue
+        base = metas[0]
         table.add_row(
-            info.name,
-            info.source if info.on_disk else "no",
-            ", ".join(str(size) for size in info.sizes) or "-",
-            "-" if info.train_count is None else f"{info.train_count:,}",
-            "-" if info.test_count is None else f"{info.test_count:,}",
-            str(len(info.classes)) if info.classes else "-",
-            info.fingerprint or "-",
+            name,
+            base.source,
+            ", ".join(str(meta.size) for meta in metas),
+            f"{base.counts['train']:,}",
+            f"{base.counts['test']:,}",
+            str(len(base.classes)),
+            base.fingerprint,
         )
     console = results_console()
     print_table(console, table)
@@ -64,10 +68,9 @@ def import_command(name: str, path: Path, size: int | None, replace: bool, data_
     result = import_dataset(name, path, data_dir.absolute(), size=size, replace=replace)
     for note in result.notes:
         click.echo(note, err=True)
-    info = result.info
+    meta = result.meta
     done = "is there already" if result.already_there else "imported"
     click.echo(
-        f"{name} {done}: {info.train_count:,} train and {info.test_count:,} test images of "
-        f"{info.sizes[0]} x {info.sizes[0]} pixels, {len(info.classes)} classes, "
-        f"{info.fingerprint}"
+        f"{name} {done}: {meta.counts['train']:,} train and {meta.counts['test']:,} test images of "
+        f"{meta.size} x {meta.size} pixels, {len(meta.classes)} classes, {meta.fingerprint}"
     )

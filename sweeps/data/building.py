@@ -1,12 +1,10 @@
 """Build a dataset once and whole: a lock, a temporary folder, a rename; with progress on stderr."""
 
 import errno
-import re
-import secrets
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,7 +16,6 @@ from sweeps.errors import SweepsError
 T = TypeVar("T")
 
 _NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
-_MAX_ATTEMPTS = 100
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -26,21 +23,33 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 def building(name: str, data_dir: Path, progress: bool) -> Iterator[Path]:
     """Yield an empty folder to build the dataset `name` in, to one process at a time.
 
-    The folder is to be given to `put_in_place`, and is removed if it is not. What builds that
-    were killed have left is removed first: under the lock, no temporary folder of this dataset
-    has a living owner.
+    The folder is to be given to `put_in_place`, and is removed if it is not. What a build that was
+    killed has left is removed first; the system has dropped its lock.
 
     Raises:
         SweepsError: the data folder cannot be made or written, or its disk is full.
     """
-    with _disk_errors(data_dir), _locked(name, data_dir, progress):
-        _remove_stale(name, data_dir)
-        folder = data_dir / f".{name}-{secrets.token_hex(4)}.tmp"
-        folder.mkdir()
+    folder, target = data_dir / f".{name}.tmp", data_dir / name
+    with _disk_errors(data_dir):
+        data_dir.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(data_dir / f".{name}.lock")
         try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            note(f"waiting for another process that is building {name}", progress)
+            lock.acquire()
+        try:
+            replaced = _replaced(folder)
+            if replaced.exists() and not target.exists():
+                # A process was killed between the two renames of `put_in_place`.
+                replaced.rename(target)
+            for stale in (folder, replaced):
+                shutil.rmtree(stale, ignore_errors=True)
+            folder.mkdir()
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+            lock.release()
 
 
 def put_in_place(built: Path, target: Path) -> None:
@@ -48,12 +57,16 @@ def put_in_place(built: Path, target: Path) -> None:
 
     Processes that have the old arrays mapped keep them.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    old = built.with_suffix(".old.tmp")
+    target.parent.mkdir(exist_ok=True)
     if target.exists():
-        target.rename(old)
+        target.rename(_replaced(built))
     built.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(_replaced(built), ignore_errors=True)
+
+
+def _replaced(folder: Path) -> Path:
+    """The place of what a finished folder replaces, until it is removed."""
+    return folder.with_suffix(".old")
 
 
 def check_target(name: str, target: Path) -> None:
@@ -67,47 +80,6 @@ def check_target(name: str, target: Path) -> None:
             f"{target} is in the way: it is no dataset that this program built; move it elsewhere "
             f"(`sweeps data import {name} PATH` takes images from there)"
         )
-
-
-@contextmanager
-def _locked(name: str, data_dir: Path, progress: bool) -> Iterator[None]:
-    """Hold the lock for building `name`; then remove its file, and folders made for it alone.
-
-    The system drops the lock of a process that dies.
-    """
-    lock = FileLock(data_dir / f".{name}.lock")
-    made = [folder for folder in (data_dir, *data_dir.parents) if not folder.exists()]
-    timeout, attempts = 0.0, 0
-    while not lock.is_locked:
-        attempts += 1
-        try:
-            data_dir.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout)
-        except Timeout:
-            note(f"waiting for another process that is building {name}", progress)
-            timeout = -1
-        except (FileNotFoundError, FileExistsError):
-            # A process whose build failed may remove the folder that it made at any moment.
-            if attempts == _MAX_ATTEMPTS:
-                raise
-    try:
-        yield
-    finally:
-        Path(lock.lock_file).unlink(missing_ok=True)
-        lock.release()
-        with suppress(OSError):
-            for folder in made:
-                folder.rmdir()
-
-
-def _remove_stale(name: str, data_dir: Path) -> None:
-    pattern = re.compile(rf"\.{re.escape(name)}-[0-9a-f]{{8}}(\.old)?\.tmp")
-    for path in list(data_dir.iterdir()):
-        if pattern.fullmatch(path.name):
-            if path.suffixes[-2:] == [".old", ".tmp"] and not (data_dir / name).exists():
-                # A process was killed between the two renames of `put_in_place`.
-                path.rename(data_dir / name)
-            shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager

@@ -5,52 +5,47 @@ It holds `train_images.npy` and `test_images.npy`, uint8 [N, S, S, 3], `train_la
 so that a dataset has the same fingerprint wherever it was read from.
 """
 
-import datetime
 import hashlib
 import json
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Literal, Self
 
 import numpy as np
 from PIL import Image
+from pydantic import BaseModel, ConfigDict
 
 from sweeps.data.dataset import Dataset, Split
 from sweeps.errors import SweepsError
 
 SPLITS = ("train", "test")
 
-_FORMAT = 1
 _CHUNK_BYTES = 16 * 2**20
 
 
-@dataclass(frozen=True)
-class Meta:
+class Meta(BaseModel):
     """The contents of `meta.json`.
 
     Attributes:
         name, size, classes, fingerprint, mean, std: as in `Dataset`.
         source: `torchvision`, `import` or `patterns`.
-        base_size: the size that the images were scaled down from; equals `size` in a base cache.
         counts: images per split.
-        created: when it was built, ISO 8601 with the zone.
         format: version of the layout on disk.
     """
 
+    model_config = ConfigDict(frozen=True)
+
+    format: Literal[1] = 1
     name: str
     source: str
     size: int
-    base_size: int
     classes: tuple[str, ...]
     counts: dict[str, int]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     fingerprint: str
-    created: str
-    format: int = _FORMAT
 
 
 def read_meta(folder: Path) -> Meta | None:
@@ -61,21 +56,15 @@ def read_meta(folder: Path) -> Meta | None:
     """
     path = folder / "meta.json"
     try:
-        fields = json.loads(path.read_text(encoding="ascii"))
-        if fields["format"] != _FORMAT:
-            raise SweepsError(
-                f"{folder} is in format {fields['format']}, this program reads {_FORMAT}; "
-                "remove the folder and build it again"
-            )
-        for key in ("classes", "mean", "std"):
-            fields[key] = tuple(fields[key])
-        return Meta(**fields)
+        return Meta.model_validate_json(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise SweepsError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, TypeError, KeyError) as error:
-        raise SweepsError(f"{path} is damaged; remove the folder and build it again") from error
+    except ValueError as error:
+        raise SweepsError(
+            f"{path} is damaged, or of another release; remove the folder and build it again"
+        ) from error
 
 
 def load_cache(folder: Path) -> Dataset | None:
@@ -85,16 +74,15 @@ def load_cache(folder: Path) -> Dataset | None:
         SweepsError: the cache is damaged, unreadable or of another format.
     """
     meta = read_meta(folder)
-    while meta is not None:
-        dataset = _map_arrays(folder, meta)
-        # An import with `replace` may swap the folder between two reads.
-        after = read_meta(folder)
-        if after == meta and dataset is not None:
-            return dataset
-        if after == meta:
-            raise SweepsError(f"{folder} is damaged; remove the folder and build it again")
-        meta = after
-    return None
+    if meta is None:
+        return None
+    dataset = _map_arrays(folder, meta)
+    if read_meta(folder) != meta:
+        # An import with `replace` swapped the folder meanwhile.
+        return load_cache(folder)
+    if dataset is None:
+        raise SweepsError(f"{folder} is damaged; remove the folder and build it again")
+    return dataset
 
 
 def _map_arrays(folder: Path, meta: Meta) -> Dataset | None:
@@ -187,12 +175,11 @@ class CacheWriter:
             self._offsets[split] = file.tell()
             file.truncate(file.tell() + math.prod(shape))
 
-    def finish(self, *, fingerprint: str | None = None, base_size: int | None = None) -> Meta:
+    def finish(self, fingerprint: str | None = None) -> Meta:
         """Compute statistics and fingerprint and write `meta.json`; every row must be written.
 
         Args:
             fingerprint: the base's, for a cache made by scaling; computed when None.
-            base_size: the size scaled from; None for a base cache.
         """
         for file in self._files.values():
             file.flush()
@@ -202,17 +189,13 @@ class CacheWriter:
             name=self._name,
             source=self._source,
             size=self.size,
-            base_size=base_size or self.size,
             classes=self._classes,
             counts={split: len(self._labels[split]) for split in SPLITS},
             mean=mean,
             std=std,
             fingerprint=fingerprint or self._fingerprint(),
-            created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         )
-        fields = {"format": meta.format, **asdict(meta)}
-        text = json.dumps(fields, indent=2) + "\n"
-        (self._folder / "meta.json").write_text(text, encoding="ascii")
+        (self._folder / "meta.json").write_text(meta.model_dump_json(indent=2) + "\n", "utf-8")
         return meta
 
     def _chunks(self, split: str) -> Iterator[np.ndarray]:

@@ -57,64 +57,36 @@ def held_out(label: int, count: int) -> np.ndarray:
 
 
 def split_rows(config: RunConfig, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Choose the rows of a dataset's train split to train on, and those to validate on."""
-    data = config.data
-    return split_train_validation(
-        dataset.train.labels,
-        data.validation,
-        data.split_seed,
-        data.train_limit,
-        data.validation_limit,
-    )
+    """Choose the rows of a dataset's train split to train on, and those to validate on.
 
-
-def split_train_validation(
-    labels: np.ndarray,
-    fraction: float,
-    seed: int,
-    train_limit: int | None = None,
-    validation_limit: int | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Split rows into train and validation so that both have the classes in equal shares.
-
-    Neither part depends on the other's limit, and a limited part is a subset of the whole one.
-
-    Args:
-        labels: int [N].
-        fraction: share of the rows held out for validation, in (0, 1).
-        seed: non-negative; another seed is another split.
-        train_limit: at most so many train rows, the classes still in equal shares; None is all.
-        validation_limit: likewise for validation.
+    Both have the classes in equal shares. Neither depends on the other's limit, and a limited part
+    is a subset of the whole one.
 
     Returns:
         Indices of the train rows and of the validation rows, int64, ascending, disjoint.
 
     Raises:
-        SweepsError: the fraction or a limit is out of range, or a part would be empty.
+        SweepsError: a part would be empty.
 
     Example:
-        Of 100 labels 0 and 200 labels 1, a fraction of 0.1 holds out 10 and 20 rows.
+        Of 100 labels 0 and 200 labels 1, ``data.validation: 0.1`` holds out 10 and 20 rows.
     """
-    if not 0 < fraction < 1:
-        raise SweepsError(f"the validation fraction must lie between 0 and 1, not be {fraction}")
-    for part, limit in (("train", train_limit), ("validation", validation_limit)):
-        if limit is not None and limit < 1:
-            raise SweepsError(f"the {part} limit must be positive, not {limit}")
+    data, labels = config.data, dataset.train.labels
     classes, counts = np.unique(labels, return_counts=True)
-    held_out = _shares(counts, round(fraction * len(labels)))
     train, validation = [], []
-    for label, count in zip(classes, held_out, strict=True):
+    shares = _shares(counts, round(data.validation * len(labels)))
+    for label, count in zip(classes, shares, strict=True):
         rows = np.flatnonzero(labels == label)
         # Each class has its own stream, of a generator whose numbers are the same in every version.
-        sequence = np.random.SeedSequence([seed, int(label)])
+        sequence = np.random.SeedSequence([data.split_seed, int(label)])
         rows = np.random.RandomState(np.random.MT19937(sequence)).permutation(rows)
         validation.append(rows[:count])
         train.append(rows[count:])
-    parts = _limited(train, train_limit), _limited(validation, validation_limit)
+    parts = _limited(train, data.train_limit), _limited(validation, data.validation_limit)
     for name, rows in zip(("train", "validation"), parts, strict=True):
         if len(rows) == 0:
             raise SweepsError(
-                f"the validation fraction {fraction} of {len(labels)} images leaves {name} empty"
+                f"data.validation: {data.validation} of {len(labels)} images leaves {name} empty"
             )
     return parts
 

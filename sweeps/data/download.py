@@ -36,100 +36,80 @@ _WRONG_ARCHIVE = (
 )
 
 
-def build_download(folder: Path, name: str, progress: bool) -> None:
-    """Download `cifar10`, `imagenette` or `stl10` and fill the empty cache folder `folder`.
+def build_download(
+    folder: Path, name: str, options: Mapping[str, Any], size: int | None, progress: bool
+) -> None:
+    """Download a dataset and fill the empty cache folder `folder`.
 
     The archive and its files are kept in `folder` until the cache is built, then removed.
     `imagenette` is the 320-pixel version, scaled and cropped to 224 as an import of that archive
     would be.
 
+    Args:
+        folder: the cache's.
+        name: `cifar10`, `imagenette`, `stl10`, or `torchvision/MNIST`.
+        options: those that a set of torchvision needs.
+        size: of those whose images differ in size; None for the others.
+        progress: show progress on stderr.
+
     Raises:
-        DatasetUnavailable: there is no internet, or what came was not the archive.
+        DatasetUnavailable: there is no internet, what came was not the archive, or a package is
+            missing.
     """
     root = folder / "download"
     root.mkdir()
     if name == "imagenette":
-        with _downloading(name, name, progress):
+        with _downloading(name, progress):
             from torchvision.datasets import Imagenette
 
             Imagenette(root, split="train", size="320px", download=True)
         tree = next(path for path in root.iterdir() if path.is_dir())
         build_from_tree(
-            folder,
-            name,
-            tree,
-            size=_IMAGENETTE_SIZE,
-            source="torchvision",
-            progress=progress,
+            folder, name, tree, size=_IMAGENETTE_SIZE, source="torchvision", progress=progress
         )
     else:
-        _build_set(folder, root, name, name.upper(), {}, None, progress, import_name=name)
+        class_name = name.removeprefix(PREFIX) if name.startswith(PREFIX) else name.upper()
+        parts = _download_set(root, name, class_name, options, progress)
+        train = parts["train"][0]
+        build_from_items(
+            folder,
+            shown_name(name, options),
+            parts,
+            classes=getattr(train, "classes", None) or getattr(train, "categories", None),
+            size=size,
+            source="torchvision",
+            where=name,
+            progress=progress,
+        )
     shutil.rmtree(root)
 
 
-def build_torchvision(
-    folder: Path, name: str, options: Mapping[str, Any], size: int | None, progress: bool
-) -> None:
-    """Download one of `sweeps.spec.torchvision_sets` and fill the empty cache folder `folder`.
-
-    Args:
-        folder: as in `build_download`.
-        name: `torchvision/MNIST`.
-        options: those that the set needs.
-        size: of those whose images differ in size; None for the others.
-        progress: show progress on stderr.
-
-    Raises:
-        DatasetUnavailable: as `build_download`; or a package is missing.
-    """
-    root = folder / "download"
-    root.mkdir()
-    _build_set(folder, root, name, name.removeprefix(PREFIX), options, size, progress)
-    shutil.rmtree(root)
-
-
-def _build_set(
-    folder: Path,
-    root: Path,
-    name: str,
-    class_name: str,
-    options: Mapping[str, Any],
-    size: int | None,
-    progress: bool,
-    import_name: str = "NAME",
-) -> None:
+def _download_set(
+    root: Path, name: str, class_name: str, options: Mapping[str, Any], progress: bool
+) -> dict[str, list[Any]]:
+    """Download one of `SETS`; torchvision's datasets that make up its splits."""
     recipe = SETS[class_name]
     missing = [package for package in recipe.needs if find_spec(package) is None]
     if missing:
         raise DatasetUnavailable(
             f"{name} needs packages that are not installed: pip install {' '.join(missing)}"
         )
-    with _downloading(name, import_name, progress):
+    with _downloading(name, progress):
         from torchvision import datasets
 
         make = getattr(datasets, class_name)
         splits = {"train": recipe.train, "test": recipe.test}
-        parts = {
+        return {
             split: [make(root, download=True, **arguments, **options) for arguments in kinds]
             for split, kinds in splits.items()
         }
-    train = parts["train"][0]
-    build_from_items(
-        folder,
-        shown_name(name, options),
-        parts,
-        classes=getattr(train, "classes", None) or getattr(train, "categories", None),
-        size=size,
-        source="torchvision",
-        where=name,
-        progress=progress,
-    )
 
 
 @contextlib.contextmanager
-def _downloading(name: str, import_name: str, progress: bool) -> Iterator[None]:
+def _downloading(name: str, progress: bool) -> Iterator[None]:
     """Bound how long a silent network is waited for, keep stdout clean, and explain failures."""
-    remedy = f"where there is no internet, `sweeps data import {import_name} PATH` takes an archive"
+    known_as = "NAME" if name.startswith(PREFIX) else name
+    remedy = f"where there is no internet, `sweeps data import {known_as} PATH` takes an archive"
     note(f"downloading {name}", progress)
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_TIMEOUT_SECONDS)

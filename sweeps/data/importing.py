@@ -9,7 +9,7 @@ import numpy as np
 from sweeps.data.archives import OPEN_ERRORS, Entry, Parts, iterate_files
 from sweeps.data.building import building, check_target, note, put_in_place, track
 from sweeps.data.cache import CacheWriter, Meta, read_meta
-from sweeps.data.catalog import PATTERNS, DatasetInfo, check_name, dataset_info
+from sweeps.data.catalog import PATTERNS, check_name
 from sweeps.data.dataset import held_out
 from sweeps.data.images import BadImage, decode, is_image
 from sweeps.errors import SweepsError
@@ -25,15 +25,13 @@ class ImportResult:
     """What an import did.
 
     Attributes:
-        info: the dataset as it is on disk afterwards.
+        meta: what is known of the dataset.
         already_there: the same images were there before, and nothing was changed.
-        replaced: another dataset of that name was replaced.
         notes: what a person should know of how the tree was read.
     """
 
-    info: DatasetInfo
+    meta: Meta
     already_there: bool
-    replaced: bool
     notes: tuple[str, ...]
 
 
@@ -53,7 +51,7 @@ def import_dataset(
     read as it stands, nothing is unpacked to disk.
 
     Args:
-        name: by which `open_dataset` finds it afterwards.
+        name: by which `open_data` finds it afterwards.
         path: the directory or archive.
         data_dir: the data folder; made when missing.
         size: scale the shorter side of every image to so many pixels and crop the center; needed
@@ -66,8 +64,8 @@ def import_dataset(
             the data folder, or that another dataset has the name.
 
     Example:
-        >>> import_dataset("pets", Path("pets.zip"), Path("data"), size=64).info.sizes
-        (64,)
+        >>> import_dataset("pets", Path("pets.zip"), Path("data"), size=64).meta.size
+        64
     """
     check_name(name)
     if name == PATTERNS:
@@ -94,8 +92,7 @@ def import_dataset(
             )
         if not already_there:
             put_in_place(folder, target)
-        info = dataset_info(name, data_dir)
-    return ImportResult(info, already_there, existing is not None and not already_there, notes)
+    return ImportResult(meta, already_there, notes)
 
 
 def build_from_tree(

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from sweeps.data.building import track
-from sweeps.data.cache import SPLITS, CacheWriter, Meta
+from sweeps.data.cache import SPLITS, CacheWriter
 from sweeps.data.dataset import held_out
 from sweeps.data.images import BadImage, square, to_rgb
 from sweeps.errors import SweepsError
@@ -70,7 +70,7 @@ def build_from_items(
     source: str,
     where: str,
     progress: bool,
-) -> Meta:
+) -> None:
     """Fill the empty cache folder `folder`; each item is asked for once.
 
     Args:
@@ -88,39 +88,39 @@ def build_from_items(
     Raises:
         SweepsError: an item has another form; its split and index are named.
     """
+    items = [
+        (split, part, index)
+        for split in SPLITS
+        for part in parts[split]
+        for index in range(len(part))
+    ]
+    is_test = np.array([split == "test" for split, _, _ in items], dtype=bool)
+    given: dict[str, list[int]] = {split: [] for split in SPLITS}
     with tempfile.TemporaryFile(dir=folder) as spool:
         images = _Images(spool, size)
-        given: dict[str, list[int]] = {split: [] for split in SPLITS}
-        items = [
-            (split, part, index)
-            for split in SPLITS
-            for part in parts[split]
-            for index in range(len(part))
-        ]
         doing = f"decoding {name} ({len(items):,} images)"
         for split, part, index in track(items, doing, len(items), progress):
             item_name = f"{where}: {split} item {len(given[split])}"
-            image, label = _read(part, index, item_name, classes)
+            image, number = _read(part, index, item_name, classes)
             images.add(image, item_name)
-            given[split].append(label)
-        labels = {split: np.array(given[split], dtype=np.int64) for split in SPLITS}
+            given[split].append(number)
+        numbers = np.array(given["train"] + given["test"], dtype=np.int64)
         if classes is None:
-            found, every = np.unique(np.concatenate(list(labels.values())), return_inverse=True)
-            classes = [str(value) for value in found]
-            labels["train"], labels["test"] = np.split(every, [len(labels["train"])])
+            values, numbers = np.unique(numbers, return_inverse=True)
+            classes = [str(value) for value in values]
         if len(classes) < 2:
             raise SweepsError(f"{where}: expected two classes or more, got {len(classes)}")
-        rows = {"train": np.arange(len(labels["train"]))}
-        rows["test"] = np.arange(len(labels["test"])) + len(rows["train"])
+        # Rows are sorted by class.
+        order = np.argsort(numbers, kind="stable")
         if not parts["test"]:
-            mask = _held_out_rows(labels["train"])
-            rows = {"train": np.flatnonzero(~mask), "test": np.flatnonzero(mask)}
-            labels = {split: labels["train"][rows[split]] for split in SPLITS}
+            is_test[order] = np.concatenate(
+                [held_out(label, count) for label, count in enumerate(np.bincount(numbers))]
+            )
+        rows = {"train": order[~is_test[order]], "test": order[is_test[order]]}
         for split in SPLITS:
             if len(rows[split]) == 0:
                 raise SweepsError(f"{where}: the {split} dataset is empty")
-            order = np.argsort(labels[split], kind="stable")
-            labels[split], rows[split] = labels[split][order], rows[split][order]
+        labels = {split: numbers[rows[split]] for split in SPLITS}
         with CacheWriter(
             folder, name=name, source=source, classes=classes, labels=labels
         ) as writer:
@@ -128,7 +128,7 @@ def build_from_items(
             for split in SPLITS:
                 for row, stored_row in enumerate(rows[split]):
                     writer.write(split, row, stored[stored_row])
-            return writer.finish()
+            writer.finish()
 
 
 def _read(part: Any, index: int, item_name: str, classes: Sequence[str] | None) -> tuple[Any, int]:
@@ -213,12 +213,3 @@ def _described(value: Any) -> str:
     if not hasattr(value, "dtype") or not hasattr(value, "shape"):
         return kind
     return f"{str(value.dtype).removeprefix('torch.')} {kind} {list(value.shape)}"
-
-
-def _held_out_rows(labels: np.ndarray) -> np.ndarray:
-    """Which rows become the test split: bool [N]."""
-    mask = np.zeros(len(labels), dtype=bool)
-    for label in np.unique(labels):
-        rows = np.flatnonzero(labels == label)
-        mask[rows] = held_out(int(label), len(rows))
-    return mask

@@ -17,6 +17,7 @@ from numpy.random import RandomState
 from sweeps.data.building import track
 from sweeps.data.cache import SPLITS, CacheWriter
 from sweeps.data.catalog import PATTERNS
+from sweeps.errors import SweepsError
 
 MIN_SIZE = 16
 TRAIN_PER_CLASS = 600
@@ -41,7 +42,13 @@ class _Field:
 
 
 def build_patterns(folder: Path, size: int, progress: bool) -> None:
-    """Draw the dataset at `size` pixels into the empty cache folder `folder`."""
+    """Draw the dataset at `size` pixels into the empty cache folder `folder`.
+
+    Raises:
+        SweepsError: the size is below 16.
+    """
+    if size < MIN_SIZE:
+        raise SweepsError(f"patterns is drawn at {MIN_SIZE} pixels or more, not at {size}")
     counts = {"train": TRAIN_PER_CLASS, "test": TEST_PER_CLASS}
     names = sorted(_SHAPES)
     labels = {split: np.repeat(np.arange(len(names)), n) for split, n in counts.items()}

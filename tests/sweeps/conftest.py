@@ -14,7 +14,8 @@ from sqlalchemy import create_engine
 from sqlalchemy.exc import DBAPIError
 
 from storage import open_storage, open_study
-from sweeps.data import open_dataset
+from sweeps.data import open_data
+from sweeps.spec.data import DataConfig
 from sweeps.spec.files import dump_yaml
 from tests.sweeps.waiting import is_gone, wait_for
 
@@ -69,13 +70,13 @@ def small() -> dict[str, Any]:
 def data_dir(tmp_path_factory) -> Path:
     """A data folder with small patterns in it."""
     folder = tmp_path_factory.mktemp("data")
-    open_dataset("patterns", folder, 16, progress=False)
+    open_data(DataConfig(name="patterns"), folder, 16, progress=False)
     return folder
 
 
 @pytest.fixture(scope="session")
 def patterns(data_dir):
-    return open_dataset("patterns", data_dir, 16, progress=False)
+    return open_data(DataConfig(name="patterns"), data_dir, 16, progress=False)
 
 
 class Place:

@@ -24,7 +24,6 @@ from sweeps.data import (
     is_available,
     list_datasets,
     open_data,
-    open_dataset,
 )
 from sweeps.errors import SweepsError
 from sweeps.spec.data import DataConfig
@@ -77,7 +76,7 @@ def cifar10(served, trees, monkeypatch):
 
 def test_cifar10(cifar10, data_dir, leftovers, capsys):
     images, labels = cifar10
-    dataset = open_dataset("cifar10", data_dir)
+    dataset = open_data(DataConfig(name="cifar10"), data_dir)
     order = np.argsort(labels[:15], kind="stable")
     np.testing.assert_array_equal(dataset.train.images, images[:15][order])
     np.testing.assert_array_equal(dataset.train.labels, labels[:15][order])
@@ -114,7 +113,7 @@ def test_stl10(served, trees, data_dir, monkeypatch):
     monkeypatch.setattr(STL10, "tgz_md5", md5(data))
     for part in ("train_list", "test_list"):
         monkeypatch.setattr(STL10, part, [[n, md5(files[n])] for n, _ in getattr(STL10, part)])
-    dataset = open_dataset("stl10", data_dir, progress=False)
+    dataset = open_data(DataConfig(name="stl10"), data_dir, progress=False)
     assert dataset.size == 96
     assert dataset.classes == ("airplane", "bird")
     assert dataset.train.labels.tolist() == [0, 0, 1, 1]
@@ -137,11 +136,11 @@ def test_imagenette_is_what_an_import_of_its_archive_is(served, trees, data_dir,
     archive = trees.tar(folder / "imagenette2-320.tgz", tree)
     sizes = {"320px": (f"{url}/{archive.name}", md5(archive.read_bytes()))}
     monkeypatch.setattr(Imagenette, "_ARCHIVES", sizes)
-    dataset = open_dataset("imagenette", data_dir, progress=False)
+    dataset = open_data(DataConfig(name="imagenette"), data_dir, progress=False)
     assert dataset.size == 224
     assert (len(dataset.train), len(dataset.test)) == (6, 2)
     imported = import_dataset("other", archive, data_dir, size=224, progress=False)
-    assert imported.info.fingerprint == dataset.fingerprint
+    assert imported.meta.fingerprint == dataset.fingerprint
     assert {p.suffix for p in (data_dir / "imagenette").iterdir()} == {".npy", ".json"}
 
 
@@ -182,11 +181,11 @@ def test_a_set_of_torchvision_by_name(fashion_mnist, data_dir, leftovers):
     assert small.fingerprint == dataset.fingerprint
     assert leftovers() == ["torchvision.FashionMNIST"]
     assert is_available(FASHION_MNIST, data_dir)
-    (info,) = [i for i in list_datasets(data_dir) if i.name == "torchvision/FashionMNIST"]
-    assert (info.on_disk, info.sizes, info.source) == (True, (28, 14), "torchvision")
+    metas = dict(list_datasets(data_dir))["torchvision/FashionMNIST"]
+    assert [meta.size for meta in metas] == [28, 14]
 
 
-def test_a_set_of_torchvision_without_a_server(fashion_mnist, data_dir, monkeypatch):
+def test_a_set_of_torchvision_without_a_server(fashion_mnist, data_dir, monkeypatch, leftovers):
     with pytest.raises(SweepsError, match=r"is not in .* at this size; `sweeps run` .* builds it"):
         open_data(FASHION_MNIST, data_dir, download=False)
     monkeypatch.setattr(FashionMNIST, "mirrors", ["http://127.0.0.1:1/"])
@@ -196,7 +195,7 @@ def test_a_set_of_torchvision_without_a_server(fashion_mnist, data_dir, monkeypa
         "cannot download torchvision/FashionMNIST: [Errno 111] Connection refused; where there is "
         "no internet, `sweeps data import NAME PATH` takes an archive"
     )
-    assert not data_dir.exists()
+    assert leftovers() == []
 
 
 class _Photos:
@@ -224,17 +223,16 @@ def test_a_set_of_many_sizes_without_a_test_split(data_dir, monkeypatch):
     assert sorted(values.tolist()) == list(range(0, 240, 10))
     smaller = open_data(config, data_dir, 12, progress=False)
     assert smaller.fingerprint != dataset.fingerprint
-    (info,) = [i for i in list_datasets(data_dir) if i.on_disk]
-    assert (info.name, info.sizes) == ("torchvision/SUN397", (12, 16))
+    assert [meta.size for meta in dict(list_datasets(data_dir))["torchvision/SUN397"]] == [12, 16]
     assert is_available(config, data_dir)
     assert not is_available(config.model_copy(update={"size": 20}), data_dir)
 
 
-def test_a_missing_package_is_named(data_dir, monkeypatch):
+def test_a_missing_package_is_named(data_dir, monkeypatch, leftovers):
     monkeypatch.setattr(download, "find_spec", lambda _: None)
     with pytest.raises(SweepsError, match=r"needs packages .*: pip install h5py gdown$"):
         open_data(DataConfig(name="torchvision/PCAM"), data_dir, progress=False)
-    assert not data_dir.exists()
+    assert leftovers() == []
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -247,11 +245,11 @@ def test_torchvision_takes_what_each_set_is_made_with(name):
         assert set(bound.kwargs.get("kwargs", {})) <= {"download", "train"}
 
 
-def refused(data_dir, pattern):
+def refused(data_dir, leftovers, pattern):
     with pytest.raises(SweepsError, match=pattern) as error:
-        open_dataset("cifar10", data_dir, progress=False)
+        open_data(DataConfig(name="cifar10"), data_dir, progress=False)
     assert "sweeps data import cifar10 PATH" in str(error.value)
-    assert not data_dir.exists()
+    assert leftovers() == []
     assert socket.getdefaulttimeout() is None
 
 
@@ -263,47 +261,47 @@ def refused(data_dir, pattern):
         (None, "404"),
     ],
 )
-def test_a_wrong_archive(cifar10, served, data_dir, content, pattern):
+def test_a_wrong_archive(cifar10, served, data_dir, leftovers, content, pattern):
     path = served[0] / "cifar-10-python.tar.gz"
     whole = path.read_bytes()
     path.unlink()
     if content is not None:
         path.write_bytes(whole[: len(whole) // 2] if content == "half of it" else content)
-    refused(data_dir, pattern)
+    refused(data_dir, leftovers, pattern)
 
 
-def test_nobody_listens(cifar10, data_dir, monkeypatch):
+def test_nobody_listens(cifar10, data_dir, leftovers, monkeypatch):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/x.tar.gz"
     monkeypatch.setattr(CIFAR10, "url", url)
-    refused(data_dir, "refused")
+    refused(data_dir, leftovers, "refused")
 
 
-def test_a_server_that_swallows_everything(cifar10, data_dir, monkeypatch):
+def test_a_server_that_swallows_everything(cifar10, data_dir, leftovers, monkeypatch):
     monkeypatch.setattr(download, "_TIMEOUT_SECONDS", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setattr(CIFAR10, "url", f"http://127.0.0.1:{silent.getsockname()[1]}/x")
         start = time.monotonic()
-        refused(data_dir, "timed out")
+        refused(data_dir, leftovers, "timed out")
         assert time.monotonic() - start < 5
 
 
-def test_ctrl_c(cifar10, data_dir, monkeypatch):
+def test_ctrl_c(cifar10, data_dir, monkeypatch, leftovers):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(sys.modules[CIFAR10.__module__], "check_integrity", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        open_dataset("cifar10", data_dir, progress=False)
-    assert not data_dir.exists()
+        open_data(DataConfig(name="cifar10"), data_dir, progress=False)
+    assert leftovers() == []
 
 
-def test_a_full_disk_is_not_taken_for_a_network_failure(cifar10, data_dir, monkeypatch):
+def test_a_full_disk_is_not_taken_for_a_network_failure(cifar10, data_dir, monkeypatch, leftovers):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(CIFAR10, "download", full)
     with pytest.raises(SweepsError, match="is full"):
-        open_dataset("cifar10", data_dir, progress=False)
-    assert not data_dir.exists()
+        open_data(DataConfig(name="cifar10"), data_dir, progress=False)
+    assert leftovers() == []

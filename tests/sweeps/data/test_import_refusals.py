@@ -17,12 +17,12 @@ from sweeps.errors import SweepsError
 
 
 @pytest.fixture
-def refuses(data_dir):
+def refuses(data_dir, leftovers):
     def check(path, pattern, name="mine", **options):
         with pytest.raises(SweepsError, match=pattern) as error:
             import_dataset(name, path, data_dir, progress=False, **options)
         assert "\n" not in str(error.value)
-        assert not data_dir.exists()
+        assert leftovers() == []
 
     return check
 

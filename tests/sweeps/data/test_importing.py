@@ -8,20 +8,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sweeps.data import import_dataset, list_datasets, open_dataset
+from sweeps.data import import_dataset, list_datasets, open_data
 from sweeps.errors import SweepsError
+from sweeps.spec.data import DataConfig
 
 
 def fingerprint_of(path, data_dir):
-    return import_dataset("mine", path, data_dir, progress=False).info.fingerprint
+    return import_dataset("mine", path, data_dir, progress=False).meta.fingerprint
 
 
 def test_images_and_labels_arrive_sorted(trees, tmp_path, data_dir):
     tree = trees.make()
     result = import_dataset("mine", trees.tar(tmp_path / "t.tgz", tree), data_dir, progress=False)
-    dataset = open_dataset("mine", data_dir)
+    dataset = open_data(DataConfig(name="mine"), data_dir)
     assert not result.already_there
-    assert result.info.source == "import"
+    assert result.meta.source == "import"
     assert dataset.classes == ("ant", "bee", "cat")
     assert dataset.size == 8
     assert len(dataset.train) == 18
@@ -86,7 +87,7 @@ def test_without_splits_a_sixth_of_every_class_is_held_out(trees, tmp_path, data
     path = trees.directory(tmp_path / "tree", tree)
     result = import_dataset("mine", path, data_dir, progress=False)
     assert any("test" in note for note in result.notes)
-    dataset = open_dataset("mine", data_dir)
+    dataset = open_data(DataConfig(name="mine"), data_dir)
     assert np.bincount(dataset.test.labels).tolist() == [2, 2, 2]
     assert np.bincount(dataset.train.labels).tolist() == [11, 11, 11]
     everything = np.concatenate([dataset.train.images, dataset.test.images]).reshape(39, -1)
@@ -98,14 +99,14 @@ def test_without_splits_a_sixth_of_every_class_is_held_out(trees, tmp_path, data
 def test_a_class_may_be_called_train(trees, tmp_path, data_dir):
     tree = {f"{c}/{i}.png": trees.png(i + len(c)) for c in ("bus", "train") for i in range(3)}
     result = import_dataset("mine", trees.zip(tmp_path / "t.zip", tree), data_dir, progress=False)
-    assert result.info.classes == ("bus", "train")
+    assert result.meta.classes == ("bus", "train")
 
 
 def test_a_third_split_is_left_out_and_said(trees, tmp_path, data_dir):
     tree = {**trees.make(), "val/ant/1.png": trees.png(5), "val/bee/1.png": trees.png(6)}
     result = import_dataset("mine", trees.zip(tmp_path / "t.zip", tree), data_dir, progress=False)
     assert result.notes == ("the folder 'val' is left out",)
-    assert result.info.test_count == 6
+    assert result.meta.counts["test"] == 6
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "1", "LA", "I;16"])
@@ -117,7 +118,7 @@ def test_every_mode_becomes_rgb(trees, tmp_path, data_dir, mode):
         trees.png(3, mode=mode) if mode != "I;16" else _sixteen_bit(tmp_path)
     )
     import_dataset("mine", trees.zip(tmp_path / "t.zip", tree), data_dir, progress=False)
-    image = open_dataset("mine", data_dir).train.images[0]
+    image = open_data(DataConfig(name="mine"), data_dir).train.images[0]
     assert image.shape == (8, 8, 3)
     if mode in ("L", "LA", "1", "I;16"):
         assert (image == image[..., :1]).all()
@@ -138,10 +139,12 @@ def test_mixed_sizes_need_a_size_and_are_cropped_to_it(trees, tmp_path, data_dir
         import_dataset("mine", path, data_dir, progress=False)
     assert "size" in str(error.value)
     result = import_dataset("mine", path, data_dir, size=10, progress=False)
-    assert result.info.sizes == (10,)
+    assert result.meta.size == 10
     (tmp_path / "one.png").write_bytes(tree["train/ant/00.png"])
     expected = np.asarray(Image.open(tmp_path / "one.png"))[:, 5:15]
-    np.testing.assert_array_equal(open_dataset("mine", data_dir).train.images[0], expected)
+    np.testing.assert_array_equal(
+        open_data(DataConfig(name="mine"), data_dir).train.images[0], expected
+    )
 
 
 def test_equal_sizes_that_differ_later_name_two(trees, tmp_path, data_dir):
@@ -156,7 +159,6 @@ def test_the_same_again_is_success_and_changes_nothing(trees, tmp_path, data_dir
     before = (data_dir / "mine" / "meta.json").stat().st_mtime_ns
     result = import_dataset("mine", path, data_dir, progress=False)
     assert result.already_there
-    assert not result.replaced
     assert (data_dir / "mine" / "meta.json").stat().st_mtime_ns == before
     assert leftovers() == ["mine"]
 
@@ -165,17 +167,19 @@ def test_another_dataset_is_replaced_only_when_asked(trees, tmp_path, data_dir, 
     first = import_dataset(
         "mine", trees.zip(tmp_path / "a.zip", trees.make()), data_dir, progress=False
     )
-    open_dataset("mine", data_dir, 4, progress=False)
-    mapped = open_dataset("mine", data_dir)
+    open_data(DataConfig(name="mine"), data_dir, 4, progress=False)
+    mapped = open_data(DataConfig(name="mine"), data_dir)
     kept = np.array(mapped.train.images)
     other = trees.zip(tmp_path / "b.zip", trees.make(size=12))
     with pytest.raises(SweepsError, match="another dataset 'mine'"):
         import_dataset("mine", other, data_dir, progress=False)
-    assert open_dataset("mine", data_dir).fingerprint == first.info.fingerprint
+    assert open_data(DataConfig(name="mine"), data_dir).fingerprint == first.meta.fingerprint
     result = import_dataset("mine", other, data_dir, replace=True, progress=False)
-    assert result.replaced
-    assert result.info.sizes == (12,)
-    assert open_dataset("mine", data_dir, 4, progress=False).fingerprint == result.info.fingerprint
+    assert result.meta.size == 12
+    assert (
+        open_data(DataConfig(name="mine"), data_dir, 4, progress=False).fingerprint
+        == result.meta.fingerprint
+    )
     np.testing.assert_array_equal(mapped.train.images, kept)
     assert leftovers() == ["mine"]
 
@@ -183,10 +187,12 @@ def test_another_dataset_is_replaced_only_when_asked(trees, tmp_path, data_dir, 
 def test_an_import_is_used_like_the_download(trees, tmp_path, data_dir):
     path = trees.zip(tmp_path / "t.zip", trees.make())
     import_dataset("cifar10", path, data_dir, progress=False)
-    assert open_dataset("cifar10", data_dir, download=False).classes == ("ant", "bee", "cat")
-    (info,) = [i for i in list_datasets(data_dir) if i.name == "cifar10"]
-    assert info.on_disk
-    assert info.source == "import"
+    assert open_data(DataConfig(name="cifar10"), data_dir, download=False).classes == (
+        "ant",
+        "bee",
+        "cat",
+    )
+    assert [meta.source for meta in dict(list_datasets(data_dir))["cifar10"]] == ["import"]
 
 
 @pytest.mark.slow
@@ -196,9 +202,9 @@ def test_real_cifar10(data_dir):
     if not path.exists():
         pytest.skip(f"{path} is not there")
     start = time.monotonic()
-    info = import_dataset("cifar10", path, data_dir, progress=False).info
-    assert (info.train_count, info.test_count, info.sizes) == (50_000, 10_000, (32,))
-    dataset = open_dataset("cifar10", data_dir)
+    info = import_dataset("cifar10", path, data_dir, progress=False).meta
+    assert (info.counts, info.size) == ({"train": 50_000, "test": 10_000}, 32)
+    dataset = open_data(DataConfig(name="cifar10"), data_dir)
     np.testing.assert_allclose(dataset.mean, (0.4914, 0.4822, 0.4465), atol=0.002)
     np.testing.assert_allclose(dataset.std, (0.2470, 0.2435, 0.2616), atol=0.004)
     assert time.monotonic() - start < 200

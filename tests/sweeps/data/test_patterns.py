@@ -3,14 +3,17 @@
 import numpy as np
 import pytest
 
-from sweeps.data import open_dataset
+from sweeps.data import open_data
 from sweeps.data import patterns as module
 from sweeps.errors import SweepsError
+from sweeps.spec.data import DataConfig
 
 
 @pytest.fixture(scope="module")
 def patterns(tmp_path_factory):
-    return open_dataset("patterns", tmp_path_factory.mktemp("data"), 16, progress=False)
+    return open_data(
+        DataConfig(name="patterns"), tmp_path_factory.mktemp("data"), 16, progress=False
+    )
 
 
 def test_counts_and_classes(patterns):
@@ -44,4 +47,4 @@ def test_stripes_run_as_they_are_called():
 
 def test_too_small(tmp_path):
     with pytest.raises(SweepsError, match="16 pixels or more"):
-        open_dataset("patterns", tmp_path, 15)
+        open_data(DataConfig(name="patterns"), tmp_path, 15)

@@ -1,12 +1,20 @@
 """Train and validation: stratified, disjoint, by seed."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from sweeps.data import split_train_validation
+from sweeps.data import split_rows
 from sweeps.errors import SweepsError
+from sweeps.spec.config import RunConfig
 
 LABELS = np.repeat([0, 1, 2, 3], [100, 200, 50, 10])
+
+
+def split(labels=LABELS, **data):
+    config = RunConfig.model_validate({"data": {"validation": 0.2, **data}})
+    return split_rows(config, SimpleNamespace(train=SimpleNamespace(labels=labels)))
 
 
 def counts(rows):
@@ -14,7 +22,7 @@ def counts(rows):
 
 
 def test_stratified_disjoint_and_complete():
-    train, validation = split_train_validation(LABELS, 0.2, 0)
+    train, validation = split()
     assert counts(validation) == [20, 40, 10, 2]
     assert counts(train) == [80, 160, 40, 8]
     assert sorted([*train, *validation]) == list(range(360))
@@ -23,46 +31,29 @@ def test_stratified_disjoint_and_complete():
 
 
 def test_a_seed_gives_one_split():
-    first, again, other = (split_train_validation(LABELS, 0.2, seed)[1] for seed in (3, 3, 4))
+    first, again, other = (split(split_seed=seed)[1] for seed in (3, 3, 4))
     np.testing.assert_array_equal(first, again)
     assert set(first) != set(other)
 
 
 def test_the_split_stays_the_same_over_versions():
-    assert split_train_validation(np.repeat([0, 1], 10), 0.3, 7)[1].tolist() == [
-        4,
-        5,
-        9,
-        16,
-        18,
-        19,
-    ]
+    _, validation = split(np.repeat([0, 1], 10), validation=0.3, split_seed=7)
+    assert validation.tolist() == [4, 5, 9, 16, 18, 19]
 
 
 def test_limits_keep_the_shares_and_leave_the_other_part_alone():
-    train, validation = split_train_validation(LABELS, 0.2, 0)
-    few, same = split_train_validation(LABELS, 0.2, 0, train_limit=36)
+    train, validation = split()
+    few, same = split(train_limit=36)
     np.testing.assert_array_equal(same, validation)
     assert counts(few) == [10, 20, 5, 1]
     assert set(few) <= set(train)
-    same, few = split_train_validation(LABELS, 0.2, 0, validation_limit=7)
+    same, few = split(validation_limit=7)
     np.testing.assert_array_equal(same, train)
     assert counts(few) == [2, 4, 1, 0]
     assert set(few) <= set(validation)
-    assert len(split_train_validation(LABELS, 0.2, 0, train_limit=10**6)[0]) == 288
+    assert len(split(train_limit=10**6)[0]) == 288
 
 
-@pytest.mark.parametrize(
-    ("fraction", "limits", "pattern"),
-    [
-        (0, {}, "fraction"),
-        (1, {}, "fraction"),
-        (float("nan"), {}, "fraction"),
-        (0.001, {}, "validation empty"),
-        (0.2, {"train_limit": 0}, "train limit"),
-        (0.2, {"validation_limit": -1}, "validation limit"),
-    ],
-)
-def test_out_of_range(fraction, limits, pattern):
-    with pytest.raises(SweepsError, match=pattern):
-        split_train_validation(LABELS, fraction, 0, **limits)
+def test_a_share_that_leaves_nothing_is_refused():
+    with pytest.raises(SweepsError, match="leaves validation empty"):
+        split(validation=0.001)
