@@ -1,7 +1,8 @@
 """Training an exported configuration again."""
 
 import math
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -10,6 +11,8 @@ from sweeps.data import Dataset, open_data
 from sweeps.errors import SweepsError
 from sweeps.export.exported import Exported
 from sweeps.spec.imports import import_all
+
+_LINE_WIDTH = 80
 
 
 def retrain(
@@ -54,15 +57,14 @@ def retrain(
     dataset = open_images(exported, data_dir)
     config = resolve_precision(config, torch.device(device), dataset)
     model = new_model(config, dataset)
+    recorded = recorded_values(exported)
+    lines = EpochLines(recorded)
     for result in train(config, dataset, torch.device(device), model=model):
         metrics = result.metrics()
-        if result.epoch == 1:
-            click.echo("  ".join(["epoch", *metrics]))
-        cells = [f"{value:>{len(name)}.4g}" for name, value in metrics.items()]
-        click.echo("  ".join([f"{result.epoch:>5}", *cells]))
+        lines.show(result.epoch, metrics)
         if result.diverged:
             raise SweepsError(f"the run diverged in epoch {result.epoch}: the loss is not finite")
-    recorded = recorded_values(exported)
+    lines.show_others()
     for name, value in recorded.items():
         click.echo(compare(exported, config.seed, name, metrics[name], value))
     trained = exported.model_copy(update={"seed": config.seed})
@@ -71,6 +73,38 @@ def retrain(
         save_weights(path, model, trained, dataset, metrics)
         click.echo(f"Wrote {path}", err=True)
     return metrics[next(iter(recorded))]
+
+
+class EpochLines:
+    """Prints a line of 80 columns for each epoch, and at the end the metrics that did not fit.
+
+    Args:
+        first: the names of the metrics that come first.
+    """
+
+    def __init__(self, first: Iterable[str]) -> None:
+        self._first = list(first)
+        self._columns: list[str] = []
+        self._last: Mapping[str, float] = {}
+
+    def show(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Print an epoch, and before the first, or where a metric has gone, the names."""
+        self._last = metrics
+        if not self._columns or any(name not in metrics for name in self._columns):
+            self._columns, width = [], len("epoch")
+            for name in dict.fromkeys([*self._first, *metrics]):
+                if name in metrics and width + 2 + len(name) <= _LINE_WIDTH:
+                    self._columns.append(name)
+                    width += 2 + len(name)
+            click.echo("  ".join(["epoch", *self._columns]))
+        cells = [f"{metrics[name]:>{len(name)}.4g}" for name in self._columns]
+        click.echo("  ".join([f"{epoch:>5}", *cells]))
+
+    def show_others(self) -> None:
+        """Print what else the last epoch measured."""
+        others = [f"{n} {value:.4g}" for n, value in self._last.items() if n not in self._columns]
+        if others:
+            click.echo(textwrap.fill(f"In the last epoch: {', '.join(others)}", _LINE_WIDTH))
 
 
 def import_code(exported: Exported) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from interpodil import InterpodilConv2d
+from interpodil import InterpodilConv2d, dirac_
 from sweeps.errors import SweepsError
 from sweeps.models.networks import build_model, layer_arguments, on_meta
 from sweeps.spec.checks import probe_values
@@ -33,7 +33,8 @@ def check_networks(spec: Spec, size: int, num_classes: int) -> None:
     """
     built: dict[tuple[object, ...], set[tuple[int, ...]]] = {}
     for where, config in _configs(spec):
-        network = (config.model.model_dump_json(), config.layer.stride, config.layer.init)
+        layer = config.layer
+        network = (config.model.model_dump_json(), layer.kernel_size, layer.stride, layer.init)
         if network not in built and len(built) == _MAX_NETWORKS:
             continue
         try:
@@ -68,7 +69,9 @@ def _check_network(config: RunConfig, size: int, num_classes: int) -> set[tuple[
 
 def _check_layer(config: RunConfig, taps: tuple[int, ...]) -> None:
     try:
-        InterpodilConv2d(1, 1, taps, **layer_arguments(config.layer), device="meta")
+        layer = InterpodilConv2d(1, 1, taps, **layer_arguments(config.layer))
+        if config.layer.init == "dirac":
+            dirac_(layer)
     except ValueError as error:
         kernel = "x".join(map(str, taps))
         raise SweepsError(f"a {kernel} convolution of {config.model.title}: {error}") from None

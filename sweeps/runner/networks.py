@@ -14,14 +14,18 @@ from sweeps.study.study import spec_tree
 def check_networks(spec: Spec, dataset: Dataset) -> None:
     """Refuse networks that cannot be built for a dataset; download weights that are missing.
 
-    Networks whose layer is a new stem need no check but that of :func:`check_run`.
+    Networks whose layer is a new stem need no check but that of :func:`check_run`, and one of the
+    gain of a constant image, which some tents have not.
 
     Raises:
         SweepsError: what does not fit.
     """
     base = spec.base_config()
     configs = [base, *(base.with_values(values) for _, values in probe_values(spec))]
-    if all(c.model.has_new_stem and c.model.weights == "none" for c in configs):
+    if all(
+        c.model.has_new_stem and c.model.weights == "none" and c.layer.gain_of != "constant"
+        for c in configs
+    ):
         return
     if "torch" in sys.modules:
         from sweeps.models.check import check_networks as check

@@ -4,7 +4,7 @@ import logging
 import re
 import signal
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -215,7 +215,9 @@ def prepare_sweep(
     if spec.data.import_ is not None and holds_study(url, wanted):
         # Images are decoded for a study that takes them.
         _check_code(url, wanted, spec)
-    spec, dataset = open_images(spec, data_dir)
+    spec, dataset = open_images(
+        spec, data_dir, resumes=lambda other: holds_study(url, name or study_name(other))
+    )
     check_runs(spec, dataset)
     storage = open_storage(url, create=True)
     study = open_or_create_study(storage, spec, name or study_name(spec), dataset)
@@ -389,8 +391,15 @@ def _check_code(url: URL, name: str, spec: Spec) -> None:
         storage.engine.dispose()
 
 
-def open_images(spec: S, data_dir: Path) -> tuple[S, Dataset | None]:
+def open_images(
+    spec: S, data_dir: Path, resumes: Callable[[S], bool] = lambda _: False
+) -> tuple[S, Dataset | None]:
     """Open the spec's dataset, if it has one, or its fallback where the dataset is unavailable.
+
+    Args:
+        spec: the sweep.
+        data_dir: the folder of the datasets.
+        resumes: whether there is a study of a spec already; the fallback is then no news.
 
     Returns:
         The spec, which then names the fallback, and the dataset.
@@ -406,17 +415,21 @@ def open_images(spec: S, data_dir: Path) -> tuple[S, Dataset | None]:
     except DatasetUnavailable as error:
         if spec.fallback is None:
             raise
-        _logger.warning("%s", error)
+        reason = error
+    data = spec.data.model_copy(update={"name": spec.fallback, "options": {}})
+    other = spec.model_copy(update={"data": data})
+    if resumes(other):
+        _logger.info("%s is still unavailable; the study is on %s", spec.data.name, data.name)
+    else:
+        _logger.warning("%s", reason)
         _logger.warning(
             "FALLING BACK to the dataset %r in place of %r: what this sweep finds says nothing "
             "about %r",
-            spec.fallback,
+            data.name,
             spec.data.name,
             spec.data.name,
         )
-    data = spec.data.model_copy(update={"name": spec.fallback, "options": {}})
-    spec = spec.model_copy(update={"data": data})
-    return spec, open_data(spec.data, data_dir)
+    return other, open_data(data, data_dir)
 
 
 def check_runs(spec: Spec, dataset: Dataset | None) -> None:

@@ -39,6 +39,9 @@ class Checkpoint(Protocol):
     def refuse(self, reason: str) -> None:
         """Take note that what was read cannot be used; the run starts anew."""
 
+    def accept(self, epoch: int) -> None:
+        """Take note that what was read is resumed, in this epoch, counted from 1."""
+
 
 @dataclass
 class TrainingState:
@@ -155,6 +158,8 @@ class Checkpointing:
             # Damaged, or of another release: the run starts anew, as if there were none.
             self.state.load_tree(fresh)
             self.checkpoint.refuse(f"{type(error).__name__}: {error}")
+        else:
+            self.checkpoint.accept(self.state.epoch)
 
     def after_epoch(self) -> None:
         """Write a checkpoint if one is due."""

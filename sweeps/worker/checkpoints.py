@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
 
+import click
 import optuna
 from optuna.trial import FrozenTrial
 from sqlalchemy.engine import URL
@@ -129,15 +130,18 @@ class TrialCheckpoint:
     def __init__(self, checkpoints: Checkpoints, paths: list[Path]) -> None:
         self._checkpoints = checkpoints
         self._paths = paths
+        self._read = paths[0]
         self._written = time.monotonic()
 
     def read(self) -> bytes | None:
         """Return the newest content: this trial's, else that of the nearest predecessor."""
         for path in self._paths:
             try:
-                return path.read_bytes()
+                content = path.read_bytes()
             except OSError:
                 continue
+            self._read = path
+            return content
         return None
 
     def write(self, content: bytes) -> None:
@@ -151,6 +155,13 @@ class TrialCheckpoint:
         _logger.warning(
             "%s starts anew, its checkpoint cannot be used: %s", self._paths[0].stem, first_line
         )
+
+    def accept(self, epoch: int) -> None:
+        """Say on stderr from which trial and epoch the trial is resumed."""
+        trial, resumed = (
+            int(path.stem.removeprefix("trial-")) for path in (self._paths[0], self._read)
+        )
+        click.echo(f"trial {trial} resumes trial {resumed} from epoch {epoch}", err=True)
 
     def is_due(self) -> bool:
         """Whether enough time has passed since the last write."""

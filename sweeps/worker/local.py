@@ -11,7 +11,14 @@ import optuna
 from sweeps.data import Dataset
 from sweeps.errors import Diverged, SweepsError
 from sweeps.export.exported import Exported
-from sweeps.export.retrain import compare, import_code, open_images, recorded_values, warn_of_device
+from sweeps.export.retrain import (
+    EpochLines,
+    compare,
+    import_code,
+    open_images,
+    recorded_values,
+    warn_of_device,
+)
 from sweeps.spec.config import RunConfig
 from sweeps.spec.data import NO_IMAGES
 from sweeps.spec.imports import import_objective
@@ -51,7 +58,7 @@ class LocalContext(TrialContext):
             dataset=dataset,
             data_dir=data_dir,
         )
-        self._columns: list[str] = []
+        self.lines = EpochLines(metrics)
 
     def describe(
         self, *, epochs: int, note: str = "", attributes: Mapping[str, Any] | None = None
@@ -69,11 +76,7 @@ class LocalContext(TrialContext):
     ) -> None:
         """Print an epoch."""
         numbers = self._take(epoch, metrics)
-        if list(numbers) != self._columns:
-            self._columns = list(numbers)
-            click.echo("  ".join(["epoch", *self._columns]))
-        cells = [f"{value:>{len(name)}.4g}" for name, value in numbers.items()]
-        click.echo("  ".join([f"{epoch:>5}", *cells]))
+        self.lines.show(epoch, numbers)
         if diverged:
             raise Diverged(f"diverged in epoch {epoch}")
 
@@ -113,6 +116,7 @@ def run_own_loop(
         values = context.result(function(context))
     except Diverged as error:
         raise SweepsError(f"the run diverged: {error}") from None
+    context.lines.show_others()
     for (name, before), value in zip(recorded.items(), values, strict=True):
         click.echo(compare(exported, config.seed, name, value, before))
     return values
@@ -130,3 +134,5 @@ class _NoCheckpoint:
         return False
 
     def refuse(self, reason: str) -> None: ...
+
+    def accept(self, epoch: int) -> None: ...

@@ -69,6 +69,24 @@ def test_what_does_not_fit_is_refused_in_one_line(check, source, model, message)
 
 
 @pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        ({"gain_of": "constant"}, "gain_of='constant' needs a tent with a sum other than 0"),
+        ({"init": "dirac"}, "dirac_ needs a tent with a sum other than 0"),
+    ],
+)
+def test_a_tent_without_a_sum_is_refused_where_one_is_needed(small, layer, message):
+    # 1 + 4 * edge + 4 * corner is 0.
+    small["layer"] = {"edge": -0.5, "corner": 0.25, **layer}
+    small["model"] = {"where": "conv2"}
+    small["search"], small["baselines"] = {"training.weight_decay": {"float": [0.0, 0.1]}}, []
+    with pytest.raises(SweepsError, match=message):
+        check_networks(parse_spec(small, "small"), 16, 10)
+    small["layer"]["corner"] = 0.5
+    check_networks(parse_spec(small, "small"), 16, 10)
+
+
+@pytest.mark.parametrize(
     ("search", "message"),
     [
         ({"model.options.depth": {"int": [1, 2]}}, "give depth a value under model.options"),

@@ -277,6 +277,9 @@ class TestFallback:
         assert done.returncode == 0, done.stderr
         assert "FALLING BACK to the dataset 'patterns'" in done.stderr
         assert place.study().study_name == "small-patterns"
+        again = place.run("run", spec, "--trials", "2")
+        assert "FALLING BACK" not in again.stderr
+        assert "cifar10 is still unavailable; the study is on patterns" in again.stderr
 
     def test_without_a_fallback_it_is_refused(self, place, small):
         small["data"]["name"] = "cifar10"

@@ -37,9 +37,13 @@ class InMemory:
         self.due = due
         self.writes = 0
         self.refused = []
+        self.resumed = []
 
     def refuse(self, reason):
         self.refused.append(reason)
+
+    def accept(self, epoch):
+        self.resumed.append(epoch)
 
     def read(self):
         return self.content

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from storage import end_trial, open_storage
+from storage import RETRY_OF, end_trial, open_storage
 from sweeps.errors import SweepsError
 from sweeps.spec.spec import parse_spec
 from sweeps.study.study import open_or_create_study
@@ -88,6 +88,17 @@ def test_a_checkpoint_that_does_not_fit_is_logged_in_a_line(checkpoints, caplog)
     assert caplog.messages == [
         "trial-000003 starts anew, its checkpoint cannot be used: seed is 0 there and 1 here"
     ]
+
+
+def test_a_retry_says_which_trial_it_resumes_and_from_where(study, checkpoints, capsys):
+    study.ask()
+    checkpoints.of(0, study.trials).write(b"x")
+    end(study, 0, "interrupted")
+    study.ask().set_user_attr(RETRY_OF, 0)
+    retry = checkpoints.of(1, study.trials)
+    assert retry.read() == b"x"
+    retry.accept(3)
+    assert capsys.readouterr().err == "trial 1 resumes trial 0 from epoch 3\n"
 
 
 @pytest.mark.parametrize("removed", ["the file", "the folder"])
