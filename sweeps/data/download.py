@@ -107,14 +107,12 @@ def _download_set(
 
 @contextlib.contextmanager
 def _downloading(name: str, progress: bool) -> Iterator[None]:
-    """Bound how long a silent network is waited for, keep stdout clean, and explain failures."""
+    """Keep stdout clean, and explain failures."""
     known_as = "NAME" if name.startswith(PREFIX) else name
     remedy = f"where there is no internet, `sweeps data import {known_as} PATH` takes an archive"
     note(f"downloading {name}", progress)
-    timeout = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_TIMEOUT_SECONDS)
     try:
-        with contextlib.ExitStack() as stack:
+        with bounded_network(), contextlib.ExitStack() as stack:
             shown: IO[str] = sys.stderr
             if not (progress and sys.stderr.isatty()):
                 # A progress bar in a log file is a line for every update.
@@ -125,18 +123,31 @@ def _downloading(name: str, progress: bool) -> Iterator[None]:
     except OSError as error:
         if error.errno in _DISK:
             raise
-        # Of HTTP's errors the status says more than the reason.
-        is_http = isinstance(error, urllib.error.HTTPError)
-        reason = error if is_http else getattr(error, "reason", error)
+        reason = network_reason(error)
         raise DatasetUnavailable(f"cannot download {name}: {reason}; {remedy}") from error
     except _WRONG_ARCHIVE as error:
         # MNIST and its kin try several servers, and say in words alone why each failed.
-        reason = _SERVERS_REASON.search(str(error))
-        if reason is not None:
-            raise DatasetUnavailable(f"cannot download {name}: {reason[1]}; {remedy}") from error
+        found = _SERVERS_REASON.search(str(error))
+        if found is not None:
+            raise DatasetUnavailable(f"cannot download {name}: {found[1]}; {remedy}") from error
         words = " ".join(str(error).split())
         raise DatasetUnavailable(
             f"cannot download {name}: what came is not the expected archive ({words}); {remedy}"
         ) from error
+
+
+@contextlib.contextmanager
+def bounded_network() -> Iterator[None]:
+    """Bound how long a silent network is waited for."""
+    timeout = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_TIMEOUT_SECONDS)
+    try:
+        yield
     finally:
         socket.setdefaulttimeout(timeout)
+
+
+def network_reason(error: Exception) -> object:
+    """Return what to say of a failed download: of HTTP's errors the status, not the reason."""
+    is_http = isinstance(error, urllib.error.HTTPError)
+    return error if is_http else getattr(error, "reason", error)

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from interpodil import InterpodilConv2d, dirac_
 from sweeps.errors import SweepsError
-from sweeps.models.networks import build_model, layer_arguments, on_meta
+from sweeps.models.layer import build_model, layer_arguments
+from sweeps.models.networks import on_meta
 from sweeps.spec.checks import probe_values
 from sweeps.spec.config import RunConfig
 from sweeps.spec.networks import ImportedModel

@@ -8,7 +8,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from interpodil import InterpodilConv2d
 from sweeps.models.facts import evaluation, receptive_fields
-from sweeps.models.networks import build_model, build_network, on_meta
+from sweeps.models.layer import build_model
+from sweeps.models.networks import build_network, on_meta
 from sweeps.spec.config import RunConfig
 from sweeps.spec.networks import ImportedModel
 

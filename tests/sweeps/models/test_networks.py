@@ -11,7 +11,8 @@ from interpodil import InterpodilConv2d
 from sweeps.errors import SweepsError
 from sweeps.models import build_model, model_facts
 from sweeps.models.facts import receptive_fields
-from sweeps.models.networks import build_network, insert_layer, on_meta
+from sweeps.models.layer import insert_layer
+from sweeps.models.networks import build_network, on_meta
 from sweeps.spec.config import RunConfig
 from sweeps.spec.networks import TORCHVISION
 

@@ -9,7 +9,7 @@ from interpodil import InterpodilConv2d
 from sweeps.errors import SweepsError
 from sweeps.export.exported import Exported, ExportedData, read_exported
 from sweeps.models import model_facts
-from sweeps.models.networks import layer_arguments
+from sweeps.models.layer import layer_arguments
 from sweeps.spec.config import RunConfig, setting_names
 from sweeps.spec.layer import LayerConfig
 from sweeps.spec.search import pick_values
