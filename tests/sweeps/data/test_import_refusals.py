@@ -37,8 +37,9 @@ def test_patterns_is_taken(trees, tmp_path, refuses):
     refuses(trees.zip(tmp_path / "t.zip", trees.make()), "built in", name="patterns")
 
 
-@pytest.mark.parametrize("compression", ["gz", "xz", "bz2", ""])
-@pytest.mark.parametrize("share", [0.01, 0.3, 0.75, 0.95])
+@pytest.mark.parametrize(
+    ("compression", "share"), [("gz", 0.01), ("xz", 0.3), ("bz2", 0.75), ("gz", 0.95), ("", 0.3)]
+)
 def test_truncated_tars(trees, tmp_path, refuses, compression, share):
     whole = trees.tar(tmp_path / "t.tar", trees.make(), f"w:{compression}").read_bytes()
     if not compression:
@@ -142,11 +143,6 @@ def test_corrupt_images_are_named_up_to_five(trees, tmp_path, refuses):
     tree |= {f"test/cat/x{i}.jpg": b"not an image" for i in range(6)}
     path = trees.directory(tmp_path / "tree", tree)
     refuses(path, r"cannot read 7 images: test/cat/x0.*test/cat/x4.* and 2 more")
-
-
-def test_all_images_corrupt(trees, tmp_path, refuses):
-    path = trees.zip(tmp_path / "t.zip", dict.fromkeys(trees.make(), b"nothing"))
-    refuses(path, "cannot read 24 images")
 
 
 def test_decompression_bombs(trees, tmp_path, refuses, monkeypatch):

@@ -2,7 +2,6 @@
 
 import dataclasses
 import io
-import itertools
 import math
 
 import pytest
@@ -72,9 +71,9 @@ def undisturbed(patterns):
 
 
 class TestResume:
-    # Six batches and one of validation an epoch: in the middle of an epoch, at its last batch, in
-    # the validation, at the first batch of the next, and often.
-    @pytest.mark.parametrize("calls", [[3], [5], [6], [7], [1, 1, 1, 1, 9], [4, 4, 4, 4]])
+    # Six batches and one of validation an epoch: in the middle of an epoch, in the validation, at
+    # the first batch of the next, and often.
+    @pytest.mark.parametrize("calls", [[3], [6], [7], [1, 1, 1, 1, 9]])
     def test_it_ends_with_the_numbers_of_an_undisturbed_run(self, patterns, undisturbed, calls):
         checkpoint = InMemory()
         for stop in calls:
@@ -90,7 +89,6 @@ class TestResume:
                 )
         assert _numbers(train(_config(), patterns, CPU, checkpoint=checkpoint)) == undisturbed
 
-    @pytest.mark.parametrize("calls", [[3], [1, 9, 3]])
     @pytest.mark.parametrize(
         "settings",
         [
@@ -114,10 +112,10 @@ class TestResume:
             },
         ],
     )
-    def test_so_it_does_with_every_setting(self, patterns, settings, calls):
+    def test_so_it_does_with_every_setting(self, patterns, settings):
         config = _config(**settings, **{"training.epochs": 2, "data.train_limit": 300})
         checkpoint = InMemory()
-        for stop in calls:
+        for stop in (1, 9, 3):
             stopped = train(
                 config, patterns, CPU, should_stop=_stop_after(stop), checkpoint=checkpoint
             )
@@ -128,8 +126,7 @@ class TestResume:
         assert all(math.isfinite(number) for epoch in resumed for number in epoch)
         assert checkpoint.refused == []
 
-    @pytest.mark.parametrize("calls", [[3], [1, 9, 3]])
-    def test_so_it_does_with_dropout_whatever_was_drawn_before(self, patterns, calls):
+    def test_so_it_does_with_dropout_whatever_was_drawn_before(self, patterns):
         config = _config().model_copy(
             update={
                 "model": ImportedModel.model_validate({"import": f"{__name__}:with_dropout"}),
@@ -139,7 +136,7 @@ class TestResume:
         torch.rand(3)
         assert _numbers(train(config, patterns, CPU)) == undisturbed
         checkpoint = InMemory()
-        for stop in calls:
+        for stop in (1, 9, 3):
             stopped = train(
                 config, patterns, CPU, should_stop=_stop_after(stop), checkpoint=checkpoint
             )
@@ -163,6 +160,7 @@ class TestResume:
         assert _numbers(resumed) == undisturbed
         # Of the first epoch, the last batch and the validation; then two epochs of six and one.
         assert len(looked) == 2 + 2 * 7
+        assert checkpoint.resumed == [1]
 
     def test_none_is_written_before_it_is_due(self, patterns):
         checkpoint = InMemory()
@@ -172,10 +170,8 @@ class TestResume:
     @pytest.mark.parametrize(
         ("name", "value", "reason"),
         [
-            ("training.learning_rate", 0.01, "training.learning_rate is 0.05 there and 0.01 here"),
             ("training.optimizer", "adamw", "training.optimizer is 'sgd' there and 'adamw' here"),
             ("training.ema", 0.9, "training.ema is 0.0 there and 0.9 here"),
-            ("layer.growth", 5, "layer.growth is None there and 5 here"),
         ],
     )
     def test_one_with_another_setting_is_refused_with_both_values(
@@ -249,8 +245,7 @@ class TestMicroBatches:
             assert one.val_accuracy == pytest.approx(other.val_accuracy, abs=0.02)
 
     # In the middle of the first epoch, and of the second.
-    @pytest.mark.parametrize("calls", [3, 10])
-    @pytest.mark.parametrize(("before", "after"), [(1, 4), (4, 1), (2, 5)])
+    @pytest.mark.parametrize(("calls", "before", "after"), [(3, 1, 4), (10, 5, 2)])
     def test_a_run_resumes_with_others(self, patterns, calls, before, after):
         undisturbed = list(train(_config(), patterns, CPU))
         checkpoint = InMemory()
@@ -285,7 +280,8 @@ SHORT = {"training.epochs": 2, "data.train_limit": 100, "data.validation_limit":
 class TestPrecision:
     # In the middle of the second epoch.
     @pytest.mark.parametrize(
-        ("before", "after"), list(itertools.permutations(["float32", "bfloat16", "float16"], 2))
+        ("before", "after"),
+        [("float32", "bfloat16"), ("bfloat16", "float16"), ("float16", "float32")],
     )
     def test_a_run_resumes_in_another(self, patterns, before, after):
         checkpoint = InMemory()

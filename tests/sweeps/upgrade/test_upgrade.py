@@ -71,9 +71,9 @@ def test_every_trial_value_and_epoch_is_read(place):
     storage.engine.dispose()
 
 
-def test_it_exports_the_same_configuration(place):
-    exported = place.run("export", "-o", "again.yaml")
-    assert exported.returncode == 0, exported.stderr
+def test_it_exports_the_same_configuration(place, cli):
+    status, _, err = cli("export", "-o", "again.yaml")
+    assert status == 0, err
     assert read_exported(place.folder / "again.yaml") == read_exported(place.folder / "best.yaml")
 
 
@@ -87,7 +87,8 @@ def test_its_sweep_is_resumed(place):
     assert place.run("storage", "check").returncode == 0
 
 
-def test_its_exported_configuration_is_trained(place):
-    done = place.run("train", "best.yaml")
-    assert done.returncode == 0, done.stderr
-    assert "val_accuracy" in done.stdout
+def test_its_exported_configuration_is_trained(place, cli, data_dir):
+    status, out, err = cli("train", "best.yaml", "--data-dir", str(data_dir))
+    assert status == 0, err
+    assert "val_accuracy" in out
+    assert all(len(line) <= 80 for line in out.splitlines())
