@@ -206,3 +206,9 @@ def test_a_device_gives_the_same_images(more):
     expected = whole(batches(np.arange(5, 40), **options))
     assert images.device.type == labels.device.type == "cuda"
     torch.testing.assert_close((images.cpu(), labels.cpu()), expected)
+
+
+@pytest.mark.parametrize("options", [{"crop": 9}, {"crop": -1}, {"batch_size": 0}, {"seed": -1}])
+def test_out_of_range(options):
+    with pytest.raises(ValueError, match="out of range"):
+        batches(**options)

@@ -1,6 +1,7 @@
 """Opening: what is built when, by whom, and what an accident leaves."""
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -87,6 +88,14 @@ def test_a_damaged_cache_is_reported(mine, data_dir):
     (data_dir / "mine" / "meta.json").write_text('{"format": 99}')
     with pytest.raises(SweepsError, match="of another release"):
         open_data(DataConfig(name="mine"), data_dir)
+
+
+def test_a_cache_of_an_older_release_is_read(mine, data_dir):
+    path = data_dir / "mine" / "meta.json"
+    fields = json.loads(path.read_text())
+    older = {**fields, "base_size": 16, "created": "2026-11-20T10:00:00+00:00"}
+    path.write_text(json.dumps(older))
+    assert open_data(DataConfig(name="mine"), data_dir).fingerprint == mine.meta.fingerprint
 
 
 def test_what_is_there_is_opened_without_writing(mine, data_dir):

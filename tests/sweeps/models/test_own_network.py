@@ -1,4 +1,4 @@
-"""A network of a person's own: checked before any trial. The examples sweep one."""
+"""A network of a person's own: checked before any trial, swept, exported, trained again."""
 
 import itertools
 
@@ -6,7 +6,6 @@ import pytest
 
 from sweeps.errors import SweepsError
 from sweeps.models.check import check_networks
-from sweeps.spec.files import dump_yaml
 from sweeps.spec.spec import parse_spec
 
 NETWORK = """
@@ -105,14 +104,24 @@ def test_a_search_for_what_it_does_not_have_is_refused(small, search, message):
         parse_spec(small, "small")
 
 
-def test_another_file_than_the_recorded_is_refused(cli, tmp_path):
-    (tmp_path / "mynets.py").write_text(NETWORK)
-    tree = {
-        "model": {"import": "mynets:build"},
-        "code": {"model.import": "sha256:0123456789abcdef"},
-    }
-    (tmp_path / "best.yaml").write_text(dump_yaml(tree))
-    status, out, err = cli("train", "best.yaml")
-    assert (status, out) == (1, "")
-    assert f"model.import: {tmp_path / 'mynets.py'} (sha256:" in err
+def test_it_is_swept_exported_and_trained_again_to_the_same_number(place, small, cli):
+    mine = place.folder / "mynets.py"
+    mine.write_text(NETWORK)
+    small["model"] = {"import": "mynets:build", "options": {"width": 8}, "where": "spatial"}
+    small["search"] = {"model.options.width": {"choice": [4, 8]}}
+    small["baselines"], small["budget"], small["metric"] = [], {"trials": 1}, "val_loss"
+    spec = place.write_spec(small)
+    done = place.run("run", spec, "--workers", "1", "--devices", "cpu")
+    assert done.returncode == 0, done.stderr
+    assert place.run("export", "-o", "best.yaml").returncode == 0
+    assert "model.import: sha256:" in (place.folder / "best.yaml").read_text()
+
+    trained = place.run("train", "best.yaml")
+    assert "the same as trial" in trained.stdout, trained.stderr
+    assert f"model.import: mynets:build from {mine} (sha256:" in trained.stderr
+
+    mine.write_text(NETWORK + "\n# Changed.\n")
+    status, _, err = cli("train", "best.yaml")
+    assert status == 1
+    assert f"model.import: {mine} (sha256:" in err
     assert "take code.model.import out of the YAML" in err

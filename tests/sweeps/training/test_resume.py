@@ -172,6 +172,7 @@ class TestResume:
         [
             ("training.optimizer", "adamw", "training.optimizer is 'sgd' there and 'adamw' here"),
             ("training.ema", 0.9, "training.ema is 0.0 there and 0.9 here"),
+            ("layer.growth", 5, "layer.growth is None there and 5 here"),
         ],
     )
     def test_one_with_another_setting_is_refused_with_both_values(
