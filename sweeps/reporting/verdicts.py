@@ -84,8 +84,11 @@ def verdict_sentence(comparison: Comparison, pair: Pair) -> str:
     if not verdict.seeds:
         return f"{pair.arm} and {pair.other}: nothing is known yet."
     seeds = f"{verdict.seeds} seed{'s' if verdict.seeds > 1 else ''}"
+    # Of the amount that is named: how far behind, where it is behind.
+    low, high = verdict.low, verdict.high
+    ends = (low, high) if verdict.mean >= 0 else (-high, -low)
     evidence = (
-        f"by {abs(verdict.mean):.4f} {_interval(verdict.low, verdict.high)} in {name} after "
+        f"by {abs(verdict.mean):.4f} {_interval(*ends)} in {name} after "
         f"{seeds}; a run of {pair.arm} beats one of {pair.other} with a probability of "
         f"{pair.probability:.2f}."
     )
