@@ -29,6 +29,7 @@ from storage.reconnecting import batch
 from storage.schema import (
     CHECKPOINTS_ID,
     CONFIGURATION,
+    HEARTBEAT_SECONDS,
     OUTCOME,
     OVERRIDES,
     READY,
@@ -43,7 +44,7 @@ from storage.schema import (
 from storage.storage import HardenedStorage, check_storage, open_storage
 from storage.studies import create_study, open_study, study_names, study_uid
 from storage.transactions import transaction
-from storage.trials import Outcome, end_trial, unfinished_outcome
+from storage.trials import OUTCOMES, UNFINISHED, Outcome, end_trial, unfinished_outcome
 from storage.url import (
     DEFAULT_URL,
     absolute_url,
@@ -54,7 +55,6 @@ from storage.url import (
     sqlite_path,
 )
 from storage.workers import (
-    HEARTBEAT_SECONDS,
     WorkerRecord,
     beat,
     end_worker,
@@ -71,6 +71,7 @@ __all__ = [
     "DEFAULT_URL",
     "HEARTBEAT_SECONDS",
     "OUTCOME",
+    "OUTCOMES",
     "OVERRIDES",
     "READY",
     "REASON",
@@ -79,6 +80,7 @@ __all__ = [
     "STUDY_UID",
     "TARGET",
     "TRACEBACK",
+    "UNFINISHED",
     "WORKER_ID",
     "Claim",
     "ClaimLost",

@@ -19,11 +19,11 @@ from sqlalchemy import Connection, Row, delete, func, select
 
 from storage.claims import IS_CLAIM, Claim, holding, refuse_other_study
 from storage.reconnecting import patient
-from storage.schema import RETRY_OF, STUDY_UID, TARGET, claims_table
+from storage.schema import GRACE_SECONDS, RETRY_OF, STUDY_UID, TARGET, claims_table
 from storage.storage import HardenedStorage
 from storage.transactions import now, reading, transaction
 from storage.trials import end_trial
-from storage.workers import GRACE_SECONDS, WorkerRecord, beat, end_worker, list_workers
+from storage.workers import WorkerRecord, beat, end_worker, list_workers
 
 #: When this process first saw a trial that runs without a claim, by storage and trial id.
 _first_seen: dict[tuple[str, int], float] = {}

@@ -19,6 +19,7 @@ from storage.copying import find_studies
 from storage.errors import explaining
 from storage.reconnecting import patient
 from storage.schema import (
+    GRACE_SECONDS,
     OPTUNA_TABLES,
     OUTCOME,
     READY,
@@ -35,7 +36,7 @@ from storage.studies import study_uid
 from storage.transactions import now, reading, transaction
 from storage.trials import UNFINISHED
 from storage.url import is_sqlite, show_url
-from storage.workers import GRACE_SECONDS, WorkerRecord
+from storage.workers import WorkerRecord
 
 _RESTORE = "restore a backup, or save what can be read with `sweeps storage copy`"
 _REPAIR = "`sweeps storage check --repair`"

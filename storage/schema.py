@@ -32,7 +32,7 @@ from sqlalchemy import (
 )
 
 from storage.errors import StorageError
-from storage.transactions import transaction, upsert
+from storage.transactions import now, transaction, upsert
 
 #: 2: artifacts; and the birth of a process names its namespace.
 #: 3: trials that are retried hold no rungs of successive halving, which their retries hold.
@@ -61,6 +61,10 @@ OVERRIDES = "overrides"
 RETRY_OF = "retry_of"
 LOSSES = "losses"
 WORKER_ID = "worker_id"
+
+#: Between two heartbeats of a worker, and how long after the last one it counts as dead.
+HEARTBEAT_SECONDS = 10.0
+GRACE_SECONDS = 90.0
 
 #: Letters in the name of a metric.
 MAX_METRIC_NAME = 128
@@ -156,7 +160,8 @@ def prepare_schema(engine: Engine, where: str) -> None:
     """Create our tables where they are missing, and upgrade older ones.
 
     Raises:
-        StorageError: the tables were made by a newer version of this program; they are as before.
+        StorageError: the tables were made by a newer version of this program, or workers of an
+            older one are at work; they are as before.
     """
     with transaction(engine) as connection:
         if engine.dialect.name == "postgresql":
@@ -166,6 +171,7 @@ def prepare_schema(engine: Engine, where: str) -> None:
         if version is None:
             connection.execute(schema_table.insert().values(version=SCHEMA_VERSION))
         elif version < SCHEMA_VERSION:
+            _refuse_living_workers(connection, where)
             connection.execute(text(_FORGET_RUNGS))
             connection.execute(text("DROP TABLE IF EXISTS sweeps_leases"))
             if has_table(connection, _artifacts_table.name):
@@ -180,6 +186,18 @@ def prepare_schema(engine: Engine, where: str) -> None:
             connection.execute(update(schema_table).values(version=SCHEMA_VERSION))
         else:
             refuse_version(version, where)
+
+
+def _refuse_living_workers(connection: Connection, where: str) -> None:
+    """Refuse to change tables while workers that know them as they are write to them."""
+    workers = workers_table.c
+    is_alive = workers.ended.is_(None) & (workers.last_seen > now(connection) - GRACE_SECONDS)
+    count = connection.execute(select(func.count()).where(is_alive)).scalar_one()
+    if count:
+        raise StorageError(
+            f"{where}: {count} {'worker' if count == 1 else 'workers'} of an older release at "
+            "work, or killed in the last minute and a half; try again once they have ended"
+        )
 
 
 def refuse_version(version: int | None, where: str) -> None:

@@ -4,8 +4,9 @@ An end is one transaction: the trial's state and attributes, the retry that is q
 of the budget that is given back. No accident leaves one without the others.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import optuna
 from optuna.storages._rdb.models import TrialSystemAttributeModel
@@ -13,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, delete, func, select
 
 from storage.claims import held_claim, lock_own_trial
-from storage.errors import ClaimLost
+from storage.errors import DATABASE_ERRORS, ClaimLost, StorageError
 from storage.reconnecting import patient
 from storage.schema import (
     CONFIGURATION,
@@ -33,8 +34,11 @@ from storage.transactions import transaction
 Outcome = Literal[
     "completed", "pruned", "diverged", "failed", "interrupted", "lost", "out_of_memory"
 ]
+OUTCOMES: tuple[str, ...] = get_args(Outcome)
 
 DEFAULT_RETRIES = 2
+
+_logger = logging.getLogger(__name__)
 
 _STATES = {"pruned": TrialState.PRUNED, "diverged": TrialState.PRUNED}
 #: Ends without a result: the trial is retried.
@@ -112,12 +116,19 @@ def end_trial(
         for name, content in known.items():
             if content is not None:
                 storage.set_trial_user_attr(trial_id, name, content)
-        if outcome == "completed":
-            study.tell(number, value)
-        else:
-            # With several objectives nothing is pruned, and samplers cannot read such trials.
-            states = _STATES if len(study.directions) == 1 else {}
-            study.tell(number, state=states.get(outcome, TrialState.FAIL))
+        # With several objectives nothing is pruned, and samplers cannot read such trials.
+        states = _STATES if len(study.directions) == 1 else {}
+        ended = {"state": states.get(outcome, TrialState.FAIL)}
+        try:
+            study.tell(number, **({"values": value} if outcome == "completed" else ended))
+        except (StorageError, *DATABASE_ERRORS):
+            raise
+        except Exception as error:
+            if not storage.get_trial(trial_id).state.is_finished():
+                raise
+            # Optuna ends the trial all the same, and its result counts.
+            words = "trial %d ended, and its sampler's after_trial failed: %s: %s"
+            _logger.warning(words, number, type(error).__name__, " ".join(str(error).split()))
         if outcome in UNFINISHED:
             # The retry reaches the same rungs, where one trial must not count twice.
             rungs = TrialSystemAttributeModel.key.like(_RUNGS)

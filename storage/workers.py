@@ -11,12 +11,9 @@ import psutil
 from sqlalchemy import bindparam, delete, func, select, update
 
 from storage.reconnecting import patient
-from storage.schema import workers_table
+from storage.schema import GRACE_SECONDS, workers_table
 from storage.storage import HardenedStorage
 from storage.transactions import now, reading, transaction
-
-HEARTBEAT_SECONDS = 10.0
-GRACE_SECONDS = 90.0
 
 _ENDED = (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
 _SUSPENDED = (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)

@@ -70,6 +70,11 @@ def in_words(error: BaseException) -> str | None:
     return None if shown is None else str(shown)
 
 
+def one_line(error: BaseException) -> str:
+    """Return an error's kind and the first line of what it says."""
+    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+
+
 class Survived:
     """Logs the errors that a background thread survives: each once, until it has passed.
 
@@ -87,8 +92,7 @@ class Survived:
         """Log an error unless it was logged last time; ``None``: it has passed."""
         words = ""
         if error is not None:
-            first_line = next(iter(str(error).splitlines()), "")
-            words = in_words(error) or f"{type(error).__name__}: {first_line}"
+            words = in_words(error) or one_line(error)
         if words and words != self._logged:
             self._logger.warning("%s: %s (tried again)", self._what, words)
         self._logged = words

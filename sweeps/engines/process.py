@@ -88,19 +88,14 @@ class WorkerProcess:
                 self._status = self._reap()
                 # The output ends with the group, unless a child that left the group holds it open.
                 self._reader.join(timeout=1)
-                self._close_input()
+                os.close(self._stdin)
             return self._status
 
     def stop(self) -> None:
-        """Ask it to stop, by SIGTERM."""
+        """Ask it to stop, by SIGTERM; twice does no harm."""
         with self._lock:
             if self._status is None:
                 os.kill(self.pid, signal.SIGTERM)
-
-    def close_input(self) -> None:
-        """Ask it to stop as if this process were gone; twice does no harm."""
-        with self._lock:
-            self._close_input()
 
     def kill(self) -> None:
         """Kill it and its children, suspended or not, without waiting."""
@@ -123,11 +118,6 @@ class WorkerProcess:
         if self._popen is not None:
             return self._popen.wait()
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-
-    def _close_input(self) -> None:
-        if self._stdin >= 0:
-            os.close(self._stdin)
-            self._stdin = -1
 
     def _read(self) -> None:
         with open(self._output, encoding="utf-8", errors="replace") as lines:

@@ -112,11 +112,7 @@ class WorkerJob:
         while (status := process.wait(0.5)) is None:
             if self._is_to_stop(lifeline) and not was_asked:
                 was_asked = True
-                if self._is_terminated:
-                    # SLURM sends its SIGTERM to the worker too; a second one means: at once.
-                    process.close_input()
-                else:
-                    process.stop()
+                process.stop()
             if self._must_kill or lifeline.text == KILL:
                 process.kill()
         self._last_line = process.last_line

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from interpodil import InterpodilConv2d, dirac_
-from sweeps.errors import SweepsError
+from sweeps.errors import SweepsError, one_line
 from sweeps.models.layer import build_model, layer_arguments
 from sweeps.models.networks import on_meta
 from sweeps.spec.checks import probe_values
@@ -85,10 +85,8 @@ def _check_output(network: nn.Module, title: str, size: int, num_classes: int) -
         with torch.no_grad():
             output = network.train()(images)
     except Exception as error:
-        reason = next(iter(str(error).splitlines()), "")
         raise SweepsError(
-            f"model: {title} cannot compute images of {size} pixels: "
-            f"{type(error).__name__}: {reason}"
+            f"model: {title} cannot compute images of {size} pixels: {one_line(error)}"
         ) from None
     wanted = (_BATCH, num_classes)
     if not isinstance(output, Tensor):

@@ -12,11 +12,10 @@ from typing import Any, TextIO
 
 import click
 
+from storage import OUTCOMES
 from sweeps.reporting.events import Event, Message, best_of, iso_time, json_value
 from sweeps.reporting.stream import Sink
 from sweeps.study.progress import Progress
-
-_OUTCOMES = ("completed", "pruned", "diverged", "failed", "interrupted", "lost", "out_of_memory")
 
 
 class JsonLog(Sink):
@@ -123,7 +122,7 @@ def state_of(progress: Progress, where: str) -> dict[str, Any]:
         "done": progress.is_done,
         "budget": {"target": target, "finished": progress.finished, "left": left},
         "trials": {
-            **{outcome: progress.outcomes[outcome] for outcome in _OUTCOMES},
+            **{outcome: progress.outcomes[outcome] for outcome in OUTCOMES},
             "running": progress.running,
             "waiting": states["waiting"],
         },

@@ -9,7 +9,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from storage import CONFIGURATION, REASON, RETRY_OF, WorkerRecord, unfinished_outcome
-from sweeps.errors import Stopped, in_words
+from sweeps.errors import Stopped, in_words, one_line
 from sweeps.reporting.events import (
     Ending,
     EpochEnded,
@@ -152,8 +152,7 @@ def why_ended(error: BaseException | None) -> tuple[Ending, str | None]:
         return "stopped", signal.Signals(error.signal).name
     if isinstance(error, KeyboardInterrupt):
         return "stopped", "SIGINT"
-    first_line = next(iter(str(error).splitlines()), "")
-    return "failed", in_words(error) or f"{type(error).__name__}: {first_line}"
+    return "failed", in_words(error) or one_line(error)
 
 
 def no_trial_worked(progress: Progress) -> str:

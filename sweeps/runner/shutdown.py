@@ -119,10 +119,7 @@ def _print_end() -> None:
 
 
 class SerialEngine:
-    """Passes calls on to an engine, one at a time, from any thread.
-
-    It asks the workers to stop only once, because a worker that is asked twice ends at once; and
-    it starts none after :meth:`kill`.
+    """Passes calls on to an engine, one at a time, from any thread; starts none after `kill`.
 
     Args:
         engine: does the work.
@@ -133,7 +130,6 @@ class SerialEngine:
         self._engine = engine
         self._lock = threading.Lock()
         self._is_active = False
-        self._was_stopped = False
 
     def start(self) -> None:
         with self._lock:
@@ -151,8 +147,7 @@ class SerialEngine:
 
     def stop(self) -> None:
         with self._lock:
-            if self._is_active and not self._was_stopped:
-                self._was_stopped = True
+            if self._is_active:
                 self._engine.stop()
 
     def kill(self) -> None:

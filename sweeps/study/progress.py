@@ -13,6 +13,7 @@ from storage import (
     REASON,
     STUDY_UID,
     TARGET,
+    UNFINISHED,
     HardenedStorage,
     WorkerRecord,
     living_workers,
@@ -175,7 +176,7 @@ def count_words(progress: Progress) -> str:
         return ", ".join(parts)
 
     words = counted("completed", "pruned", "diverged", "failed") or "none finished yet"
-    again = counted("interrupted", "lost", "out_of_memory").replace("_", " ")
+    again = counted(*UNFINISHED).replace("_", " ")
     return f"{words} ({again}, retried)" if again else words
 
 

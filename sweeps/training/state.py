@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
 from sweeps.data import Dataset
-from sweeps.errors import Interrupted, SweepsError
+from sweeps.errors import Interrupted, SweepsError, one_line
 from sweeps.spec.config import RunConfig
 from sweeps.spec.validation import validate
 from sweeps.training.evaluation import EpochResult
@@ -157,7 +157,7 @@ class Checkpointing:
         except Exception as error:
             # Damaged, or of another release: the run starts anew, as if there were none.
             self.state.load_tree(fresh)
-            self.checkpoint.refuse(f"{type(error).__name__}: {error}")
+            self.checkpoint.refuse(one_line(error))
         else:
             self.checkpoint.accept(self.state.epoch)
 

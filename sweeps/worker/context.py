@@ -2,6 +2,7 @@
 
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -29,8 +30,8 @@ from sweeps.study.notes import write_note
 from sweeps.worker.checkpoints import TrialCheckpoint
 
 
-@dataclass
-class TrialContext:
+@dataclass(kw_only=True)
+class TrialContext(ABC):
     """One trial, as its objective sees it.
 
     Attributes:
@@ -63,15 +64,10 @@ class TrialContext:
     checkpoint: TrialCheckpoint
     should_stop: Callable[[], bool]
     worker_name: str
-    _study: optuna.Study = field(repr=False)
-    _storage: HardenedStorage = field(repr=False)
-    _worker_id: str = field(repr=False)
-    _epochs: int = field(default=0, repr=False)
     dataset: Dataset | None = None
     data_dir: Path = Path("data")
     _values: list[float] = field(default_factory=list, repr=False)
     _epoch_start: float = field(default_factory=time.monotonic, repr=False)
-    _claim: Claim | None = field(default_factory=held_claim, repr=False)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -88,10 +84,9 @@ class TrialContext:
     @property
     def may_prune(self) -> bool:
         """Whether the trial may be stopped early: no baseline, and the study prunes."""
-        is_baseline = CONFIGURATION in self.trial.user_attrs
-        prunes = not isinstance(self._study.pruner, optuna.pruners.NopPruner)
-        return prunes and not is_baseline and len(self.metrics) == 1
+        return False
 
+    @abstractmethod
     def describe(
         self, *, epochs: int, note: str = "", attributes: Mapping[str, Any] | None = None
     ) -> None:
@@ -102,43 +97,20 @@ class TrialContext:
             note: Markdown for the trial's page in the dashboard.
             attributes: user attributes to set.
         """
-        self._epochs = epochs
-        number = self.trial.number
-        note_progress(self._storage, self._worker_id, trial_number=number, epochs=epochs)
 
-        def write() -> None:
-            for name, value in {names.WORKER: self.worker_name, **(attributes or {})}.items():
-                self.trial.set_user_attr(name, value)
-            if note:
-                write_note(self.trial, note)
-
-        with self._holding_claim():
-            batch(self._storage, self._study._study_id, write)
-
-    def trials(self) -> list[FrozenTrial]:
-        """Return the study's trials, this one among them."""
-        return self._study.get_trials(deepcopy=False)
+    def trials(self) -> Sequence[FrozenTrial]:
+        """Return the study's trials, this one among them; none where there is no study."""
+        return []
 
     def agree(self, name: str, make: Callable[[], Any]) -> Any:
         """Return the study's user attribute of a name; make a value where there is none yet.
 
-        Of several workers that ask at once one sets it, and all get the same.
+        Of several workers that ask at once one sets it, and all get the same. Without a study
+        it is made anew.
         """
-        agreed = self._study.user_attrs.get(name)
-        if agreed is not None:
-            return agreed
-        value = make()
+        return make()
 
-        def read_or_set() -> None:
-            nonlocal agreed
-            agreed = self._study.user_attrs.get(name)
-            if agreed is None:
-                agreed = value
-                self._study.set_user_attr(name, value)
-
-        batch(self._storage, self._study._study_id, read_or_set)
-        return agreed
-
+    @abstractmethod
     def report(
         self,
         epoch: int,
@@ -168,36 +140,6 @@ class TrialContext:
             TypeError, ValueError: a metric is no number, one that the study optimizes is missing or
                 not finite.
         """
-        numbers = self._take(epoch, metrics)
-        finite = {name: x if math.isfinite(x) else None for name, x in numbers.items()}
-        value = numbers[self.metrics[0]]
-        with self._holding_claim():
-            report_epoch(
-                self._storage,
-                self.trial,
-                EpochRecord(epoch, finite),
-                value,
-                epochs=self._epochs,
-                worker_id=self._worker_id,
-                attributes={**(attributes or {}), names.METRICS: finite},
-            )
-        unusable = [name for name in self.metrics if finite[name] is None]
-        if diverged:
-            raise Diverged(f"{(unusable or ['a loss'])[0]} was not finite in epoch {epoch}")
-        if unusable:
-            raise ValueError(f"{unusable[0]} was {numbers[unusable[0]]} in epoch {epoch}")
-        if len(self.metrics) > 1:
-            return
-        # The pruner is asked in every epoch: it remembers the trial's values when it is.
-        with self._holding_claim():
-            hopeless = self.trial.should_prune()
-        is_last = 0 < self._epochs <= epoch
-        if hopeless and self.may_prune and not (replayed or is_last):
-            raise optuna.TrialPruned
-
-    def _holding_claim(self) -> AbstractContextManager[None]:
-        """Hold the trial's claim, also in a thread that the objective has started."""
-        return nullcontext() if self._claim is None else holding(self._claim)
 
     def _take(self, epoch: int, metrics: Mapping[str, SupportsFloat]) -> dict[str, float]:
         """Check an epoch's metrics and return them as numbers."""
@@ -230,6 +172,98 @@ class TrialContext:
         if not math.isfinite(value):
             raise ValueError(f"the returned value is {value}")
         return [value]
+
+
+@dataclass(kw_only=True)
+class StudyContext(TrialContext):
+    """A trial of a study: what it reports is recorded, and judged by the pruner."""
+
+    _study: optuna.Study = field(repr=False)
+    _storage: HardenedStorage = field(repr=False)
+    _worker_id: str = field(repr=False)
+    _epochs: int = field(default=0, repr=False)
+    _claim: Claim | None = field(default_factory=held_claim, repr=False)
+
+    @property
+    def may_prune(self) -> bool:
+        is_baseline = CONFIGURATION in self.trial.user_attrs
+        prunes = not isinstance(self._study.pruner, optuna.pruners.NopPruner)
+        return prunes and not is_baseline and len(self.metrics) == 1
+
+    def describe(
+        self, *, epochs: int, note: str = "", attributes: Mapping[str, Any] | None = None
+    ) -> None:
+        self._epochs = epochs
+        number = self.trial.number
+        note_progress(self._storage, self._worker_id, trial_number=number, epochs=epochs)
+
+        def write() -> None:
+            for name, value in {names.WORKER: self.worker_name, **(attributes or {})}.items():
+                self.trial.set_user_attr(name, value)
+            if note:
+                write_note(self.trial, note)
+
+        with self._holding_claim():
+            batch(self._storage, self._study._study_id, write)
+
+    def trials(self) -> Sequence[FrozenTrial]:
+        return self._study.get_trials(deepcopy=False)
+
+    def agree(self, name: str, make: Callable[[], Any]) -> Any:
+        agreed = self._study.user_attrs.get(name)
+        if agreed is not None:
+            return agreed
+        value = make()
+
+        def read_or_set() -> None:
+            nonlocal agreed
+            agreed = self._study.user_attrs.get(name)
+            if agreed is None:
+                agreed = value
+                self._study.set_user_attr(name, value)
+
+        batch(self._storage, self._study._study_id, read_or_set)
+        return agreed
+
+    def report(
+        self,
+        epoch: int,
+        *,
+        replayed: bool = False,
+        diverged: bool = False,
+        attributes: Mapping[str, Any] | None = None,
+        **metrics: SupportsFloat,
+    ) -> None:
+        numbers = self._take(epoch, metrics)
+        finite = {name: x if math.isfinite(x) else None for name, x in numbers.items()}
+        value = numbers[self.metrics[0]]
+        with self._holding_claim():
+            report_epoch(
+                self._storage,
+                self.trial,
+                EpochRecord(epoch, finite),
+                value,
+                epochs=self._epochs,
+                worker_id=self._worker_id,
+                attributes={**(attributes or {}), names.METRICS: finite},
+            )
+        unusable = [name for name in self.metrics if finite[name] is None]
+        if diverged:
+            raise Diverged(f"{(unusable or ['a loss'])[0]} was not finite in epoch {epoch}")
+        if unusable:
+            raise ValueError(f"{unusable[0]} was {numbers[unusable[0]]} in epoch {epoch}")
+        if len(self.metrics) > 1:
+            return
+        # The pruner is asked in every epoch: it remembers the trial's values when it is.
+        with self._holding_claim():
+            hopeless = self.trial.should_prune()
+        is_last = 0 < self._epochs <= epoch
+        if hopeless and self.may_prune and not (replayed or is_last):
+            raise optuna.TrialPruned
+
+    def _holding_claim(self) -> AbstractContextManager[None]:
+        """Hold the trial's claim, also in a thread that the objective has started."""
+        return nullcontext() if self._claim is None else holding(self._claim)
 
 
 def as_number(value: Any, name: str) -> float:

@@ -52,9 +52,6 @@ class LocalContext(TrialContext):
             checkpoint=_NoCheckpoint(),  # type: ignore[arg-type]
             should_stop=lambda: False,
             worker_name="sweeps train",
-            _study=None,  # type: ignore[arg-type]
-            _storage=None,  # type: ignore[arg-type]
-            _worker_id="",
             dataset=dataset,
             data_dir=data_dir,
         )

@@ -40,12 +40,13 @@ from sweeps.errors import (
     NotLearning,
     OutOfMemory,
     Survived,
+    one_line,
 )
 from sweeps.study.notes import append_note
 from sweeps.study.progress import ended_numbers, is_done, refuse_failures_in_a_row
 from sweeps.study.study import refuse_deleted
 from sweeps.worker.checkpoints import Checkpoints
-from sweeps.worker.context import Objective, TrialContext
+from sweeps.worker.context import Objective, StudyContext, TrialContext
 
 _RECLAIM_SECONDS = 10.0
 _IDLE_SECONDS = 1.0
@@ -195,11 +196,9 @@ class Worker:
             # The trial is not to blame. It is lost with its worker and resumes in a retry.
             raise
         except Exception as error:
-            first_line = next(iter(str(error).splitlines()), "")
             # A path in it may hold bytes that are no text.
             text = traceback.format_exc().encode(errors="backslashreplace").decode()
-            reason = f"{type(error).__name__}: {first_line}"
-            outcome = self._end(trial, "failed", reason, traceback=text)
+            outcome = self._end(trial, "failed", one_line(error), traceback=text)
             if outcome == "failed":
                 append_note(trial, f"```\n{text}```")
             return outcome
@@ -208,7 +207,7 @@ class Worker:
     def _make_context(self, trial: optuna.Trial) -> TrialContext:
         trials = self.study.get_trials(deepcopy=False)
         self.checkpoints.tidy(trials)
-        return TrialContext(
+        return StudyContext(
             trial=trial,
             config=self.configure(trial),
             device=self.device,

@@ -4,6 +4,7 @@ PyTorch is imported late, because it heeds what is set for the device before tha
 """
 
 import ctypes
+import io
 import os
 import signal
 import socket
@@ -83,13 +84,21 @@ def run_worker_process(
         Stopped: a signal asked for the end of a worker that a person started.
     """
     supervised = bool(seat)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # What a loop of a person's own prints is seen when it is printed.
+        sys.stdout.reconfigure(line_buffering=True)
     stop = threading.Event()
     received: list[int] = []
     storage: HardenedStorage | None = None
 
     def receive(number: int, _frame: FrameType | None) -> None:
         # Without a trial it ends at once, even while it waits for its database.
-        if received or storage is None:
+        if storage is None:
+            raise Stopped(number)
+        if received:
+            if supervised:
+                # A batch system and the run may both have asked; the run kills in the end.
+                return
             raise Stopped(number)
         received.append(number)
         stop.set()

@@ -7,12 +7,15 @@ import sqlalchemy
 
 from storage import (
     EpochRecord,
+    StorageError,
     copy_studies,
     end_trial,
+    end_worker,
     open_storage,
     open_study,
     parse_url,
     read_epochs,
+    register_worker,
     transaction,
 )
 from storage.schema import (
@@ -80,6 +83,17 @@ def test_rungs_of_trials_that_were_retried_are_deleted(url, make_older):
     trials, tables = _upgrade(url)
     assert [t.number for t in trials if "completed_rung_0" in t.system_attrs] == [0, 2]
     assert not {"sweeps_leases", "sweeps_artifacts"} & tables
+
+
+def test_workers_of_an_older_release_end_first(url, storage, study, make_older):
+    worker = register_worker(storage, study._study_id, "w", "cpu")
+    make_older("completed")
+    for _ in range(2):
+        with pytest.raises(StorageError, match=r"1 worker of an older release at work.*try again"):
+            open_storage(url)
+    end_worker(storage, worker.worker_id)
+    _, tables = _upgrade(url)
+    assert "sweeps_leases" not in tables
 
 
 def test_tracebacks_become_attributes(url, make_older):

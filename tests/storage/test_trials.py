@@ -47,6 +47,25 @@ def test_trials_without_one_give_it_back_and_are_retried(storage, study, outcome
     assert study.trials[0].user_attrs["reason"] == "so it is"
 
 
+class _Failing(optuna.samplers.RandomSampler):
+    def after_trial(self, study, trial, state, values):
+        raise ValueError("no\nidea")
+
+
+@pytest.mark.parametrize("outcome", ["completed", "interrupted"])
+def test_a_trial_whose_sampler_fails_after_it_has_ended_all_the_same(
+    storage, study, outcome, caplog
+):
+    study.sampler = _Failing()
+    with at_work(storage, study) as trial:
+        assert end_trial(storage, study, trial.number, outcome, value=0.75)
+    assert study.trials[0].user_attrs["outcome"] == outcome
+    assert len(study.trials) == (1 if outcome == "completed" else 2)
+    assert caplog.messages == [
+        "trial 0 ended, and its sampler's after_trial failed: ValueError: no idea"
+    ]
+
+
 def test_of_two_that_end_a_trial_one_does(storage, study):
     with at_work(storage, study) as trial:
         trial.suggest_float("x", 0, 1)

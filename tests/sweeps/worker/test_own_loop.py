@@ -21,7 +21,8 @@ import sys
 def train(context):
     for epoch in range(1, context.config.training.epochs + 1):
         loss = context.options["x"] ** 2 + context.seed
-        context.report(epoch, loss=loss / epoch, torch="torch" in sys.modules)
+        known = len(context.trials())
+        context.report(epoch, loss=loss / epoch, torch="torch" in sys.modules, known=known)
 
 class Thing:
     pass
@@ -68,6 +69,32 @@ def test_a_loop_is_swept_exported_and_run_again_without_images_or_torch(place):
         assert refused.returncode == 1
         assert "objective: " in refused.stderr
         assert "Traceback" not in refused.stderr
+
+
+WAITING_LOOP = """
+import time
+from pathlib import Path
+
+def train(context):
+    print("waiting")
+    deadline = time.monotonic() + 30
+    while not Path("go").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    context.report(1, loss=1.0)
+"""
+
+
+def test_what_a_loop_prints_is_seen_while_it_runs(place):
+    del place.environment["PYTHONUNBUFFERED"]
+    (place.folder / "loops.py").write_text(WAITING_LOOP)
+    spec = place.write_spec({**SPEC, "budget": {"trials": 1}})
+    run = place.start("run", spec, "--workers", "1")
+    assert any("waiting" in line for line in run.stderr)
+    (place.folder / "go").touch()
+    _, err = run.communicate(timeout=60)
+    assert run.returncode == 0, err
+    assert place.study().best_value == 1.0
 
 
 @pytest.mark.slow
