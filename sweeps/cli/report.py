@@ -35,23 +35,30 @@ def command(
     dashboard: bool,
     force: bool,
 ) -> None:
-    """Write what a study found as one file for people who do not know the project.
+    """Write what a study or a comparison found as one file for people who do not know the project.
 
-    STUDY defaults to the newest; it may still run.
+    STUDY is the name of either, and defaults to the newest; it may still run.
     """
     from storage import open_storage, open_study
     from sweeps.reporting.report import show_in_dashboard, write_report
+    from sweeps.reporting.report.comparison import comparison_report
     from sweeps.reporting.report.study import study_report
+    from sweeps.study.comparison import confirm_name, find_comparison
 
     if output is None and not dashboard:
         output = Path("report.html")
     quieten_optuna()
     opened = open_storage(storage)
-    found = open_study(opened, study)
-    report = study_report(opened, found, weights)
+    comparison = find_comparison(opened, study)
+    if comparison is None:
+        found = open_study(opened, study)
+        report = study_report(opened, found, weights)
+    else:
+        found = open_study(opened, confirm_name(comparison))
+        report = comparison_report(opened, comparison, weights)
     if output is not None:
         write_report(report, output, force=force)
-        click.echo(f"Wrote {output} (study {found.study_name})", err=True)
+        click.echo(f"Wrote {output} ({report.kind} {report.title})", err=True)
     if dashboard:
         show_in_dashboard(report, opened, found)
         click.echo(f"{found.study_name}: its charts are in `sweeps dashboard`", err=True)

@@ -11,6 +11,8 @@ from sweeps.reporting.formatting import make_table, print_line, print_table
 from sweeps.study.comparison import ArmResult, Comparison, Pair
 
 _MILLION = 1e6
+#: The answer has the intervals of so many verdicts; of more it says what they are.
+_MOST_IN_DETAIL = 3
 
 
 def print_comparison(console: Console, comparison: Comparison, where: str) -> None:
@@ -117,6 +119,57 @@ def equal_time_words(comparison: Comparison) -> str:
         for arm in comparison.arms.values()
         if arm.equal_time_epochs is not None and arm.epoch_seconds is not None
     )
+
+
+def answer(comparison: Comparison) -> str:
+    """Say in one sentence what was found."""
+    name, against = comparison.spec.measured.name, comparison.spec.reference
+    known = [pair for pair in comparison.pairs if pair.verdict.seeds]
+    if not known:
+        return "There is no answer yet: no arm is confirmed."
+    listed: dict[str, list[str]] = {}
+    for pair in known:
+        verdict = pair.verdict
+        words = pair.arm if against else f"{pair.arm} against {pair.other}"
+        if len(known) <= _MOST_IN_DETAIL:
+            words += f" ({verdict.mean:+.4f} {_interval(verdict.low, verdict.high)})"
+        listed.setdefault(verdict.declaration, []).append(words)
+    margin = f"equal within the margin of {comparison.spec.margin:g}"
+    parts = [
+        f"{_joined(listed[declared])} {_are(listed[declared])} {words}"
+        for declared, words in (
+            ("better", "better"),
+            ("worse", "worse"),
+            ("equal", margin),
+            ("not resolved", "not resolved"),
+        )
+        if declared in listed
+    ]
+    start = f"Against {against}, in {name}: " if against else f"In {name}: "
+    return f"{start}{'; '.join(parts)}."
+
+
+def state_words(comparison: Comparison) -> list[str]:
+    """Say what is missing in a comparison that is not finished; nothing of a finished one."""
+    spec, arms = comparison.spec, comparison.arms.values()
+    untuned = [arm.name for arm in arms if arm.choice is None]
+    if untuned:
+        return [f"The comparison is not finished: {_joined(untuned)} {_are(untuned)} not tuned."]
+    fewest = min(len(arm.runs) for arm in arms)
+    if fewest < spec.first_seeds:
+        return [
+            f"The comparison is not finished: the first round has {spec.first_seeds} seeds of each "
+            f"arm, and {fewest} have ended for all."
+        ]
+    return []
+
+
+def _joined(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _are(names: list[str]) -> str:
+    return "is" if len(names) == 1 else "are"
 
 
 def notes(comparison: Comparison) -> list[str]:

@@ -36,8 +36,10 @@ from sweeps.study.comparison import (
     Comparison,
     confirm_name,
     equal_time_name,
+    explore_name,
     read_comparison,
     refuse_other_comparison,
+    tune_name,
 )
 from sweeps.study.progress import best_first, count_finished
 from sweeps.study.study import (
@@ -87,7 +89,7 @@ def run_comparison(
     spec, dataset = open_images(spec, data_dir)
     name = study or study_name(spec)
     for arm in spec.arms:
-        check_study_name(f"{name}.explore.{arm}", "--study" if study else "name")
+        check_study_name(explore_name(name, arm), "--study" if study else "name")
     url = parse_url(storage)
     check_storage(url)
     _check(spec, dataset)
@@ -176,9 +178,9 @@ def _run_stages(
     if CHOSEN not in home.user_attrs:
         for arm in spec.arms:
             if spec.budget.explore:
-                run(spec.explore_spec(arm), f"{name}.explore.{arm}")
+                run(spec.explore_spec(arm), explore_name(name, arm))
         for arm in spec.arms:
-            run(spec.tune_spec(arm), f"{name}.tune.{arm}")
+            run(spec.tune_spec(arm), tune_name(name, arm))
         chosen = {arm: vars(_choose(storage, spec, name, arm)) for arm in spec.arms}
         batch(storage, home._study_id, lambda: home.set_user_attr(CHOSEN, chosen))
     choices = {arm: Choice(**tree) for arm, tree in home.user_attrs[CHOSEN].items()}
@@ -246,12 +248,12 @@ def _choose(storage: HardenedStorage, spec: ComparisonSpec, name: str, arm: str)
     Raises:
         SweepsError: it had more, or none of its trials is complete.
     """
-    stages = [("tune", spec.tune_spec(arm), spec.budget.tune)]
+    stages = [(tune_name(name, arm), spec.tune_spec(arm), spec.budget.tune)]
     if spec.budget.explore:
-        stages.insert(0, ("explore", spec.explore_spec(arm), spec.budget.explore))
+        stages.insert(0, (explore_name(name, arm), spec.explore_spec(arm), spec.budget.explore))
     best: tuple[float, Choice] | None = None
     for stage, stage_spec, wanted in stages:
-        study = open_study(storage, f"{name}.{stage}.{arm}")
+        study = open_study(storage, stage)
         check_study(study, stage_spec, None)
         trials = study.get_trials(deepcopy=False)
         if (had := count_finished(trials)) != wanted:
@@ -270,7 +272,7 @@ def _choose(storage: HardenedStorage, spec: ComparisonSpec, name: str, arm: str)
     if best is None:
         raise SweepsError(
             f"{name}: none of the trials of arm {arm} is complete, so there is nothing to confirm; "
-            f"see {name}.tune.{arm} in `sweeps dashboard`"
+            f"see {tune_name(name, arm)} in `sweeps dashboard`"
         )
     return best[1]
 

@@ -8,7 +8,7 @@ A comparison NAME is several studies: ``NAME.explore.ARM`` and ``NAME.tune.ARM``
 import math
 import statistics
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import optuna
@@ -29,7 +29,13 @@ from sweeps.spec.validation import validate
 from sweeps.study import attributes
 from sweeps.study.progress import outcome_of
 from sweeps.study.study import differences, spec_tree
-from sweeps.verdicts import Verdict, confidence_sequence, decide, probability_better
+from sweeps.verdicts import (
+    Declaration,
+    Verdict,
+    confidence_sequence,
+    decide,
+    probability_better,
+)
 
 #: Attributes of the study NAME.confirm: the comparison's spec; what each arm's tuning chose; after
 #: how many epochs arms are compared at equal time.
@@ -58,6 +64,42 @@ def confirm_name(name: str) -> str:
 def equal_time_name(name: str) -> str:
     """Return the name of the study whose arms train for the same seconds."""
     return f"{name}.equal-time"
+
+
+def explore_name(name: str, arm: str) -> str:
+    """Return the name of the study that explores an arm."""
+    return f"{name}.explore.{arm}"
+
+
+def tune_name(name: str, arm: str) -> str:
+    """Return the name of the study that tunes an arm."""
+    return f"{name}.tune.{arm}"
+
+
+def find_comparison(storage: HardenedStorage, name: str | None = None) -> str | None:
+    """Return the name of the comparison that a person means; ``None`` where a study is meant.
+
+    Args:
+        storage: where it is.
+        name: a study's or a comparison's; ``None`` for the newest study, which may be a stage.
+    """
+    known = study_names(storage)
+    if name in known or not known:
+        return None
+    if name is not None:
+        return name if confirm_name(name) in known and _holds(storage, name) else None
+    newest = known[-1]
+    found = [
+        home.removesuffix(confirm_name(""))
+        for home in known
+        if home.endswith(confirm_name(""))
+        and newest.startswith(home.removesuffix(confirm_name("")) + ".")
+    ]
+    return next((each for each in found if _holds(storage, each)), None)
+
+
+def _holds(storage: HardenedStorage, name: str) -> bool:
+    return COMPARISON in open_study(storage, confirm_name(name)).user_attrs
 
 
 @dataclass(frozen=True)
@@ -171,6 +213,27 @@ class Pair:
     verdict: Verdict
     probability: float
 
+    def reversed(self) -> "Pair":
+        """Return what is said of the other arm against this one."""
+        opposite: dict[Declaration, Declaration] = {"better": "worse", "worse": "better"}
+        one = self.verdict
+        verdict = replace(
+            one,
+            declaration=opposite.get(one.declaration, one.declaration),
+            mean=-one.mean,
+            low=-one.high,
+            high=-one.low,
+        )
+        return Pair(
+            arm=self.other,
+            other=self.arm,
+            differences=[-each for each in self.differences],
+            low=[-each for each in self.high],
+            high=[-each for each in self.low],
+            verdict=verdict,
+            probability=1 - self.probability,
+        )
+
 
 @dataclass(frozen=True)
 class Earlier:
@@ -205,6 +268,26 @@ class Comparison:
         """Confirming runs of all arms."""
         return sum(len(arm.runs) for arm in self.arms.values())
 
+    def pairs_of(self, arm: str) -> list[Pair]:
+        """Return the pairs of an arm, as seen from it."""
+        mine = [pair for pair in self.pairs if arm in (pair.arm, pair.other)]
+        return [pair if pair.arm == arm else pair.reversed() for pair in mine]
+
+    def winners(self) -> list[str]:
+        """Return the arms that are declared better than all that they are compared with.
+
+        With a reference there may be several, which are not compared with each other: the one with
+        the best mean is first.
+        """
+        sign = 1 if self.spec.measured.direction == "maximize" else -1
+        found = [
+            name
+            for name in self.arms
+            if (pairs := self.pairs_of(name))
+            and all(pair.verdict.declaration == "better" for pair in pairs)
+        ]
+        return sorted(found, key=lambda name: -sign * self.arms[name].mean)
+
 
 def read_comparison(storage: HardenedStorage, name: str) -> Comparison:
     """Read a comparison, which may be under way.
@@ -230,8 +313,8 @@ def read_comparison(storage: HardenedStorage, name: str) -> Comparison:
     epochs = home.user_attrs.get(EQUAL_TIME, {})
     arms = {}
     for arm in spec.arms:
-        explored = trials.get(f"{name}.explore.{arm}", [])
-        tuned = trials.get(f"{name}.tune.{arm}", [])
+        explored = trials.get(explore_name(name, arm), [])
+        tuned = trials.get(tune_name(name, arm), [])
         runs = read_runs(spec, confirmed, arm, dead)
         own_equal = [trial for trial in equal if trial.user_attrs.get(CONFIGURATION) == arm]
         is_as_long = epochs.get(arm) == spec.training.epochs

@@ -12,6 +12,7 @@ from sweeps.verdicts.declaration import (
     probability_better,
 )
 from sweeps.verdicts.sequence import confidence_sequence, fewest_seeds, half_width
+from sweeps.verdicts.tuning import expected_best
 
 __all__ = [
     "Declaration",
@@ -19,6 +20,7 @@ __all__ = [
     "confidence_sequence",
     "decide",
     "declare",
+    "expected_best",
     "fewest_seeds",
     "half_width",
     "next_seeds",

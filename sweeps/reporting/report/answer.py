@@ -103,7 +103,7 @@ def key_figures(progress: Progress) -> dict[str, str]:
         if progress.outcomes[outcome]:
             figures[outcome] = str(progress.outcomes[outcome])
     if seconds := _seconds(progress.trials):
-        figures["time of all trials"] = _duration(seconds)
+        figures["time of all trials"] = duration_words(seconds)
     return figures
 
 
@@ -122,7 +122,8 @@ def _seconds(trials: Iterable[FrozenTrial]) -> float:
     return sum(t.duration.total_seconds() for t in trials if t.duration is not None)
 
 
-def _duration(seconds: float) -> str:
+def duration_words(seconds: float) -> str:
+    """Write a duration: ``2.5 hours``."""
     for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
         if seconds >= 2 * size:
             return f"{seconds / size:.1f} {unit}"

@@ -66,11 +66,30 @@ class Bars:
 
 
 @dataclass(frozen=True)
+class Intervals:
+    """Values with their intervals, horizontal, the first on top; each in its color and shape.
+
+    ``margin`` is shaded on both sides of 0.
+    """
+
+    names: Sequence[str]
+    values: Sequence[float]
+    low: Sequence[float]
+    high: Sequence[float]
+    colors: Sequence[str]
+    shapes: Sequence[Shape]
+    margin: float
+
+
+@dataclass(frozen=True)
 class Grid:
     """Squares, the darker the larger their value, 0 to 1; rows from the top."""
 
     rows: Sequence[Sequence[float]]
     color: str = BLUE
+
+
+Mark = Line | Points | Bars | Intervals | Grid
 
 
 @dataclass(frozen=True)
@@ -89,7 +108,7 @@ class Chart:
     key: str
     title: str
     alt: str
-    marks: Sequence[Line | Points | Bars | Grid]
+    marks: Sequence[Mark]
     x_title: str = ""
     y_title: str = ""
     caption: str = ""

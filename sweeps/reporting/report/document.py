@@ -62,7 +62,8 @@ class Report:
     """A report.
 
     Attributes:
-        title: the study's name.
+        kind: what it is about: ``study`` or ``comparison``.
+        title: its name.
         description: what its spec says of it.
         answer: the finding in one sentence.
         caveats: what has to be known to read that rightly.
@@ -71,6 +72,7 @@ class Report:
         made: when and with what the report was made.
     """
 
+    kind: str
     title: str
     description: str
     answer: str

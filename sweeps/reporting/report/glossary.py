@@ -51,3 +51,9 @@ SETTINGS = {
     "training.crop_scale_max": "largest part of an image that is cut out at random",
     "training.flip": "whether training images are mirrored at random",
 }
+
+
+def metric_words(name: str) -> str:
+    """Say what a metric means, of the validation or the test images; empty where not known."""
+    words = METRICS.get(name.replace("test_", "val_"), "")
+    return words.replace("validation", "test") if name.startswith("test_") else words

@@ -2,40 +2,69 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
+from torch.nn.functional import conv2d
 
 from interpodil import expansion_tensor
 from sweeps.errors import SweepsError
 from sweeps.reporting.report.chart import COLORS, DASHES, Chart, Grid, Line, shown
+from sweeps.reporting.report.document import Block, Charts
 from sweeps.spec.files import load_yaml
 from sweeps.spec.layer import LayerConfig, per_axis
 
+_WORDS = (
+    "The layer spreads its few weights over more pixels. Each square is a pixel of the kernel that "
+    "results, the stronger its color the more it counts; before training, where nothing else is "
+    "said."
+)
+# What the tent as placed at each tap depends on.
+_FORM = ("kernel_size", "dilation", "fade", "growth", "edge", "corner", "tent")
 # From 0 to pi.
 _STEPS = 64
 # Of a network with many, the first ones.
 _MOST_LAYERS = 3
 
 
-def kernel_charts(
-    layers: Mapping[str, LayerConfig], trained: Mapping[str, Tensor]
-) -> tuple[list[Chart], list[Chart]]:
-    """Draw kernels by their names, each alone, and what frequencies they pass, together.
+def kernel_blocks(
+    layers: Mapping[str, LayerConfig],
+    weights: Path | None,
+    studies: Collection[str],
+    colors: Mapping[str, str] | None = None,
+) -> list[Block]:
+    """Draw the kernels of layers, each alone, and what frequencies they pass, together.
+
+    What is shown is the root mean square over all of a layer's kernels.
 
     Args:
-        layers: what is shown of them depends on no weights: it is the root mean square over random
-            base weights, all of one variance, as they are before training.
-        trained: kernels after training, (number, height, width), of which it is the root mean
-            square over all.
+        layers: by name; those that have the same kernel are drawn once.
+        weights: a file of ``sweeps train --save``, whose trained kernels are shown too.
+        studies: those that its configuration may come from.
+        colors: of the layers, where they have some elsewhere.
+
+    Raises:
+        SweepsError: the weights are none, or of another study.
     """
-    notes = {name: _tent(layer) for name, layer in layers.items()}
-    kernels = {name: expansion(layer) for name, layer in layers.items()} | dict(trained)
+    trained = {} if weights is None else read_trained(weights, studies)
+    names: dict[str, list[str]] = {}
+    for name, layer in layers.items():
+        names.setdefault(str([getattr(layer, each) for each in (*_FORM, "blur")]), []).append(name)
+    merged = {", ".join(same): same[0] for same in names.values()}
+    notes = {name: _tent(layers[first]) for name, first in merged.items()}
+    kernels = {name: expansion(layers[first]) for name, first in merged.items()} | trained
+    if not kernels:
+        return []
+    looks = {
+        name: (colors or {}).get(merged.get(name, ""), COLORS[index % len(COLORS)])
+        for index, name in enumerate(kernels)
+    }
     grids = []
     for index, (name, kernel) in enumerate(kernels.items()):
+        # Before training, over random base weights, all of one variance.
         weight = kernel.double().square().mean(0).sqrt()
         height, width = weight.shape
         grids.append(
@@ -43,19 +72,19 @@ def kernel_charts(
                 key=f"kernel-{index}",
                 title=shown(name, 32),
                 alt=f"The effective kernel of {name}, {height}x{width} pixels.",
-                marks=[Grid((weight / weight.max()).tolist(), COLORS[index % len(COLORS)])],
+                marks=[Grid((weight / weight.max()).tolist(), looks[name])],
                 caption=f"{height}x{width} pixels, {notes.get(name, 'after training')}",
             )
         )
-    return grids, [_response_chart(kernels)]
+    return [_WORDS, Charts(grids), Charts([_response_chart(kernels, looks)])]
 
 
-def read_trained(file: Path, study: str) -> dict[str, Tensor]:
+def read_trained(file: Path, studies: Collection[str]) -> dict[str, Tensor]:
     """Read the trained kernels of the layers, by name, (number, height, width).
 
     Args:
         file: what ``sweeps train --save FILE.safetensors`` wrote.
-        study: the study that its configuration has to come from.
+        studies: those that its configuration may come from.
 
     Raises:
         SweepsError: it is no such file, or of another study.
@@ -70,21 +99,25 @@ def read_trained(file: Path, study: str) -> dict[str, Tensor]:
         raise SweepsError(
             f"{file}: has no weights of a study ({error}); `sweeps train --save` writes them"
         ) from None
-    if source.get("study") != study:
-        raise SweepsError(f"{file}: holds weights of study {source.get('study')}, not of {study}")
+    if source.get("study") not in studies:
+        names = " or ".join(sorted(studies))
+        raise SweepsError(f"{file}: holds weights of study {source.get('study')}, not of {names}")
     return {f"{name} of trial {source['trial']}": kernel for name, kernel in kernels.items()}
 
 
 def _tent(layer: LayerConfig) -> str:
     if set(per_axis(layer.dilation)) == {1}:
-        return "without gaps"
+        return "blurred" if layer.blur else "without gaps"
     return layer.tent or f"edge {layer.edge:.3g}, corner {layer.corner:.3g}"
 
 
 def expansion(layer: LayerConfig) -> Tensor:
-    """Return the tent as placed at each tap: (taps, height, width)."""
-    settings = ("kernel_size", "dilation", "fade", "growth", "edge", "corner", "tent")
-    return expansion_tensor(**{name: getattr(layer, name) for name in settings})
+    """Return the tent as placed at each tap, with a blur before it: (taps, height, width)."""
+    taps = expansion_tensor(**{name: getattr(layer, name) for name in _FORM})
+    if not layer.blur:
+        return taps
+    line = torch.tensor([1, 2, 1], dtype=taps.dtype) / 4
+    return conv2d(taps[:, None], torch.outer(line, line)[None, None], padding=2)[:, 0]
 
 
 def response(kernels: Tensor) -> Tensor:
@@ -99,15 +132,15 @@ def response(kernels: Tensor) -> Tensor:
     return (power / power[0]).sqrt()
 
 
-def _response_chart(kernels: Mapping[str, Tensor]) -> Chart:
+def _response_chart(kernels: Mapping[str, Tensor], colors: Mapping[str, str]) -> Chart:
     frequencies = torch.linspace(0, math.pi, _STEPS + 1).tolist()
     highest, ends, lines = 1.1, [], []
     for index, (name, kernel) in enumerate(kernels.items()):
         values = response(kernel).tolist()
         highest = max(highest, 1.05 * max(values))
         ends.append(f"{name} {values[-1]:.0%}")
-        color, dash = COLORS[index % len(COLORS)], DASHES[index % len(DASHES)]
-        lines.append(Line(frequencies, values, name, color, dash))
+        dash = DASHES[index % len(DASHES)]
+        lines.append(Line(frequencies, values, name, colors[name], dash))
     return Chart(
         key="frequencies",
         title="Frequencies that pass",

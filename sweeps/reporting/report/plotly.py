@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from sweeps.reporting.report.chart import Bars, Chart, Grid, Line, Points
+from sweeps.reporting.report.chart import GRAY, Bars, Chart, Grid, Intervals, Line, Mark, Points
 
 _DASHES = {"solid": "solid", "dashed": "dash", "dotted": "dot", "dashdot": "dashdot"}
 _SYMBOLS = {
@@ -30,7 +30,7 @@ class Figure:
         return json.dumps({"data": traces, "layout": _layout(self.chart)}, allow_nan=False)
 
 
-def _traces(mark: Line | Points | Bars | Grid) -> list[dict[str, Any]]:
+def _traces(mark: Mark) -> list[dict[str, Any]]:
     if isinstance(mark, Line):
         shape = "hv" if mark.steps else "linear"
         line = {
@@ -73,9 +73,29 @@ def _traces(mark: Line | Points | Bars | Grid) -> list[dict[str, Any]]:
         names = [_plain(name) for name in mark.names]
         bars = {"x": [*mark.values], "y": names, "marker": {"color": mark.color}}
         return [{"type": "bar", "orientation": "h", **bars}]
+    if isinstance(mark, Intervals):
+        return [_interval(mark, place) for place in range(len(mark.names))]
     scale = [[0, f"{mark.color}00"], [1, mark.color]]
     rows = [[*row] for row in mark.rows]
     return [{"type": "heatmap", "z": rows, "colorscale": scale, "zmin": 0, "zmax": 1}]
+
+
+def _interval(mark: Intervals, place: int) -> dict[str, Any]:
+    value = mark.values[place]
+    ends = {"array": [mark.high[place] - value], "arrayminus": [value - mark.low[place]]}
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [value],
+        "y": [_plain(mark.names[place])],
+        "error_x": {"type": "data", "symmetric": False, **ends},
+        "marker": {
+            "color": mark.colors[place],
+            "symbol": _SYMBOLS[mark.shapes[place]],
+            "size": 10,
+        },
+        "showlegend": False,
+    }
 
 
 def _layout(chart: Chart) -> dict[str, Any]:
@@ -89,11 +109,17 @@ def _layout(chart: Chart) -> dict[str, Any]:
         x["range"] = [math.log10(end) if chart.log_x else end for end in chart.x_range]
     if chart.y_range is not None:
         y["range"] = [*chart.y_range]
-    if any(isinstance(mark, Bars | Grid) for mark in chart.marks):
+    if any(isinstance(mark, Bars | Intervals | Grid) for mark in chart.marks):
         y["autorange"] = "reversed"
     if any(isinstance(mark, Grid) for mark in chart.marks):
         y["scaleanchor"] = "x"
-    return {"title": {"text": _plain(chart.title)}, "xaxis": x, "yaxis": y}
+    layout: dict[str, Any] = {"title": {"text": _plain(chart.title)}, "xaxis": x, "yaxis": y}
+    margins = [mark.margin for mark in chart.marks if isinstance(mark, Intervals)]
+    if margins:
+        place = {"x0": -margins[0], "x1": margins[0], "y0": 0, "y1": 1, "yref": "paper"}
+        shade = {"fillcolor": f"{GRAY}2e", "line": {"width": 0}, "layer": "below"}
+        layout["shapes"] = [{"type": "rect", **place, **shade}]
+    return layout
 
 
 def _plain(text: str) -> str:

@@ -2,6 +2,8 @@
 
 import math
 import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import optuna
@@ -31,43 +33,76 @@ EDGE = 0.05
 _MOST_SPREAD = 8
 
 
-def isolation_chart(progress: Progress, name: str, distribution: BaseDistribution) -> Chart:
-    """Draw each trial's value against one of its parameters."""
-    # Another program may have changed a range between trials.
-    ranges = [t.distributions[name] for t in progress.trials if name in t.distributions]
-    is_one = all(each == distribution for each in ranges)
-    values = _few_values(distribution) if is_one else None
+@dataclass(frozen=True)
+class SettingAxis:
+    """The axis of a setting: its whole range, and where trials lie in it.
 
-    def place(trial: FrozenTrial) -> float | None:
-        if name not in trial.params:
+    Attributes:
+        name: the parameter's.
+        log: whether it is logarithmic.
+        range: what is shown of it; ``None`` for all.
+        values: those of a parameter that has few, one beside the other; ``None`` for a range.
+    """
+
+    name: str
+    log: bool
+    range: tuple[float, float] | None
+    values: list[Any] | None
+
+    def place(self, trial: FrozenTrial) -> float | None:
+        """Return where a trial lies; ``None`` where it does not have the parameter."""
+        if self.name not in trial.params:
             return None
-        value: Any = trial.params[name]
+        value: Any = trial.params[self.name]
+        if self.values is None:
+            return value
         # Spread by the golden ratio, so that points of one value do not hide each other.
-        return value if values is None else values.index(value) + _spread(trial.number)
+        return self.values.index(value) + _spread(trial.number)
 
-    log_x, x_range, ticks = False, None, None
-    if values is not None:
-        ticks = {float(index): brief(value) for index, value in enumerate(values)}
-        x_range = -0.5, len(values) - 0.5
-    elif isinstance(distribution, FloatDistribution | IntDistribution):
-        log_x = distribution.log
-        if is_one and distribution.low < distribution.high:
-            x_range = distribution.low, distribution.high
+    @property
+    def ticks(self) -> dict[float, str] | None:
+        if self.values is None:
+            return None
+        return {float(index): brief(value) for index, value in enumerate(self.values)}
+
+
+def axis_of(name: str, trials: Iterable[FrozenTrial]) -> SettingAxis:
+    """Return the axis of a parameter that some of the trials have."""
+    ranges = [trial.distributions[name] for trial in trials if name in trial.distributions]
+    last = ranges[-1]
+    # Another program may have changed a range between trials.
+    is_one = all(each == last for each in ranges)
+    if is_one and (values := _few_values(last)) is not None:
+        return SettingAxis(name, False, (-0.5, len(values) - 0.5), values)
+    if not isinstance(last, FloatDistribution | IntDistribution):
+        return SettingAxis(name, False, None, None)
+    whole = (last.low, last.high) if is_one and last.low < last.high else None
+    return SettingAxis(name, last.log, whole, None)
+
+
+def isolation_chart(progress: Progress, name: str) -> Chart:
+    """Draw each trial's value against one of its parameters."""
+    axis = axis_of(name, progress.trials)
     best = best_searched(progress)
     at = "" if best is None else f" The best trial has {brief(best.params.get(name))}."
     y_range = y_range_of(progress)
     return Chart(
-        key=f"parameter-{''.join(c if c.isalnum() and c.isascii() else '-' for c in name)}",
+        key=setting_key(name),
         title=shown(name),
         alt=f"{progress.metric} against {name}.{at}",
-        marks=points_of(progress, place, y_range, legend=False),
+        marks=points_of(progress, axis.place, y_range, legend=False),
         x_title=name,
         y_title=progress.metric,
-        log_x=log_x,
-        x_ticks=ticks,
-        x_range=x_range,
+        log_x=axis.log,
+        x_ticks=axis.ticks,
+        x_range=axis.range,
         y_range=y_range,
     )
+
+
+def setting_key(name: str) -> str:
+    """Return the key of a setting's chart."""
+    return f"parameter-{''.join(c if c.isalnum() and c.isascii() else '-' for c in name)}"
 
 
 def _few_values(distribution: BaseDistribution) -> list[Any] | None:

@@ -99,6 +99,7 @@ def study_report(
         run_again(study, progress, spec),
     ]
     return Report(
+        kind="study",
         title=study.study_name,
         description="" if spec is None else spec.description,
         answer=answer(progress),
@@ -246,13 +247,9 @@ def _search(study: optuna.Study, progress: Progress) -> Section:
 
 def _parameters(progress: Progress) -> Section:
     section = Section("Each setting alone")
-    distributions = {
-        name: distribution
-        for trial in searched(progress)
-        for name, distribution in trial.distributions.items()
-    }
+    names = [*dict.fromkeys(name for t in searched(progress) for name in t.distributions)]
     best = best_searched(progress)
-    if best is None or not distributions:
+    if best is None or not names:
         return section
     section.blocks.append(
         f"Every point is a trial: its {progress.metric} against one of its settings, whatever the "
@@ -261,10 +258,10 @@ def _parameters(progress: Progress) -> Section:
     )
     warnings = (edge_warning(best, name) for name in best.distributions)
     section.blocks += [Warning(text) for text in warnings if text]
-    shown = [*distributions.items()][:_MOST_SETTINGS]
-    if len(shown) < len(distributions):
-        section.blocks.append(f"The first {len(shown)} of {len(distributions)} settings:")
-    section.blocks.append(Charts([isolation_chart(progress, *item) for item in shown]))
+    shown = names[:_MOST_SETTINGS]
+    if len(shown) < len(names):
+        section.blocks.append(f"The first {len(shown)} of {len(names)} settings:")
+    section.blocks.append(Charts([isolation_chart(progress, name) for name in shown]))
     return section
 
 
@@ -288,15 +285,9 @@ def _kernels(progress: Progress, weights: Path | None) -> Section:
     if not layers and weights is None:
         return section
     # torch takes seconds to import.
-    from sweeps.reporting.report.kernels import kernel_charts, read_trained
+    from sweeps.reporting.report.kernels import kernel_blocks
 
-    trained = {} if weights is None else read_trained(weights, progress.study_name)
-    section.blocks += [
-        "The layer spreads its few weights over more pixels. Each square is a pixel of the kernel "
-        "that results, the stronger its color the more it counts; before training, where nothing "
-        "else is said.",
-        *map(Charts, kernel_charts(layers, trained)),
-    ]
+    section.blocks += kernel_blocks(layers, weights, {progress.study_name})
     return section
 
 

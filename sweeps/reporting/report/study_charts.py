@@ -22,6 +22,7 @@ from sweeps.reporting.report.chart import (
 )
 from sweeps.study.attributes import METRICS
 from sweeps.study.progress import Progress, best_first, outcome_of, pareto_front
+from sweeps.verdicts import expected_best
 
 # So many single curves are still told apart by eye; of more only the band is shown.
 _MAX_CURVES = 60
@@ -151,21 +152,6 @@ def expected_best_chart(progress: Progress) -> Chart | None:
         "steep at its end: more trials are worth their time. A pruned trial counts with its last "
         "value, one without a value as the worst.",
     )
-
-
-def expected_best(values: Sequence[float]) -> list[float]:
-    """Return the mean of the largest of n values drawn with replacement, n from 1 to their number.
-
-    Dodge et al., "Show Your Work: Improved Reporting of Experimental Results" (2019,
-    https://arxiv.org/abs/1909.03004), equation 7.
-
-    Example:
-        >>> expected_best([0.0, 1.0])
-        [0.5, 0.75]
-    """
-    ordered, count = np.sort(values), len(values)
-    below = np.arange(count + 1) / count
-    return [float(ordered @ np.diff(below**n)) for n in range(1, count + 1)]
 
 
 def time_chart(progress: Progress) -> Chart | None:
@@ -303,11 +289,16 @@ def y_range_of(progress: Progress, *, epochs: bool = False) -> tuple[float, floa
     values = [v for t in progress.trials if (v := last_value(t)) is not None]
     if epochs:
         values += [v for t in progress.trials for v in _curve(t).values()]
-    sign = 1 if progress.direction == "maximize" else -1
+    return cut_range(values, progress.direction, 0.1 if epochs else 0.25)
+
+
+def cut_range(values: Sequence[float], direction: str, share: float) -> tuple[float, float] | None:
+    """Return the range that leaves out a share of the values, the worst; ``None`` for all."""
+    sign = 1 if direction == "maximize" else -1
     scores = sorted(sign * value for value in values)
     if len(scores) < _FEWEST_TO_CUT:
         return None
-    worst, best = float(np.quantile(scores, 0.1 if epochs else 0.25)), scores[-1]
+    worst, best = float(np.quantile(scores, share)), scores[-1]
     if worst in (scores[0], best):
         return None
     margin = 0.06 * (best - worst)

@@ -3,7 +3,8 @@
 import io
 import re
 import warnings
-from math import ceil
+from collections.abc import Sequence
+from math import ceil, log10
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
@@ -26,6 +27,7 @@ from sweeps.reporting.report.chart import (
     Bars,
     Chart,
     Grid,
+    Intervals,
     Line,
     Points,
     shown,
@@ -107,7 +109,7 @@ def to_svg(chart: Chart, *, inline: bool, most_shapes: int = 600) -> str:
 
 def _draw(chart: Chart, most_shapes: int) -> Figure:
     square = any(isinstance(mark, Grid) for mark in chart.marks)
-    bars = [len(mark.names) for mark in chart.marks if isinstance(mark, Bars)]
+    bars = [len(mark.names) for mark in chart.marks if isinstance(mark, Bars | Intervals)]
     names = [shown(m.name) for m in chart.marks if isinstance(m, Line | Points) and m.name]
     columns = 2 if max(map(len, names), default=0) <= 22 else 1
     height = 0.5 + 0.22 * max(bars) if bars else _HEIGHT + 0.16 * ceil(len(names) / columns)
@@ -117,11 +119,12 @@ def _draw(chart: Chart, most_shapes: int) -> Figure:
     if chart.log_x:
         axes.set_xscale("log")
         # As numbers: powers would be written in TeX.
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=7))
+        subs = (1, 2, 5) if _decades(chart) < 2.5 else (1,)
+        axes.xaxis.set_major_locator(LogLocator(subs=subs, numticks=7))
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_formatter(NullFormatter())
     elif not bars:
-        axes.xaxis.set_major_locator(MaxNLocator(6))
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=_is_whole(chart)))
     as_pixels = sum(len(m.x) for m in chart.marks if isinstance(m, Points)) > most_shapes
     handles: list[tuple[Line2D, str]] = []
     for mark in chart.marks:
@@ -131,6 +134,8 @@ def _draw(chart: Chart, most_shapes: int) -> Figure:
             handles.append((_draw_points(axes, mark, as_pixels=as_pixels), mark.name))
         elif isinstance(mark, Bars):
             _draw_bars(axes, mark)
+        elif isinstance(mark, Intervals):
+            _draw_intervals(axes, mark)
         else:
             _draw_grid(axes, mark)
     axes.set_xlabel(shown(chart.x_title, 60))
@@ -152,6 +157,21 @@ def _draw(chart: Chart, most_shapes: int) -> Figure:
             ncols=columns,
         )
     return figure
+
+
+def _places(chart: Chart) -> list[float]:
+    return [x for mark in chart.marks if isinstance(mark, Line | Points) for x in mark.x]
+
+
+def _decades(chart: Chart) -> float:
+    """How many powers of ten a logarithmic axis spans."""
+    places = chart.x_range or _places(chart)
+    return log10(max(places) / min(places)) if places else 0.0
+
+
+def _is_whole(chart: Chart) -> bool:
+    """Whether an axis counts: epochs, trials or seeds."""
+    return all(float(x).is_integer() for x in _places(chart))
 
 
 def _draw_line(axes: Axes, line: Line) -> Line2D:
@@ -188,11 +208,25 @@ def _draw_points(axes: Axes, points: Points, *, as_pixels: bool) -> Line2D:
 
 
 def _draw_bars(axes: Axes, bars: Bars) -> None:
-    places = range(len(bars.names))
-    axes.barh(places, bars.values, height=0.62, color=bars.color)
-    axes.set_yticks(places, [shown(name, 30) for name in bars.names])
+    axes.barh(range(len(bars.names)), bars.values, height=0.62, color=bars.color)
+    _name_rows(axes, bars.names)
+
+
+def _draw_intervals(axes: Axes, intervals: Intervals) -> None:
+    axes.axvspan(-intervals.margin, intervals.margin, color=GRAY, alpha=0.18, linewidth=0)
+    axes.axvline(0, color=GRAY, linewidth=0.8)
+    for place, low in enumerate(intervals.low):
+        value, high = intervals.values[place], intervals.high[place]
+        color, marker = intervals.colors[place], _MARKERS[intervals.shapes[place]]
+        axes.plot([low, high], [place, place], color=color, linewidth=1.6)
+        axes.plot([value], [place], color=color, marker=marker, markersize=5.5)
+    _name_rows(axes, intervals.names)
+
+
+def _name_rows(axes: Axes, names: Sequence[str]) -> None:
+    axes.set_yticks(range(len(names)), [shown(name, 30) for name in names])
+    axes.set_ylim(len(names) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
-    axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
 
 

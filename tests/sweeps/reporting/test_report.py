@@ -23,12 +23,12 @@ from sweeps.reporting.report.document import Charts, Code, Table, Warning
 from sweeps.reporting.report.glossary import METRICS, SETTINGS
 from sweeps.reporting.report.kernels import response
 from sweeps.reporting.report.study import study_report
-from sweeps.reporting.report.study_charts import expected_best
 from sweeps.spec.files import load_yaml
 from sweeps.spec.layer import LayerConfig
 from sweeps.spec.metrics import DIRECTIONS
 from sweeps.spec.spec import parse_spec
 from sweeps.study.study import open_or_create_study
+from sweeps.verdicts import expected_best
 from tests.sweeps.browser import CHROMIUM, Browser
 
 SPACE = {
