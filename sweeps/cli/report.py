@@ -16,8 +16,8 @@ from sweeps.cli.options import option, storage_option, study_argument
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Write to FILE.html, or to FILE.md with its charts in the folder FILE-charts.  "
-    "[default: report.html]",
+    help="Write to FILE.html, to FILE.md with its charts in the folder FILE-charts, or every "
+    "trial's epochs to FILE.csv.  [default: report.html]",
 )
 @option(
     "--weights",
@@ -39,9 +39,10 @@ def command(
 
     STUDY is the name of either, and defaults to the newest; it may still run.
     """
-    from storage import open_storage, open_study
+    from storage import open_storage, open_study, study_names
     from sweeps.reporting.report import show_in_dashboard, write_report
     from sweeps.reporting.report.comparison import comparison_report
+    from sweeps.reporting.report.records import write_records
     from sweeps.reporting.report.study import study_report
     from sweeps.study.comparison import confirm_name, find_comparison
 
@@ -50,11 +51,19 @@ def command(
     quieten_optuna()
     opened = open_storage(storage)
     comparison = find_comparison(opened, study)
+    found = open_study(opened, study if comparison is None else confirm_name(comparison))
+    if output is not None and output.suffix == ".csv":
+        studies = [found.study_name]
+        if comparison is not None:
+            studies = [name for name in study_names(opened) if name.startswith(f"{comparison}.")]
+        write_records(opened, studies, output, force=force)
+        click.echo(f"Wrote {output} ({comparison or found.study_name})", err=True)
+        output = None
+    if output is None and not dashboard:
+        return
     if comparison is None:
-        found = open_study(opened, study)
         report = study_report(opened, found, weights)
     else:
-        found = open_study(opened, confirm_name(comparison))
         report = comparison_report(opened, comparison, weights)
     if output is not None:
         write_report(report, output, force=force)

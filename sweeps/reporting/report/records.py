@@ -2,16 +2,21 @@
 
 import csv
 import io
+from pathlib import Path
 from typing import Any
 
 from storage import CONFIGURATION, OVERRIDES, HardenedStorage, open_study, read_epochs
+from sweeps.errors import SweepsError
+from sweeps.spec.files import check_writable, write_whole
 from sweeps.study.progress import outcome_of
 
 _FIXED = ("study", "trial", "configuration", "outcome")
 
 
-def to_csv(storage: HardenedStorage, studies: list[str]) -> str:
-    """Return a table with a row for each epoch of each trial; one row for a trial without epochs.
+def write_records(
+    storage: HardenedStorage, studies: list[str], path: Path, *, force: bool = False
+) -> None:
+    """Write a table with a row for each epoch of each trial; one row for a trial without epochs.
 
     Columns: ``study``, ``trial`` (its number), ``configuration`` (the name of a baseline or an
     arm), ``outcome``; each setting that any trial has of its own; ``epoch`` (counted from 1); each
@@ -20,7 +25,18 @@ def to_csv(storage: HardenedStorage, studies: list[str]) -> str:
     Args:
         storage: where the studies are.
         studies: their names, in the order of the rows.
+        path: the file, written whole or not at all.
+        force: replace a file that is no such table.
+
+    Raises:
+        SweepsError: it cannot be written there.
     """
+    check_writable(path)
+    head = ",".join(_FIXED)
+    if not force and path.exists() and not path.read_bytes().startswith(head.encode()):
+        raise SweepsError(
+            f"{path}: exists and has no records; name another, or replace it with --force"
+        )
     rows: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = []
     for name in studies:
         for trial in open_study(storage, name).get_trials(deepcopy=False):
@@ -39,4 +55,4 @@ def to_csv(storage: HardenedStorage, studies: list[str]) -> str:
     writer = csv.DictWriter(text, [*_FIXED, *settings, "epoch", *metrics], lineterminator="\n")
     writer.writeheader()
     writer.writerows(fixed | values | metrics for fixed, values, metrics in rows)
-    return text.getvalue()
+    write_whole(path, text.getvalue().encode("utf-8", "replace"))

@@ -1,5 +1,6 @@
 """`sweeps compare` in real processes, with a training loop of a person's own that takes no time."""
 
+import csv
 import json
 import signal
 
@@ -155,6 +156,27 @@ class TestFinished:
         code, out, err = there("compare", "spec.yaml", "--workers", "1")
         assert (code, err) == (0, "")
         assert out.strip() == done.stdout.strip()
+
+    def test_every_epoch_is_a_row_for_other_programs(self, finished, there, comparison):
+        assert there("report", "toy", "-o", "records.csv")[0] == 0
+        with (finished[0].folder / "records.csv").open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        arms = comparison.arms.values()
+        assert len(rows) == sum(arm.epochs for arm in arms)
+        for arm in arms:
+            for run in arm.runs:
+                own = [
+                    row
+                    for row in rows
+                    if row["study"] == "toy.confirm" and row["trial"] == str(run.trial)
+                ]
+                assert {(row["configuration"], row["seed"]) for row in own} == {
+                    (arm.name, str(run.seed))
+                }
+                assert {int(row["epoch"]): float(row["score"]) for row in own} == run.curve
+        (finished[0].folder / "notes.csv").write_text("mine\n")
+        status, _, err = there("report", "toy", "-o", "notes.csv")
+        assert (status, "exists and has no records" in err) == (1, True)
 
     def test_json_has_all_of_it(self, there, comparison):
         code, out, _ = there("compare", "spec.yaml", "--json")
