@@ -24,7 +24,8 @@ from storage import (
 )
 from sweeps.data import Dataset
 from sweeps.errors import SweepsError
-from sweeps.runner.sweep import check_runs, open_images, run_sweep
+from sweeps.runner.prepare import check_runs, open_images
+from sweeps.runner.sweep import run_sweep
 from sweeps.spec.comparison import ComparisonSpec
 from sweeps.spec.search import setting_of
 from sweeps.spec.spec import Baseline, Spec, check_study_name

@@ -7,11 +7,11 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
-from storage import check_storage, open_storage, open_study, parse_url
+from storage import check_storage, parse_url
 from sweeps.data import Dataset, is_available, open_data, split_rows
 from sweeps.engines.devices import Slot
 from sweeps.errors import Interrupted
-from sweeps.runner.sweep import check_runs, holds_study
+from sweeps.runner.prepare import check_runs, existing_study
 from sweeps.spec.spec import Spec
 from sweeps.study.progress import count_finished
 from sweeps.study.study import check_study, study_name
@@ -80,15 +80,11 @@ def _finished(spec: Spec, dataset: Dataset | None, storage_url: str, name: str) 
     """Trials of the study that a sweep would resume."""
     url = parse_url(storage_url)
     check_storage(url)
-    if not holds_study(url, name):
-        return None
-    storage = open_storage(url)
-    try:
-        study = open_study(storage, name)
+    with existing_study(url, name) as study:
+        if study is None:
+            return None
         check_study(study, spec, dataset)
         return count_finished(study.get_trials(deepcopy=False))
-    finally:
-        storage.engine.dispose()
 
 
 def _step_seconds(spec: Spec, dataset: Dataset, slot: Slot) -> float:

@@ -4,14 +4,12 @@ import logging
 import re
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import optuna
-from sqlalchemy.engine import URL
 
 from storage import (
     DATABASE_ERRORS,
@@ -20,37 +18,25 @@ from storage import (
     StorageError,
     StudyDeleted,
     WorkerRecord,
-    absolute_url,
     batch,
-    check_storage,
     explain,
     living_workers,
-    open_storage,
-    open_study,
     parse_url,
     reclaim,
     show_url,
-    study_names,
-    study_uid,
 )
-from sweeps.data import Dataset, open_data, split_rows
 from sweeps.engines import WorkerPlan, find_slots, make_engine
 from sweeps.engines.devices import Slot
-from sweeps.errors import STOP_PATIENCE_SECONDS, DatasetUnavailable, Stopped, SweepsError
+from sweeps.errors import STOP_PATIENCE_SECONDS, Stopped
 from sweeps.reporting import Reporter, reporting
-from sweeps.runner.networks import check_networks
+from sweeps.runner.prepare import Sweep, prepare_sweep
 from sweeps.runner.shutdown import Shutdown
 from sweeps.runner.supervisor import Supervisor
-from sweeps.spec.checks import probe_values
-from sweeps.spec.config import check_run
-from sweeps.spec.data import NO_IMAGES
-from sweeps.spec.imports import import_objective
-from sweeps.spec.spec import Spec, check_study_name, is_study_name
-from sweeps.spec.training import ImportedOptimizer
+from sweeps.spec.spec import Spec
 from sweeps.study.frames import SweepStudy
 from sweeps.study.progress import Progress, read_progress
-from sweeps.study.study import check_code, open_or_create_study, refuse_deleted, study_name
-from sweeps.worker.checkpoints import DEFAULT_SECONDS, Checkpoints, check_folder, default_folder
+from sweeps.study.study import refuse_deleted
+from sweeps.worker.checkpoints import DEFAULT_SECONDS, Checkpoints
 from sweeps.worker.process import short_host
 
 #: User attribute of a study: by prefix, the next free number of a worker, and when it was written.
@@ -59,23 +45,6 @@ _NUMBERS = "worker_numbers"
 _STARTING_SECONDS = 90.0
 
 _logger = logging.getLogger(__name__)
-
-S = TypeVar("S", bound=Spec)
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """A study that is ready to be worked on."""
-
-    spec: Spec
-    dataset: Dataset | None
-    storage: HardenedStorage
-    storage_url: str
-    study: optuna.Study
-    study_uid: str
-    data_dir: Path
-    checkpoint_dir: Path
-    checkpoint_seconds: float
 
 
 def run_sweep(
@@ -178,65 +147,6 @@ def _headline(sweep: Sweep, progress: Progress, slots: Sequence[Slot]) -> str:
     on = f"on {data.name} ({data.size} x {data.size} pixels), " if data else ""
     done = f"{progress.study_name}: {progress.finished} of {target} trials done"
     return f"{done}, {on}{workers} on {devices}"
-
-
-def prepare_sweep(
-    spec: Spec,
-    *,
-    storage_url: str,
-    name: str | None,
-    data_dir: Path,
-    checkpoint_dir: Path | None = None,
-    checkpoint_seconds: float = DEFAULT_SECONDS,
-) -> Sweep:
-    """Check everything, open the data, and create or open the study.
-
-    Args:
-        spec: the sweep.
-        storage_url: where results go.
-        name: of the study; ``None`` for the spec's own.
-        data_dir: the folder of the datasets.
-        checkpoint_dir: the folder of checkpoints; ``None`` for one beside the storage.
-        checkpoint_seconds: between two checkpoints of a trial.
-
-    Raises:
-        SweepsError, StorageError: something does not fit; nothing was started.
-    """
-    url = parse_url(storage_url)
-    check_storage(url)
-    wanted = name if name is not None else study_name(spec)
-    if not is_study_name(wanted) and not holds_study(url, wanted):
-        check_study_name(wanted, "--study" if name is not None else "name")
-    if checkpoint_dir is not None:
-        check_folder(checkpoint_dir)
-    trials, first = spec.budget.trials, len(spec.baselines)
-    if trials is not None and trials < first:
-        _logger.info("The budget has room for %d of the %d baselines", trials, first)
-    if spec.data.import_ is not None and holds_study(url, wanted):
-        # Images are decoded for a study that takes them.
-        _check_code(url, wanted, spec)
-    spec, dataset = open_images(
-        spec, data_dir, resumes=lambda other: holds_study(url, name or study_name(other))
-    )
-    check_runs(spec, dataset)
-    storage = open_storage(url, create=True)
-    study = open_or_create_study(storage, spec, name or study_name(spec), dataset)
-    uid = study_uid(storage, study)
-    reclaimed = reclaim(storage, study, uid)
-    if reclaimed:
-        numbers = ", ".join(str(number) for number in reclaimed)
-        _logger.info("Queued again what an earlier run left unfinished: trials %s", numbers)
-    return Sweep(
-        spec,
-        dataset,
-        storage,
-        absolute_url(url).render_as_string(hide_password=False),
-        study,
-        uid,
-        data_dir,
-        checkpoint_dir or default_folder(url),
-        checkpoint_seconds,
-    )
 
 
 def run_workers(
@@ -369,94 +279,3 @@ def next_number(living: Iterable[WorkerRecord], prefix: str) -> int:
     pattern = re.compile(re.escape(prefix) + r"-(\d+)")
     found = (pattern.fullmatch(worker.name) for worker in living)
     return max((int(match[1]) for match in found if match), default=-1) + 1
-
-
-def holds_study(url: URL, name: str) -> bool:
-    """Return whether there is a study of that name, even one that a new study cannot have."""
-    try:
-        storage = open_storage(url)
-    except StorageError:
-        return False
-    try:
-        return name in study_names(storage)
-    finally:
-        storage.engine.dispose()
-
-
-def _check_code(url: URL, name: str, spec: Spec) -> None:
-    storage = open_storage(url)
-    try:
-        check_code(open_study(storage, name), spec)
-    finally:
-        storage.engine.dispose()
-
-
-def open_images(
-    spec: S, data_dir: Path, resumes: Callable[[S], bool] = lambda _: False
-) -> tuple[S, Dataset | None]:
-    """Open the spec's dataset, if it has one, or its fallback where the dataset is unavailable.
-
-    Args:
-        spec: the sweep.
-        data_dir: the folder of the datasets.
-        resumes: whether there is a study of a spec already; the fallback is then no news.
-
-    Returns:
-        The spec, which then names the fallback, and the dataset.
-
-    Raises:
-        DatasetUnavailable: there is neither.
-        SweepsError: the images do not fit.
-    """
-    if spec.data.name == NO_IMAGES:
-        return spec, None
-    try:
-        return spec, open_data(spec.data, data_dir)
-    except DatasetUnavailable as error:
-        if spec.fallback is None:
-            raise
-        reason = error
-    data = spec.data.model_copy(update={"name": spec.fallback, "options": {}})
-    other = spec.model_copy(update={"data": data})
-    if resumes(other):
-        _logger.info("%s is still unavailable; the study is on %s", spec.data.name, data.name)
-    else:
-        _logger.warning("%s", reason)
-        _logger.warning(
-            "FALLING BACK to the dataset %r in place of %r: what this sweep finds says nothing "
-            "about %r",
-            data.name,
-            spec.data.name,
-            spec.data.name,
-        )
-    return other, open_data(data, data_dir)
-
-
-def check_runs(spec: Spec, dataset: Dataset | None) -> None:
-    """Check what a trial of a spec needs, so that none fails for a reason that is known before.
-
-    That is what the spec imports, and the corners of the search space with its images.
-    """
-    spec.check_sampling()
-    if spec.objective is not None:
-        import_objective(spec.objective)
-        return
-    assert dataset is not None
-    if isinstance(spec.training.optimizer, ImportedOptimizer):
-        # Torch is imported only where the spec names code of a person's own.
-        from sweeps.training import check_optimizer
-
-        check_optimizer(spec.training)
-    if "val_top5" in spec.metrics and len(dataset.classes) <= 5:
-        raise SweepsError(
-            f"{spec.name}: val_top5 needs more than 5 classes; {dataset.name} has "
-            f"{len(dataset.classes)}"
-        )
-    base = spec.base_config()
-    train_rows, _ = split_rows(base, dataset)
-    for where, values in probe_values(spec):
-        try:
-            check_run(base.with_values(values), dataset.size, len(train_rows))
-        except SweepsError as error:
-            raise SweepsError(f"{spec.name}: {where}: {error}") from None
-    check_networks(spec, dataset)
