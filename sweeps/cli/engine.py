@@ -10,10 +10,8 @@ import click
 from click.core import ParameterSource
 
 from sweeps.cli.options import option
+from sweeps.engines import ENGINES
 from sweeps.errors import SweepsError
-
-# As sweeps.engines.ENGINES; a command's help need not wait for its import.
-_ENGINES = ("local", "ray", "slurm")
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ def worker_options(command: Callable[..., None]) -> Callable[..., None]:
     @option("--devices", default="auto", show_default=True, help="auto, cpu, cuda, or cuda:0,1.")
     @option(
         "--engine",
-        type=click.Choice(_ENGINES),
+        type=click.Choice(ENGINES),
         default="local",
         show_default=True,
         help="What runs the workers: this machine, Ray, or SLURM.",

@@ -6,7 +6,6 @@ from typing import Annotated, Literal, Self
 from optuna.pruners import (
     BasePruner,
     HyperbandPruner,
-    MedianPruner,
     NopPruner,
     PatientPruner,
     PercentilePruner,
@@ -70,27 +69,25 @@ class Hyperband(Pruner):
         )
 
 
-class Percentile(Pruner):
-    """Prunes a trial whose best value so far is outside of the best ``percentile`` at its epoch.
+class _Compared(Pruner):
+    """Compares a trial's best value so far with the others' at its epoch.
 
     Attributes:
-        percentile: how many percent of the trials continue.
         startup_trials: no trial is pruned before so many have finished.
         min_epochs: no trial is pruned before so many epochs.
         interval: epochs between two decisions.
         min_trials: trials that have to reach an epoch before one is pruned there.
     """
 
-    name: Literal["percentile"]
-    percentile: float = Field(25.0, gt=0, lt=100)
     startup_trials: int = Field(4, ge=0)
     min_epochs: int = Field(1, ge=0)
     interval: int = Field(1, ge=1)
     min_trials: int = Field(1, ge=1)
 
-    def make(self, epochs: int) -> BasePruner:
+    def best(self, percentile: float) -> BasePruner:
+        """Make the pruner that lets the best ``percentile`` of the trials continue."""
         return PercentilePruner(
-            self.percentile,
+            percentile,
             n_startup_trials=self.startup_trials,
             n_warmup_steps=self.min_epochs,
             interval_steps=self.interval,
@@ -98,25 +95,27 @@ class Percentile(Pruner):
         )
 
 
-class Median(Pruner):
-    """Prunes a trial whose best value so far is worse than the median at its epoch.
+class Percentile(_Compared):
+    """Prunes a trial whose best value so far is outside of the best ``percentile`` at its epoch.
 
-    Attributes: as those of :class:`Percentile`.
+    Attributes:
+        percentile: how many percent of the trials continue.
     """
 
-    name: Literal["median"]
-    startup_trials: int = Field(4, ge=0)
-    min_epochs: int = Field(1, ge=0)
-    interval: int = Field(1, ge=1)
-    min_trials: int = Field(1, ge=1)
+    name: Literal["percentile"]
+    percentile: float = Field(25.0, gt=0, lt=100)
 
     def make(self, epochs: int) -> BasePruner:
-        return MedianPruner(
-            n_startup_trials=self.startup_trials,
-            n_warmup_steps=self.min_epochs,
-            interval_steps=self.interval,
-            n_min_trials=self.min_trials,
-        )
+        return self.best(self.percentile)
+
+
+class Median(_Compared):
+    """Prunes a trial whose best value so far is worse than the median at its epoch."""
+
+    name: Literal["median"]
+
+    def make(self, epochs: int) -> BasePruner:
+        return self.best(50.0)
 
 
 class Threshold(Pruner):

@@ -27,6 +27,9 @@ from sweeps.spec.validation import Section
 
 Search = Mapping[str, Parameter]
 
+#: Options that are called ``n_startup_trials`` and so on in Optuna.
+_COUNTS = ("startup_trials", "ei_candidates")
+
 
 class Sampler(Section, ABC):
     """How values are picked."""
@@ -34,6 +37,11 @@ class Sampler(Section, ABC):
     @abstractmethod
     def make(self, seed: int, search: Search) -> BaseSampler:
         """Make Optuna's sampler for one worker, whose seed differs from every other worker's."""
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the options under Optuna's names."""
+        options = self.model_dump(exclude={"name"})
+        return {f"n_{name}" if name in _COUNTS else name: v for name, v in options.items()}
 
 
 class Tpe(Sampler):
@@ -62,14 +70,8 @@ class Tpe(Sampler):
         return self
 
     def make(self, seed: int, search: Search) -> BaseSampler:
-        return TPESampler(
-            n_startup_trials=self.startup_trials,
-            multivariate=self.multivariate,
-            group=self.multivariate if self.group is None else self.group,
-            constant_liar=self.constant_liar,
-            n_ei_candidates=self.ei_candidates,
-            seed=seed,
-        )
+        group = self.multivariate if self.group is None else self.group
+        return TPESampler(**{**self.arguments(), "group": group}, seed=seed)
 
 
 class Gp(Sampler):
@@ -85,12 +87,7 @@ class Gp(Sampler):
     deterministic_objective: bool = False
 
     def make(self, seed: int, search: Search) -> BaseSampler:
-        return GPSampler(
-            n_startup_trials=self.startup_trials,
-            deterministic_objective=self.deterministic_objective,
-            warn_independent_sampling=False,
-            seed=seed,
-        )
+        return GPSampler(**self.arguments(), warn_independent_sampling=False, seed=seed)
 
 
 class CmaEs(Sampler):
@@ -112,15 +109,7 @@ class CmaEs(Sampler):
     lr_adapt: bool = False
 
     def make(self, seed: int, search: Search) -> BaseSampler:
-        return CmaEsSampler(
-            n_startup_trials=self.startup_trials,
-            sigma0=self.sigma0,
-            popsize=self.popsize,
-            with_margin=self.with_margin,
-            lr_adapt=self.lr_adapt,
-            warn_independent_sampling=False,
-            seed=seed,
-        )
+        return CmaEsSampler(**self.arguments(), warn_independent_sampling=False, seed=seed)
 
 
 class Qmc(Sampler):
@@ -137,12 +126,7 @@ class Qmc(Sampler):
     scramble: bool = True
 
     def make(self, seed: int, search: Search) -> BaseSampler:
-        return QMCSampler(
-            qmc_type=self.qmc_type,
-            scramble=self.scramble,
-            warn_independent_sampling=False,
-            seed=seed,
-        )
+        return QMCSampler(**self.arguments(), warn_independent_sampling=False, seed=seed)
 
 
 class Nsgaii(Sampler):
@@ -162,7 +146,7 @@ class Nsgaii(Sampler):
     swapping_prob: float = Field(0.5, ge=0, le=1)
 
     def make(self, seed: int, search: Search) -> BaseSampler:
-        return NSGAIISampler(**self.model_dump(exclude={"name"}), seed=seed)
+        return NSGAIISampler(**self.arguments(), seed=seed)
 
 
 class Grid(Sampler):

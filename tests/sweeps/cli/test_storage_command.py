@@ -115,8 +115,7 @@ def test_bad_usage(cli, arguments):
     assert "Usage:" in err
 
 
-@pytest.mark.parametrize("command", ["backup", "copy"])
-@pytest.mark.parametrize("leave", [0, 1_000_000])
+@pytest.mark.parametrize(("command", "leave"), [("backup", 1_000_000), ("copy", 0)])
 def test_a_full_disk_is_told_and_nothing_half_written_is_left(
     place, stored, small_disk, command, leave
 ):

@@ -55,7 +55,7 @@ def test_hopeless_trials_are_stopped_and_not_before_their_time(small, pruner, ea
         ({"name": "ahsa"}, "pruner.name: no such name; did you mean asha"),
         (
             {"name": "median", "reduction_factor": 3},
-            "pruner.reduction_factor: no such key; there are: name, startup_trials, min_epochs",
+            "pruner.reduction_factor: no such key; there are: startup_trials, min_epochs, interval",
         ),
         ({"name": "threshold"}, "pruner: give lower, upper, or both"),
         ({"name": "threshold", "lower": 2, "upper": 1}, "pruner: lower 2.0 is above upper 1.0"),

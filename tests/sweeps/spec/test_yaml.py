@@ -39,7 +39,7 @@ scalars = st.one_of(
 trees = st.recursive(
     scalars, lambda inner: st.one_of(st.lists(inner), st.dictionaries(strings, inner)), max_leaves=8
 )
-often = settings(derandomize=True, max_examples=100, deadline=None, database=None)
+often = settings(derandomize=True, max_examples=50, deadline=None, database=None)
 
 
 @pytest.mark.parametrize("text", CATCHES, ids=ascii)
