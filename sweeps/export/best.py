@@ -1,15 +1,27 @@
-"""A study's best trials as exported configurations."""
+"""A study's best trials, and the arms of a comparison, as exported configurations."""
+
+import math
+import shlex
 
 import optuna
 from optuna.trial import FrozenTrial
 
-from storage import CONFIGURATION
+from storage import CONFIGURATION, HardenedStorage, open_study
 from sweeps.errors import SweepsError
-from sweeps.export.exported import Environment, Exported, ExportedData, Source
+from sweeps.export.exported import (
+    Confirmed,
+    DeclaredVerdict,
+    Environment,
+    Exported,
+    ExportedData,
+    Source,
+)
 from sweeps.spec.config import RunConfig
 from sweeps.spec.imports import references
+from sweeps.spec.validation import unknown_name
 from sweeps.study import attributes
 from sweeps.study.attributes import TRAIN_IMAGES, VALIDATION_IMAGES, image_count
+from sweeps.study.comparison import Comparison
 from sweeps.study.progress import best_first, pareto_front, study_directions
 
 
@@ -34,6 +46,79 @@ def pareto_trials(study: optuna.Study) -> list[FrozenTrial]:
     if len(study.directions) == 1:
         raise SweepsError(f"{study.study_name}: has one objective; for its N best: --top N")
     return pareto_front(best_trials(study, len(study.trials)), study_directions(study))
+
+
+def pick_arm(comparison: Comparison, arm: str | None) -> str:
+    """Return the arm of a comparison that is to be exported: the declared winner, or one named.
+
+    Raises:
+        SweepsError: no arm is declared better than all that it is compared with, there is none of
+            that name, or its settings are not chosen yet.
+    """
+    if arm is not None and arm not in comparison.arms:
+        raise SweepsError(f"{comparison.name}: {unknown_name(arm, [*comparison.arms], 'arm')}")
+    if arm is None:
+        winners = comparison.winners()
+        if not winners:
+            against = comparison.spec.reference
+            than = f"than {against}" if against else "than all others"
+            raise SweepsError(
+                f"{comparison.name}: no arm is declared better {than}; to export one all the same, "
+                f"name it: --arm {' | '.join(map(shlex.quote, comparison.arms))}"
+            )
+        arm = winners[0]
+    if comparison.arms[arm].choice is None:
+        raise SweepsError(f"{comparison.name}: {arm} is not tuned yet; resume the comparison first")
+    return arm
+
+
+def export_arm(
+    storage: HardenedStorage, comparison: Comparison, arm: str, storage_kind: str
+) -> Exported:
+    """Export the settings that an arm's tuning chose, with what confirming runs made of them."""
+    choice = comparison.arms[arm].choice
+    assert choice is not None
+    study = open_study(storage, choice.study)
+    exported = export_trial(study, study.get_trials(deepcopy=False)[choice.trial], storage_kind)
+    assert exported.source is not None
+    source = exported.source.model_copy(update={"confirmed": _confirmed(comparison, arm)})
+    return exported.model_copy(update={"source": source})
+
+
+def _confirmed(comparison: Comparison, arm: str) -> Confirmed | None:
+    spec, result = comparison.spec, comparison.arms[arm]
+    if not result.runs:
+        return None
+    low, high = map(_finite, result.interval(spec.error))
+    return Confirmed(
+        comparison=comparison.name,
+        arm=arm,
+        metric=spec.measured.name,
+        direction=spec.measured.direction,
+        mean=result.mean,
+        low=low,
+        high=high,
+        seeds=[run.seed for run in result.runs],
+        died=result.deaths,
+        margin=spec.margin,
+        error=spec.error,
+        verdicts={
+            pair.other: DeclaredVerdict(
+                declaration=pair.verdict.declaration,
+                difference=pair.verdict.mean,
+                low=_finite(pair.verdict.low),
+                high=_finite(pair.verdict.high),
+                probability=pair.probability,
+                seeds=pair.verdict.seeds,
+            )
+            for pair in comparison.pairs_of(arm)
+            if pair.verdict.seeds
+        },
+    )
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def export_trial(study: optuna.Study, trial: FrozenTrial, storage_kind: str) -> Exported:

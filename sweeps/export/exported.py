@@ -55,6 +55,53 @@ class ExportedData(DataConfig):
     classes: int | None = None
 
 
+class DeclaredVerdict(Section):
+    """What a comparison declared of an arm against another.
+
+    Attributes:
+        declaration: ``better``, ``worse``, ``equal`` within the margin, or ``not resolved``.
+        difference: the mean paired difference in the metric, positive where the arm is better.
+        low, high: its confidence sequence after the last seed; ``None`` before it has ends.
+        probability: that a run of the arm beats one of the other.
+        seeds: how many both arms have.
+    """
+
+    declaration: str
+    difference: float
+    low: float | None
+    high: float | None
+    probability: float
+    seeds: int
+
+
+class Confirmed(Section):
+    """How a configuration did as an arm of a comparison, trained again from fresh seeds.
+
+    Attributes:
+        comparison, arm: their names.
+        metric, direction: what was measured.
+        mean, low, high: of the arm's runs; the ends are ``None`` before there are any.
+        seeds: of its runs, a run that died among them.
+        died: how many did.
+        margin: the smallest difference that matters.
+        error: the probability that any of the comparison's declarations is wrong.
+        verdicts: by the arm that it was compared with.
+    """
+
+    comparison: str
+    arm: str
+    metric: str
+    direction: str
+    mean: float
+    low: float | None
+    high: float | None
+    seeds: list[int]
+    died: int
+    margin: float
+    error: float
+    verdicts: dict[str, DeclaredVerdict]
+
+
 class Source(Section):
     """Where a configuration came from.
 
@@ -66,6 +113,7 @@ class Source(Section):
         metrics: whatever the last epoch measured; ``None`` where that was not finite.
         params: the searched settings as Optuna saw them.
         finished: when, ISO 8601 with the zone.
+        confirmed: what a comparison found out about it; ``None`` outside of one.
     """
 
     study: str
@@ -80,6 +128,7 @@ class Source(Section):
     params: dict[str, Any] = Field(default_factory=dict)
     finished: str
     environment: Environment
+    confirmed: Confirmed | None = None
 
 
 class Exported(RunConfig):
@@ -104,6 +153,8 @@ class Exported(RunConfig):
         # Not as JSON, which has no lone surrogates, of which a path of odd bytes is made.
         unused = {name for name in ("objective", "options", "code") if not getattr(self, name)}
         tree = self.model_dump(exclude=unused)
+        if self.source is not None and self.source.confirmed is None:
+            del tree["source"]["confirmed"]
         return "\n".join(dump_yaml({key: value}) for key, value in tree.items())
 
 

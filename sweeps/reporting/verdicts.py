@@ -1,16 +1,22 @@
 """What is said of a comparison: its arms in a table, and a sentence for each verdict."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from sweeps.reporting.formatting import make_table, print_line, print_table
 from sweeps.study.comparison import ArmResult, Comparison, Pair
 
 _MILLION = 1e6
+# So many letters of an arm's name stay on one line however narrow the terminal.
+_FULL_NAME = 18
+# Of a table that is not squeezed, in letters.
+_WIDEST = 10_000
 #: The answer has the intervals of so many verdicts; of more it says what they are.
 _MOST_IN_DETAIL = 3
 
@@ -27,7 +33,7 @@ def print_comparison(console: Console, comparison: Comparison, where: str) -> No
     measured, direction = comparison.spec.measured.name, comparison.spec.measured.direction
     better = "higher" if direction == "maximize" else "lower"
     print_line(console, f"{measured} ({better} is better), {comparison.runs} confirming runs\n")
-    print_table(console, _arms_table(comparison))
+    _print_arms(console, comparison)
     for pair in comparison.pairs:
         console.print(
             Text(verdict_sentence(comparison, pair), style="bold"),
@@ -43,33 +49,49 @@ def print_comparison(console: Console, comparison: Comparison, where: str) -> No
         console.print(Text(note, style="dim"), soft_wrap=not console.is_terminal)
 
 
-def _arms_table(comparison: Comparison) -> Any:
+def _print_arms(console: Console, comparison: Comparison) -> None:
+    """Print what arms reached and what they cost: in two tables where one would be too wide."""
+    rows = arm_rows(comparison)
+    whole = _arms_table([*rows[0]], rows)
+    free = console.options.update(max_width=_WIDEST)
+    if console.measure(whole, options=free).maximum <= console.width:
+        print_table(console, whole)
+        return
+    quality = (comparison.spec.measured.name, "seeds", "dead")
+    for names in (("arm", *quality), [name for name in rows[0] if name not in quality]):
+        print_table(console, _arms_table(names, rows))
+
+
+def _arms_table(names: Sequence[str], rows: list[dict[str, str]]) -> Table:
+    # Nothing is cut: what does not fit goes on in the next line.
     table = make_table()
-    table.add_column("arm")
-    table.add_column(comparison.spec.measured.name, justify="right", no_wrap=True)
-    for heading in (
-        "seeds",
-        "dead",
-        "parameters",
-        "multiply-adds (M)",
-        "step (ms)",
-        "memory (MiB)",
-        "epochs",
-    ):
-        table.add_column(heading, justify="right")
-    for arm in comparison.arms.values():
-        table.add_row(
-            arm.name,
-            value_words(comparison, arm),
-            str(len(arm.runs)),
-            str(arm.deaths),
-            "-" if arm.parameters is None else f"{arm.parameters:,}",
-            "-" if arm.multiply_adds is None else f"{arm.multiply_adds / _MILLION:.2f}",
-            "-" if arm.step_ms is None else f"{arm.step_ms:.1f}",
-            "-" if arm.peak_memory_mib is None else f"{arm.peak_memory_mib:.0f}",
-            str(arm.epochs),
-        )
+    longest = max(len(row["arm"]) for row in rows)
+    table.add_column("arm", overflow="fold", min_width=min(longest, _FULL_NAME))
+    for name in names[1:]:
+        table.add_column(name.replace(" (", "\n("), justify="right", overflow="fold")
+    for row in rows:
+        table.add_row(*(row[name] for name in names))
     return table
+
+
+def arm_rows(comparison: Comparison) -> list[dict[str, str]]:
+    """Write what each arm reached and what it costs, by the headings of a table."""
+    return [
+        {
+            "arm": arm.name,
+            comparison.spec.measured.name: value_words(comparison, arm),
+            "seeds": str(len(arm.runs)),
+            "dead": str(arm.deaths),
+            "parameters": "-" if arm.parameters is None else f"{arm.parameters:,}",
+            "multiply-adds (M)": (
+                "-" if arm.multiply_adds is None else f"{arm.multiply_adds / _MILLION:.2f}"
+            ),
+            "step (ms)": "-" if arm.step_ms is None else f"{arm.step_ms:.1f}",
+            "memory (MiB)": ("-" if arm.peak_memory_mib is None else f"{arm.peak_memory_mib:.0f}"),
+            "epochs": f"{arm.epochs:,}",
+        }
+        for arm in comparison.arms.values()
+    ]
 
 
 def value_words(comparison: Comparison, arm: ArmResult) -> str:
@@ -147,6 +169,20 @@ def answer(comparison: Comparison) -> str:
     ]
     start = f"Against {against}, in {name}: " if against else f"In {name}: "
     return f"{start}{'; '.join(parts)}."
+
+
+def winner_words(comparison: Comparison, arm: str) -> str:
+    """Say what is declared of an arm, and of others that are declared better likewise."""
+    pairs = comparison.pairs_of(arm)
+    words = [verdict_sentence(comparison, pair) for pair in pairs]
+    winners = comparison.winners()
+    if arm in winners and len(winners) > 1:
+        others = _joined([name for name in winners if name != arm])
+        words.append(
+            f"So {_are(winners[1:])} {others}; {arm} was not compared with {others}."
+            f" --arm NAME writes another."
+        )
+    return "\n".join(words)
 
 
 def state_words(comparison: Comparison) -> list[str]:

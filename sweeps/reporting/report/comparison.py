@@ -31,7 +31,7 @@ from sweeps.reporting.report.document import Charts, Report, Section, Table, War
 from sweeps.reporting.report.glossary import LAYER, SETTINGS, metric_words
 from sweeps.reporting.report.setting_charts import edge_warning
 from sweeps.reporting.report.study_charts import brief, last_value
-from sweeps.reporting.verdicts import answer, equal_time_words, notes, state_words, value_words
+from sweeps.reporting.verdicts import answer, arm_rows, equal_time_words, notes, state_words
 from sweeps.spec.config import RunConfig
 from sweeps.spec.search import setting_of
 from sweeps.study import attributes
@@ -262,26 +262,10 @@ def _arms(comparison: Comparison) -> Section:
     section = Section("The arms and their cost")
     if not comparison.runs:
         return section
-    header = ["arm", comparison.spec.measured.name, "seeds", "dead", "parameters"]
-    header += ["multiply-adds (M)", "step (ms)", "memory (MiB)", "epochs"]
-    rows = []
-    for name, arm in comparison.arms.items():
-        adds, step, memory = arm.multiply_adds, arm.step_ms, arm.peak_memory_mib
-        rows.append(
-            [
-                name,
-                value_words(comparison, arm),
-                str(len(arm.runs)),
-                str(arm.deaths),
-                "-" if arm.parameters is None else f"{arm.parameters:,}",
-                "-" if adds is None else f"{adds / 1e6:.2f}",
-                "-" if step is None else f"{step:.1f}",
-                "-" if memory is None else f"{memory:.0f}",
-                f"{arm.epochs:,}",
-            ]
-        )
+    rows = arm_rows(comparison)
+    cells = [[*row.values()] for row in rows]
     section.blocks += [
-        Table(header, rows, numeric=8, caption="Each arm alone: mean [interval], and cost"),
+        Table([*rows[0]], cells, numeric=8, caption="Each arm alone: mean [interval], and cost"),
         "An arm's own interval says less than the paired one above: what a seed does to all arms "
         "alike is still in it. Multiply-adds are those of a forward pass for one image; step and "
         "memory are medians over the confirming runs; epochs are those of all stages.",

@@ -3,12 +3,14 @@
 import csv
 import json
 import signal
+from pathlib import Path
 
 import optuna
 import pytest
 
 from storage import open_storage, open_study, study_names
 from sweeps.errors import SweepsError
+from sweeps.export.exported import read_exported
 from sweeps.runner.comparison import run_comparison
 from sweeps.spec.comparison import parse_comparison
 from sweeps.study.comparison import read_comparison
@@ -204,6 +206,42 @@ class TestFinished:
         assert err.startswith("sweeps: toy: this comparison was begun with other settings (")
         assert named in err
         assert "--study NAME" in err
+
+    def test_the_declared_winner_is_exported_with_its_verdict_and_trains_again(
+        self, there, comparison
+    ):
+        code, _, err = there("export", "toy", "-o", "best.yaml", "--force")
+        assert (code, "wide is better than plain by 0.0" in err) == (0, True)
+        source = read_exported(Path("best.yaml")).source
+        confirmed, (pair, *_) = source.confirmed, comparison.pairs
+        assert (confirmed.comparison, confirmed.arm, confirmed.metric) == (
+            "toy",
+            "wide",
+            "test_score",
+        )
+        assert confirmed.seeds == [run.seed for run in comparison.arms["wide"].runs]
+        verdict = confirmed.verdicts["plain"]
+        assert (verdict.declaration, verdict.low) == ("better", pair.verdict.low)
+        code, out, _ = there("train", "best.yaml")
+        assert (code, f"the same as trial {source.trial} of {source.study}" in out) == (0, True)
+
+    def test_any_arm_is_exported_by_its_name(self, there):
+        code, out, err = there("export", "--arm", "frail")
+        assert (code, "frail against plain is not resolved" in err) == (0, True)
+        assert "died: 2" in out
+        assert there("export", "toy", "--arm", "none")[2] == (
+            "sweeps: toy: no such arm; there are: plain, wide, frail\n"
+        )
+        assert there("export", "toy", "--top", "2")[0] == 2
+        assert there("export", "toy.tune.wide", "--arm", "wide")[0] == 2
+
+    def test_its_report(self, there):
+        """A training loop of one's own has no images, layers or costs to speak of."""
+        code, _, err = there("report", "--force")
+        assert (code, err) == (0, "Wrote report.html (comparison toy)\n")
+        text = Path("report.html").read_text()
+        assert "wide (+0.0" in text
+        assert "interpodilated" not in text
 
     def test_studies_of_a_comparison_are_not_run_with_another_spec(self, there):
         code, _, err = there("run", "spec.yaml")

@@ -1,0 +1,240 @@
+"""What is said of comparisons: their reports, and their tables in narrow terminals."""
+
+import io
+import json
+import math
+import re
+
+import pytest
+import torch
+from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
+from rich.console import Console
+
+from interpodil import expansion_tensor
+from storage import open_storage, open_study
+from sweeps.reporting.report import write_report
+from sweeps.reporting.report.chart import Intervals
+from sweeps.reporting.report.comparison import comparison_report
+from sweeps.reporting.report.document import Code, Table, Warning
+from sweeps.reporting.report.kernels import expansion
+from sweeps.reporting.verdicts import print_comparison
+from sweeps.spec.comparison import parse_comparison
+from sweeps.spec.files import load_yaml
+from sweeps.spec.layer import LayerConfig
+from sweeps.study.comparison import read_comparison
+from tests.sweeps.browser import CHROMIUM, Browser
+from tests.sweeps.comparisons import make_comparison
+
+ALL_ARMS = ["plain-3x3", "dilated-3x3", "linear-5x5", "linear-5x5-forward", "tuned-5x5"]
+ALL_ARMS += ["learned-5x5", "linear-7x7", "linear-7x7-forward", "tuned-7x7", "learned-7x7"]
+ALL_ARMS += ["forum-7x7", "dense-5x5", "dense-7x7", "blur-3x3"]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, patterns):
+    """The file of a finished comparison; a test that changes it takes another."""
+    file = tmp_path_factory.mktemp("made") / "sweeps.db"
+    make_comparison(open_storage(str(file), create=True), patterns, equal_time=True)
+    return file
+
+
+@pytest.fixture(scope="module")
+def finished(made):
+    return read_comparison(open_storage(str(made)), "made")
+
+
+@pytest.fixture(scope="module")
+def found(made):
+    """Its report."""
+    return comparison_report(open_storage(str(made)), "made")
+
+
+@pytest.fixture
+def storage(tmp_path):
+    return open_storage(str(tmp_path / "sweeps.db"), create=True)
+
+
+@pytest.fixture
+def report(storage, patterns):
+    """Makes a comparison, and its report."""
+
+    def make(**changes):
+        make_comparison(storage, patterns, **changes)
+        return comparison_report(storage, changes.get("name", "made"))
+
+    return make
+
+
+def blocks(report, kind):
+    return [b for section in report.sections for b in section.blocks if isinstance(b, kind)]
+
+
+def table(report, caption):
+    return next(t for t in blocks(report, Table) if t.caption.startswith(caption))
+
+
+def charts(report):
+    return {chart.key: chart for chart in report.charts()}
+
+
+class TestAnswer:
+    def test_it_says_what_is_declared_of_each_arm(self, report):
+        found = report(arms=["plain-3x3", "linear-7x7"])
+        assert re.fullmatch(
+            r"Against plain-3x3, in test_accuracy: linear-7x7 \(-0\.0\d{3} \[-0\.05\d\d, "
+            r"-0\.04\d\d\]\) is worse\.",
+            found.answer,
+        )
+        assert table(found, "Declared").rows[0][:2] == ["linear-7x7", "worse"]
+        assert any("wrong, over all looks" in caveat for caveat in found.caveats)
+
+    def test_without_a_reference_pairs_are_named(self, report):
+        found = report(reference=None, seeds=7)
+        assert "linear-7x7 against plain-3x3" not in found.answer
+        assert "plain-3x3 against linear-7x7" in found.answer
+        assert table(found, "Declared").header[:3] == ["arm", "against", "is"]
+
+    @pytest.mark.parametrize(
+        ("changes", "answer", "state"),
+        [
+            ({"tuned": False}, "There is no answer yet", "tuned-5x5 are not tuned."),
+            ({"seeds": 0}, "There is no answer yet", "has 6 seeds of each arm, and 0 have ended"),
+            ({"seeds": 3}, "[no interval yet]", "has 6 seeds of each arm, and 3 have ended"),
+        ],
+    )
+    def test_an_unfinished_one_says_so(self, report, tmp_path, changes, answer, state):
+        found = report(**changes)
+        assert answer in found.answer
+        assert state in found.caveats[0]
+        write_report(found, tmp_path / "report.html")
+
+    def test_an_earlier_one_with_another_margin_is_named(self, report):
+        report(name="first")
+        found = report(margin=0.02, name="second")
+        assert any("with other margin: first. Its results" in caveat for caveat in found.caveats)
+
+
+class TestContents:
+    def test_a_quick_start_with_a_worse_plateau_is_shown(self, found):
+        lead = charts(found)["leads-0"].marks[1]
+        assert lead.name == "linear-7x7"
+        assert lead.y == pytest.approx([0.1, 0.05, 0.0, -0.05], abs=0.003)
+        # What a seed does to all arms alike is not in the paired difference's band.
+        wide = next(m for m in charts(found)["curves-0"].marks if m.name == "linear-7x7")
+        width = [line.high[0] - line.low[0] for line in (lead, wide)]
+        assert width[0] < width[1] / 4
+        assert table(found, "Ahead").rows[0][:2] == ["linear-7x7", "ahead, then behind"]
+
+    def test_the_course_of_each_sequence_is_the_verdicts(self, found, finished):
+        pair, course = finished.pairs[0], charts(found)["sequence-0"]
+        band = next(m for m in course.marks if getattr(m, "low", None))
+        assert band.x == [n for n in range(1, 9) if math.isfinite(pair.low[n - 1])]
+        assert band.low[-1] == pair.verdict.low
+        margin = {mark.y[0] for mark in course.marks if mark.y[0] == mark.y[-1]}
+        assert {0.005, -0.005} <= margin
+        (overview,) = charts(found)["verdicts"].marks
+        assert isinstance(overview, Intervals)
+        assert (overview.low[0], overview.margin) == (pair.verdict.low, 0.005)
+
+    def test_dead_runs_count_and_are_listed(self, report):
+        def dies(arm, seed, epoch):
+            return None if arm == "linear-7x7" and seed == 2 and epoch > 1 else 0.4 + seed / 1000
+
+        found = report(value=dies)
+        ends = {row[0]: row[1:] for row in table(found, "Trials of").rows}
+        # Two stages of four trials each, of which one is pruned.
+        assert ends["linear-7x7"] == ["6", "2", "0", "0", "0", "8", "1"]
+        assert ends["plain-3x3"][-1] == "0"
+        assert table(found, "How runs died").rows == [
+            ["linear-7x7", "diverged: the loss was not finite", "1"]
+        ]
+        assert ["2", "0.4020", "died", "0.4020"] in table(found, "test_accuracy by seed").rows
+
+    def test_each_arm_warns_of_its_edge_and_has_its_own_settings(self, report):
+        found = report(search={"training.learning_rate": {"float": [0.1, 1.0], "log": True}})
+        texts = [warning.text for warning in blocks(found, Warning)]
+        for arm in ("plain-3x3", "linear-7x7", "tuned-5x5"):
+            start = f"{arm}: training.learning_rate: the best value found, 0.1, lies at the lower"
+            assert any(text.startswith(start) for text in texts)
+        (edge,) = (c for c in found.charts() if c.title == "layer.edge")
+        assert {mark.name for mark in edge.marks if mark.name} == {"tuned-5x5"}
+
+    def test_equal_time_has_its_own_verdicts(self, found):
+        # Half of the epochs are too few for them.
+        words = [row[1] for row in table(found, "Declared at equal time").rows]
+        assert words == ["worse", "worse"]
+        assert "equal-time" in charts(found)
+
+    def test_the_spec_in_it_makes_the_same_comparison(self, found, finished):
+        yaml = next(code.text for code in blocks(found, Code) if code.language == "yaml")
+        again = parse_comparison(load_yaml(yaml, "report"), "report")
+        assert again == finished.spec
+        assert ["confirming seeds", "1 to 8"] in table(found, "What it ran on").rows
+
+    def test_the_kernel_of_a_blur_is_that_of_both(self):
+        layer = LayerConfig(blur=True, dilation=1, growth=3)
+        line = torch.tensor([1.0, 2.0, 1.0], dtype=torch.float64) / 4
+        plain = expansion_tensor(3, 1, growth=3)
+        corner = torch.zeros(5, 5, dtype=torch.float64)
+        corner[:3, :3] = torch.outer(line, line)
+        assert plain[0].sum() == 1
+        torch.testing.assert_close(expansion(layer)[0].double(), corner)
+
+
+class TestFiles:
+    def test_fourteen_arms_stay_small_and_readable(self, report, tmp_path):
+        found = report(arms=ALL_ARMS, seeds=12)
+        assert "[" not in found.answer
+        assert "and blur-3x3 are worse" in found.answer
+        lines = [c for c in found.charts() if c.key.startswith(("curves", "leads"))]
+        assert all(len([m for m in c.marks if m.name]) <= 5 for c in lines)
+        write_report(found, tmp_path / "report.html")
+        assert (tmp_path / "report.html").stat().st_size < 1_500_000
+
+    @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+    def test_no_width_scrolls_sideways(self, found, tmp_path):
+        write_report(found, tmp_path / "report.html")
+        with Browser(tmp_path / "profile") as browser:
+            for width in (360, 768, 1280):
+                metrics = {"height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+                browser.call("Emulation.setDeviceMetricsOverride", width=width, **metrics)
+                browser.visit((tmp_path / "report.html").as_uri())
+                browser.wait_for("document.querySelector('footer')")
+                assert browser.evaluate("document.documentElement.scrollWidth") <= width
+            assert browser.complaints == []
+
+    def test_the_command_takes_the_comparison_by_its_name_and_by_default(self, made, cli, tmp_path):
+        storage = ("--storage", str(made))
+        words = "Wrote report.html (comparison made)\n"
+        assert cli("report", *storage) == (0, "", words)
+        assert "Report of a comparison" in (tmp_path / "report.html").read_text()
+        assert cli("report", "made", "-o", "report.md", *storage)[0] == 0
+        assert (tmp_path / "report-charts" / "verdicts.svg").is_file()
+        # Its studies have reports of their own.
+        status, _, words = cli("report", "made.tune.plain-3x3", *storage)
+        assert (status, words) == (0, "Wrote report.html (study made.tune.plain-3x3)\n")
+        status, _, words = cli("report", "other", *storage)
+        assert (status, words.count("\n")) == (1, 1)
+
+    def test_the_dashboard_gets_the_charts_once(self, made, found, cli):
+        for _ in range(2):
+            assert cli("report", "--dashboard", "--storage", str(made)) == (
+                0,
+                "",
+                "made.confirm: its charts are in `sweeps dashboard`\n",
+            )
+        opened = open_storage(str(made))
+        home = open_study(opened, "made.confirm")
+        attributes = opened.get_study_system_attrs(home._study_id)
+        figures = {key: json.loads(t) for key, t in get_plotly_graph_objects(attributes).items()}
+        assert {*figures} == {*charts(found)}
+        assert all(figure["data"] for figure in figures.values())
+
+
+@pytest.mark.parametrize("width", [50, 80, 200])
+def test_no_terminal_is_so_narrow_that_names_are_cut(finished, width):
+    console = Console(file=io.StringIO(), width=width)
+    print_comparison(console, finished, "here")
+    text = console.file.getvalue()
+    assert "…" not in text
+    assert all(re.search(rf"(?m)^\s*{arm}\s", text) for arm in ("plain-3x3", "linear-7x7"))
