@@ -113,6 +113,7 @@ def describe_environment(device: str = "cpu") -> dict[str, Any]:
         "torch": torch.__version__,
         "device": device,
         "cpu": _cpu_model(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "cpus": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "onednn": torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled,
@@ -131,7 +132,8 @@ def describe_environment(device: str = "cpu") -> dict[str, Any]:
 
 def format_environment(environment: dict[str, Any], dtype: str) -> str:
     """Return the environment in one line."""
-    where = f"{environment['cpu']}, {environment['threads']} threads"
+    cpu = f"{environment['cpu']} ({environment['cpu_capability']})"
+    where = f"{cpu}, {environment['threads']} threads"
     if "gpu" in environment:
         tf32 = "allowed" if environment["cudnn_allow_tf32"] else "not allowed"
         where = f"{environment['gpu']}, TF32 in cuDNN {tf32}"

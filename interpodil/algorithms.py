@@ -35,7 +35,7 @@ from torch import Tensor
 from interpodil.expansion import expand
 from interpodil.filtered_gradient import Steps, filter_last
 from interpodil.filters import Filters
-from interpodil.plan import FEW_CHANNELS, INPUTS_PER_OUTPUT, SEPARABLE, Plan
+from interpodil.plan import Algorithm, Plan
 from interpodil.tent_filter import (
     convolve,
     is_channels_last,
@@ -45,6 +45,17 @@ from interpodil.tent_filter import (
     to_channels_last,
 )
 
+# The measurements behind these are in docs/layer.md.
+# With fewer channels a layer reads images rather than features.
+FEW_CHANNELS = 8
+# From this dilation on, one pass per axis is as fast as one with the whole tent, and computes less.
+SEPARATE_FROM_DILATION = 4
+# `axis_first` pays where it has at most this part of the expanded kernel's multiply-adds. Its
+# filtered copies of the input cost less where the channels are few and innermost.
+AXIS_FIRST_BELOW = 0.45
+AXIS_FIRST_BELOW_FOR_IMAGES = 0.6
+# From so many input channels per output channel on, the tent is applied to the output.
+INPUTS_PER_OUTPUT = 2
 # Up to this size PyTorch convolves a single image without oneDNN, whose calls cost more than the
 # arithmetic; depthwise convolutions it always gives to oneDNN.
 TINY = 20480
@@ -71,8 +82,10 @@ def compute(
     if spread.plain:
         weight = filters.scale(weight)
         return convolve(padded, weight, bias, plan.stride, plan.zeros, groups=plan.groups)
-    algorithm = plan.algorithm_channels_last if is_channels_last(padded) else plan.algorithm
-    if algorithm in SEPARABLE and not filters.separable:
+    algorithm = plan.algorithm
+    if algorithm == "auto":
+        algorithm = _choose(padded, plan, filters)
+    elif algorithm in ("separable_tent", "axis_first") and not filters.separable:
         # Another tent has replaced the layer's own.
         algorithm = "tent_first" if spread.uniform else "expanded"
     if algorithm == "expanded":
@@ -82,6 +95,23 @@ def compute(
     if algorithm == "axis_first":
         return _axis_first(padded, weight, bias, plan, filters)
     return _tent_first(padded, weight, bias, plan, filters, separate=algorithm == "separable_tent")
+
+
+def _choose(padded: Tensor, plan: Plan, filters: Filters) -> Algorithm:
+    """Choose the fastest algorithm, from measurements on CPUs."""
+    spread, channels = plan.spread, padded.shape[1]
+    if spread.dims == 1 and channels < FEW_CHANNELS:
+        return "expanded"
+    if spread.uniform:
+        far = max(spread.dilation) >= SEPARATE_FROM_DILATION
+        return "separable_tent" if far and filters.separable else "tent_first"
+    # One axis leaves no other to save on, and grouped convolutions of many channels are slow.
+    if not filters.separable or spread.dims == 1 or plan.groups > 1:
+        return "expanded"
+    images = channels < FEW_CHANNELS and is_channels_last(padded)
+    below = AXIS_FIRST_BELOW_FOR_IMAGES if images else AXIS_FIRST_BELOW
+    cheaper = spread.kernel_size[0] <= below * spread.effective_size[0]
+    return "axis_first" if cheaper else "expanded"
 
 
 def _tent_first(
@@ -99,9 +129,9 @@ def _tent_first(
     eager = padded.device.type == "cpu" and not torch.compiler.is_compiling()
     if eager and filters.dense is not None and padded.shape[0] == 1 and padded.numel() <= TINY:
         filtered_channels = weight.shape[0] if plan.dense else channels
-        if 0 < filtered_channels <= len(filters.dense):
+        if 0 < filtered_channels <= filters.dense.shape[0]:
             kernel = filters.dense
-            if len(kernel) > filtered_channels:
+            if kernel.shape[0] > filtered_channels:
                 kernel = kernel[:filtered_channels, :filtered_channels]
             return _tent_first_tiny(padded, weight, bias, plan, kernel)
     second = (bias, steps.stride, steps.padding, steps.dilation, groups)

@@ -11,9 +11,11 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 from torch.optim import Optimizer
 
-from interpodil.conv import LAYERS, InterpodilConv, plain_convolution
+from interpodil.base import InterpodilConv
+from interpodil.conv import LAYERS
 from interpodil.expansion import Signal
 from interpodil.filters import Gain
+from interpodil.folding import plain_convolution
 from interpodil.modules import (
     names_of_modules,
     random_state_kept,

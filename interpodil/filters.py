@@ -1,7 +1,6 @@
 """The tent in the forms that the algorithms take, and the constants that a layer keeps of it."""
 
 import math
-from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -10,7 +9,6 @@ from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes
 
 from interpodil.expansion import Signal, measure_gain, place, placements
-from interpodil.plan import FEW_CHANNELS
 from interpodil.spread import Spread, canonical_window
 from interpodil.tents import (
     LearnTent,
@@ -23,6 +21,8 @@ from interpodil.tents import (
 )
 
 Gain = Literal["init", "forward"]
+# Layers of so few channels keep their tent as a dense kernel, too, for small inputs.
+DENSE_CHANNELS = 8
 # The numbers of one line per axis.
 Lines = tuple[tuple[float, ...], ...]
 
@@ -33,21 +33,20 @@ class Filters:
 
     Attributes:
         spread: where the taps lie.
-        tent: the tent over the gain, :math:`(2 d_0 - 1, \ldots)`, with a leading axis where every
-            channel has its own.
+        samples: the tent, flat, with a leading axis where every channel has its own.
         separable: whether the tent is the product of one line per axis.
         constant: whether the tent is neither differentiated nor batched.
-        gain: what the effective kernel is divided by. ``tent``, ``dense`` and ``placed`` carry it.
+        gain: what the effective kernel is divided by; ``dense`` and ``placed`` carry it.
         lines: the lines of a constant, separable tent as numbers, 1 at their centers, if known.
         dense: the tent as a kernel of as many input as output channels, zero between different
             ones, if known.
-        placed: the tent as placed at every tap, if known.
+        placed: the tent as placed at every tap, if known, each flat.
         axis_weights: the :func:`placements` of the spread, if known.
     """
 
     spread: Spread
-    tent: Tensor
-    separable: bool
+    samples: Tensor
+    separable: bool = False
     constant: bool = False
     gain: float = 1.0
     lines: Lines | None = None
@@ -57,19 +56,28 @@ class Filters:
 
     @property
     def per_channel(self) -> bool:
-        return self.tent.dim() > self.spread.dims
+        """Whether every channel has its own tent."""
+        return self.samples.dim() > 1
+
+    @property
+    def tent(self) -> Tensor:
+        """The tent over the gain, with a leading axis where every channel has its own."""
+        tent = self.samples.unflatten(-1, self.spread.tent_shape)
+        return tent if self.gain == 1 else tent / self.gain
 
     def expansion(self, like: Tensor) -> Tensor:
         """Return the placed tent, :math:`(k_0 k_1, S_0, S_1)`, rounded once to a tensor's dtype."""
         if self.placed is not None:
-            return self.placed
-        exact = self.tent.to(torch.promote_types(self.tent.dtype, torch.float32))
+            return self.placed.unflatten(-1, self.spread.effective_size)
+        tent = self.tent
+        exact = tent.to(torch.promote_types(tent.dtype, torch.float32))
         placed = place(exact, self.spread, self.axis_weights)
         return placed.to(device=like.device, dtype=like.dtype)
 
     def axis_lines(self) -> list[Tensor]:
         """Return the lines of a separable tent, one per axis; their product is the tent."""
-        first, *others = [axis_line(self.tent, axis) for axis in range(self.spread.dims)]
+        tent = self.tent
+        first, *others = [axis_line(tent, axis) for axis in range(self.spread.dims)]
         # Each has the center, and with it the gain; their product needs it once.
         return [first, *(others if self.gain == 1 else [line * self.gain for line in others])]
 
@@ -151,94 +159,40 @@ class Constants:
         self._raw, self._lines = None, None
         if learned:
             self._raw = raw_from_tent(tent, spread.dims, in_channels, learned).tolist()
-        elif separable and spread.uniform:
+        elif separable:
             self._lines = tuple(tuple(axis_line(tent, i).tolist()) for i in range(spread.dims))
-        self._shared = tent.dim() == spread.dims
 
-    def names(self, algorithm: str) -> list[str]:
-        """Return the names of the constants that a layer holds for an algorithm.
+    def make(self, device: torch.device, dtype: torch.dtype) -> dict[str, Tensor]:
+        """Return the constants by name, each number rounded once.
 
-        Placed tents are small on one axis; otherwise only some layers need them.
-        """
-        spread, dims = self.spread, self.spread.dims
-        places = not spread.uniform or algorithm == "expanded" or dims == 1
-        if self._raw is not None:
-            return [f"placement_{axis}" for axis in range(dims)] if places else []
-        names = ["fixed_tent"]
-        if self.forward_gain != 1:
-            names.append("scaled_tent")
-        if places:
-            names.append("expansion")
-        elif dims == 2 and self._shared and self._channels <= FEW_CHANNELS:
-            names.append("dense_tent")
-        return names
-
-    def make(
-        self, names: Iterable[str], device: torch.device, dtype: torch.dtype
-    ) -> dict[str, Tensor]:
-        """Return constants by name, each number rounded once.
-
-        They have no more than three axes, or a cast to a memory format would take them for images.
+        A cast to a memory format takes tensors of four axes or more for images, so that only the
+        dense tent has as many, which is a convolution's weight.
         """
         dims = self.spread.dims
         if self._raw is not None:
             # A learned tent is placed in single precision or better.
-            dtype = torch.promote_types(dtype, torch.float32)
-            placed = enumerate(placements(self.spread, torch.empty((), device=device, dtype=dtype)))
-            made = {f"placement_{axis}": weights for axis, weights in placed}
-        else:
-            tent = torch.tensor(self._samples, dtype=torch.float64, device="cpu")
-            made = {"fixed_tent": tent.flatten(-dims)}
-            tent = tent / self.forward_gain
-            if "scaled_tent" in names:
-                made["scaled_tent"] = tent.flatten(-dims)
-            if "expansion" in names:
-                made["expansion"] = place(tent, self.spread).flatten(-dims)
-            if "dense_tent" in names:
-                same = torch.eye(self._channels, dtype=torch.float64, device="cpu")
-                made["dense_tent"] = same[..., None] * tent.flatten()
-        return {name: made[name].to(device=device, dtype=dtype) for name in names}
-
-    def for_call(
-        self,
-        own: dict[str, Tensor],
-        names: Collection[str],
-        device: torch.device,
-        dtype: torch.dtype,
-    ) -> dict[str, Tensor]:
-        """Return constants by name: a layer's own where they are complete and precise enough.
-
-        Otherwise return new ones for this call alone: tensors made inside a transform must not
-        outlive it.
-        """
-        fit = len(own) == len(names)
-        alike = True
-        for value in own.values():
-            if value.dtype != dtype:
-                alike = False
-                fit = fit and torch.promote_types(value.dtype, dtype) == value.dtype
-            fit = fit and value.device == device
-        if not fit:
-            return self.make(names, device, dtype)
-        # A call of `to` takes longer than all else here, even where it has nothing to do.
-        return own if alike else {name: value.to(dtype) for name, value in own.items()}
+            like = torch.empty((), device=device, dtype=torch.promote_types(dtype, torch.float32))
+            placed = placements(self.spread, like)
+            return {f"placement_{axis}": weights for axis, weights in enumerate(placed)}
+        tent = torch.tensor(self._samples, dtype=torch.float64, device="cpu")
+        expansion = place(tent / self.forward_gain, self.spread)
+        made = {"fixed_tent": tent.flatten(-dims), "expansion": expansion.flatten(-dims)}
+        if self.spread.uniform and tent.dim() == dims == 2 and self._channels <= DENSE_CHANNELS:
+            same = torch.eye(self._channels, dtype=torch.float64, device="cpu")
+            made["dense_tent"] = same[..., None, None] * (tent / self.forward_gain)
+        return {name: value.to(device=device, dtype=dtype) for name, value in made.items()}
 
     def filters(self, constants: dict[str, Tensor]) -> Filters:
         """Return a fixed tent's constants in the forms that the algorithms take."""
-        spread = self.spread
-        tent = constants.get("scaled_tent", constants["fixed_tent"])
-        placed, dense = constants.get("expansion"), constants.get("dense_tent")
         return Filters(
-            spread,
-            tent.view(*tent.shape[:-1], *spread.tent_shape),
+            self.spread,
+            constants["fixed_tent"],
             self.separable,
             constant=True,
             gain=self.forward_gain,
             lines=self._lines,
-            dense=None if dense is None else dense.view(*dense.shape[:-1], *spread.tent_shape),
-            placed=None
-            if placed is None
-            else placed.view(*placed.shape[:-1], *spread.effective_size),
+            dense=constants.get("dense_tent"),
+            placed=constants["expansion"],
         )
 
     def raw_tent(self, device: torch.device, dtype: torch.dtype) -> Tensor:

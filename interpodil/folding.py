@@ -1,6 +1,7 @@
 """Folding one layer into a plain convolution: the checks and the construction."""
 
 from collections.abc import Callable, Mapping
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -8,26 +9,28 @@ from torch import Tensor, nn
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils.parametrize import is_parametrized
 
+from interpodil.base import InterpodilConv
+from interpodil.conv import LAYERS
 from interpodil.modules import ConvNd, hooks_of
 from interpodil.plan import padding_sides
 
 PLAIN: Mapping[int, Callable[..., ConvNd]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 
 
-def check_foldable(layer: nn.Module, name: str, *, subclass: bool) -> None:
-    """Check that folding loses nothing.
+def plain_convolution(layer: InterpodilConv, name: str) -> ConvNd:
+    """Return a new plain convolution with equal outputs; see :func:`interpodil.fold`.
 
     Args:
         layer: the layer.
         name: its name in error messages.
-        subclass: whether its class is derived from one of the package's layers.
 
     Raises:
-        ValueError: if the layer is lazy or of a subclass, or has hooks or a forward of its own.
+        ValueError: if the layer is lazy or of a subclass, or has hooks or a forward of its own,
+            which would be lost.
     """
     if isinstance(layer, LazyModuleMixin):
         raise ValueError(f"folding needs weights, got {name}, which is lazy")
-    if subclass and not is_parametrized(layer):
+    if type(layer) not in LAYERS.values() and not is_parametrized(layer):
         raise ValueError(
             f"folding would lose what a subclass does, got {name}, {type(layer).__name__}"
         )
@@ -37,9 +40,11 @@ def check_foldable(layer: nn.Module, name: str, *, subclass: bool) -> None:
         raise ValueError(
             f"folding would lose the hooks of {name}, remove them first, got {', '.join(hooks)}"
         )
+    with torch.no_grad():
+        return _with_kernel(cast(ConvNd, layer), layer.effective_kernel().clone())
 
 
-def with_kernel(layer: ConvNd, kernel: Tensor) -> ConvNd:
+def _with_kernel(layer: ConvNd, kernel: Tensor) -> ConvNd:
     """Return a plain convolution with a layer's effective kernel and other properties."""
     padding: str | tuple[int, ...] = "same"
     if layer.padding != "same":

@@ -13,7 +13,6 @@ from interpodil.plan import (
     PaddingMode,
     check_algorithm,
     check_groups,
-    check_stride_and_padding,
     make_plan,
 )
 from interpodil.spread import Spread, make_spread, number
@@ -244,7 +243,6 @@ def _convolution(
             f"weight must have {dims + 2} axes (out, in / groups and {dims} of taps), got "
             f"{tuple(weight.shape)}"
         )
-    stride, padding = check_stride_and_padding(stride, padding, padding_mode, dims)
     spread = make_spread(tuple(weight.shape[2:]), *shape, dims)
     channels = weight.shape[1] * groups
     check_groups(groups, channels, weight.shape[0])
@@ -257,10 +255,8 @@ def _convolution(
         separable = False
     else:
         separable = tent is not None or are_separable(edge, corner)
-    check_algorithm(algorithm, spread, separable=separable, learned=False)
-    plan = make_plan(
-        stride, padding, groups, padding_mode, spread, channels, algorithm, separable=separable
-    )
+    check_algorithm(algorithm, spread, separable=separable)
+    plan = make_plan(stride, padding, groups, padding_mode, spread, algorithm)
     filters = _filters(spread, surface, gain, separable, constant)
     return compute(input, weight, bias, plan, filters)
 
@@ -270,4 +266,4 @@ def _filters(
 ) -> Filters:
     if number(gain, "gain") <= 0:
         raise ValueError(f"gain must be finite and > 0, got {gain!r}")
-    return Filters(spread, tent if gain == 1 else tent / gain, separable, constant, gain)
+    return Filters(spread, tent.flatten(-spread.dims), separable, constant, gain)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
-from interpodil.conv import InterpodilConv
+from interpodil.base import InterpodilConv
 from interpodil.modules import ConvNd, names_of_modules, random_state_kept
 from interpodil.where import Where, check_where, chooses, is_forward_convolution
 

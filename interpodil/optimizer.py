@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer
 
-from interpodil.conv import InterpodilConv
+from interpodil.base import InterpodilConv
 
 
 def no_weight_decay(model: nn.Module) -> set[str]:

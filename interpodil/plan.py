@@ -1,4 +1,4 @@
-"""A convolution's plan: its padding, strides and algorithm, computed once per layer."""
+"""A convolution's plan: its padding and strides, checked and computed once per layer."""
 
 import math
 from collections.abc import Sequence
@@ -14,21 +14,6 @@ Algorithm = Literal["auto", "expanded", "tent_first", "separable_tent", "axis_fi
 PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 Sides = tuple[tuple[int, int], ...]
 
-# Algorithms that need a tent which is the product of one line per axis.
-SEPARABLE: tuple[Algorithm, ...] = ("separable_tent", "axis_first")
-
-# The measurements behind these are in docs/layer.md.
-# With fewer channels a layer reads images rather than features.
-FEW_CHANNELS = 8
-# From this dilation on, one pass per axis is as fast as one with the whole tent, and computes less.
-SEPARATE_FROM_DILATION = 4
-# `axis_first` pays where it has at most this part of the expanded kernel's multiply-adds. Its
-# filtered copies of the input cost less where the channels are few and innermost.
-AXIS_FIRST_BELOW = 0.45
-AXIS_FIRST_BELOW_FOR_IMAGES = 0.6
-# From so many input channels per output channel on, the tent is applied to the output.
-INPUTS_PER_OUTPUT = 2
-
 _AXES = {1: "length", 2: "height, width", 3: "depth, height, width"}
 
 
@@ -43,7 +28,7 @@ class TwoSteps:
     dilation: tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plan:
     """Everything about a convolution that depends neither on tensors nor on the input's size.
 
@@ -53,8 +38,7 @@ class Plan:
         groups: number of groups of channels.
         padding_mode: what lies beyond the border.
         spread: where the taps lie.
-        algorithm: the algorithm for inputs in the default memory format.
-        algorithm_channels_last: the algorithm for ``channels_last`` inputs.
+        algorithm: the algorithm asked for.
         fewest: smallest valid input size per axis.
         sides: pixels padded (before, after) on each axis for the effective kernel.
         ahead: the part of ``sides`` to pad before the convolution, as
@@ -70,7 +54,6 @@ class Plan:
     padding_mode: PaddingMode
     spread: Spread
     algorithm: Algorithm
-    algorithm_channels_last: Algorithm
     fewest: tuple[int, ...]
     sides: Sides
     ahead: tuple[int, ...]
@@ -91,12 +74,13 @@ class Plan:
             raise ValueError(
                 f"input must be (batch, channels, {axes}) or (channels, {axes}), got {tuple(shape)}"
             )
-        channels = weight.shape[1] * self.groups
+        channels = weight.size(1) * self.groups
         if shape[-1 - dims] != channels:
             raise ValueError(
                 f"input must have {channels} channels, got {shape[-1 - dims]} in {tuple(shape)}"
             )
-        for axis, (size, fewest) in enumerate(zip(shape[-dims:], self.fewest, strict=True)):
+        for axis, fewest in enumerate(self.fewest):
+            size = shape[axis - dims]
             if size < fewest:
                 padding = 0 if isinstance(self.padding, str) else self.padding[axis]
                 raise ValueError(
@@ -125,75 +109,60 @@ class Plan:
 
 
 def make_plan(
-    stride: tuple[int, ...],
-    padding: str | tuple[int, ...],
+    stride: int | Sequence[int],
+    padding: str | int | Sequence[int],
     groups: int,
     padding_mode: PaddingMode,
     spread: Spread,
-    channels: int,
     algorithm: Algorithm,
-    *,
-    separable: bool,
 ) -> Plan:
-    """Make the plan for valid arguments.
+    """Check the arguments and make the plan.
 
     Args:
-        stride: stride per axis.
-        padding: padding of the plain convolution per axis, or ``"same"``, ``"valid"``.
+        stride: stride, once or per axis.
+        padding: padding of the plain convolution, once or per axis, or ``"same"``, ``"valid"``.
         groups: number of groups of channels.
         padding_mode: what lies beyond the border.
         spread: where the taps lie.
-        channels: input channels.
         algorithm: an algorithm that applies, or ``"auto"``.
-        separable: whether the tent is the product of one line per axis.
+
+    Raises:
+        ValueError: if the stride is below 1, the padding is negative or an unknown string,
+            ``"same"`` comes with a stride other than 1, or the padding mode is unknown.
     """
+    strides = ints(stride, "stride", spread.dims, minimum=1)
+    modes = get_args(PaddingMode)
+    if padding_mode not in modes:
+        raise ValueError(f"padding_mode must be one of {', '.join(modes)}, got {padding_mode!r}")
+    if not isinstance(padding, str):
+        padding = ints(padding, "padding", spread.dims, minimum=0)
+    elif padding not in ("same", "valid"):
+        raise ValueError(f"padding must be ints, 'same' or 'valid', got {padding!r}")
+    dense = all(s == 1 for s in strides)
+    if padding == "same" and not dense:
+        raise ValueError(f"padding='same' needs stride 1, got stride {stride!r}")
     plain = (0,) * spread.dims if isinstance(padding, str) else padding
     fewest = tuple(k - 2 * p for k, p in zip(spread.kernel_size, plain, strict=True))
-    if padding == "same":
-        fewest = plain
     sides = padding_sides(padding, spread.kernel_size, spread.effective_size)
     # A convolution pads as many zeros before as after.
     zeros = tuple(min(side) if padding_mode == "zeros" else 0 for side in sides)
     rest = [(b - z, a - z) for (b, a), z in zip(sides, zeros, strict=True)]
     # F.pad takes the last axis first.
     ahead = tuple(pixels for side in reversed(rest) for pixels in side)
-    first, second = (
-        (_choose(spread, channels, groups, separable, layout) if algorithm == "auto" else algorithm)
-        for layout in (False, True)
-    )
     return Plan(
-        stride,
+        strides,
         padding,
         groups,
         padding_mode,
         spread,
-        first,
-        second,
-        fewest,
+        algorithm,
+        plain if padding == "same" else fewest,
         sides,
         ahead if any(ahead) else (),
         zeros,
-        dense=all(s == 1 for s in stride),
-        two_steps=_two_steps(stride, zeros, spread) if spread.uniform else None,
+        dense,
+        two_steps=_two_steps(strides, zeros, spread) if spread.uniform else None,
     )
-
-
-def _choose(
-    spread: Spread, channels: int, groups: int, separable: bool, channels_last: bool
-) -> Algorithm:
-    """Choose the fastest algorithm, from measurements on CPUs."""
-    if spread.dims == 1 and channels < FEW_CHANNELS:
-        return "expanded"
-    if spread.uniform:
-        far = max(spread.dilation) >= SEPARATE_FROM_DILATION
-        return "separable_tent" if far and separable else "tent_first"
-    # One axis leaves no other to save on, and grouped convolutions of many channels are slow.
-    if not separable or spread.dims == 1 or groups > 1:
-        return "expanded"
-    images = channels < FEW_CHANNELS and channels_last
-    below = AXIS_FIRST_BELOW_FOR_IMAGES if images else AXIS_FIRST_BELOW
-    cheaper = spread.kernel_size[0] <= below * spread.effective_size[0]
-    return "axis_first" if cheaper else "expanded"
 
 
 def _two_steps(stride: tuple[int, ...], padding: tuple[int, ...], spread: Spread) -> TwoSteps:
@@ -260,31 +229,6 @@ def padding_sides(
     return tuple(sides)
 
 
-def check_stride_and_padding(
-    stride: int | Sequence[int],
-    padding: str | int | Sequence[int],
-    padding_mode: PaddingMode,
-    dims: int,
-) -> tuple[tuple[int, ...], str | tuple[int, ...]]:
-    """Return stride and padding per axis.
-
-    Raises:
-        ValueError: if the stride is below 1, the padding is negative or an unknown string,
-            ``"same"`` comes with a stride other than 1, or the padding mode is unknown.
-    """
-    strides = ints(stride, "stride", dims, minimum=1)
-    modes = get_args(PaddingMode)
-    if padding_mode not in modes:
-        raise ValueError(f"padding_mode must be one of {', '.join(modes)}, got {padding_mode!r}")
-    if not isinstance(padding, str):
-        return strides, ints(padding, "padding", dims, minimum=0)
-    if padding not in ("same", "valid"):
-        raise ValueError(f"padding must be ints, 'same' or 'valid', got {padding!r}")
-    if padding == "same" and any(s != 1 for s in strides):
-        raise ValueError(f"padding='same' needs stride 1, got stride {stride!r}")
-    return strides, padding
-
-
 def check_groups(groups: int, in_channels: int, out_channels: int) -> None:
     """Raise a :class:`ValueError` if the channels cannot be divided into so many groups."""
     (count,) = ints(groups, "groups", 1, minimum=1)
@@ -296,7 +240,7 @@ def check_groups(groups: int, in_channels: int, out_channels: int) -> None:
 
 
 def check_algorithm(
-    algorithm: Algorithm, spread: Spread, *, separable: bool, learned: bool
+    algorithm: Algorithm, spread: Spread, *, separable: bool, learned: bool = False
 ) -> None:
     """Check that an algorithm can compute a layer.
 
@@ -320,7 +264,7 @@ def check_algorithm(
             f"fade = dilation - 1 and no crop, got fade={spread.fade}, dilation={spread.dilation}, "
             f"growth={spread.growth}"
         )
-    if algorithm in SEPARABLE and not separable:
+    if algorithm in ("separable_tent", "axis_first") and not separable:
         kind = "a learned tent" if learned else "a tent that is not, in double precision"
         raise ValueError(
             f"algorithm={algorithm!r} needs a tent that is the product of one line per axis "

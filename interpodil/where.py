@@ -9,7 +9,8 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils.parametrize import is_parametrized
 
-from interpodil.conv import LAYERS, InterpodilConv
+from interpodil.base import InterpodilConv
+from interpodil.conv import LAYERS
 from interpodil.modules import ConvNd, hooks_of
 
 Predicate = Callable[[str, ConvNd], bool]

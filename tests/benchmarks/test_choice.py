@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from benchmarks.choice import CASES, CHOSEN, COMPARISONS, exchanged, main
 from benchmarks.measurement import MODES, PLAIN, make_workloads
-from interpodil import plan
+from interpodil import algorithms
 
 
 def test_a_quick_run_measures_every_alternative(tmp_path):
@@ -49,10 +49,10 @@ def test_alternatives_compute_the_same_in_other_ways(comparison):
 
 
 def test_exchanged_names_come_back_whatever_happens():
-    before = plan.FEW_CHANNELS
+    before = algorithms.FEW_CHANNELS
     with pytest.raises(ZeroDivisionError), exchanged("FEW_CHANNELS", 0)():
-        1 / plan.FEW_CHANNELS
-    assert plan.FEW_CHANNELS is before
+        1 / algorithms.FEW_CHANNELS
+    assert algorithms.FEW_CHANNELS is before
     with pytest.raises(LookupError, match="'FEW_CHANELS'"):
         exchanged("FEW_CHANELS", 0)
 

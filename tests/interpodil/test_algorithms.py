@@ -161,7 +161,7 @@ def test_the_plan_is_made_once(monkeypatch):
     layers[0].stride = (1, 1)
     x = torch.randn(1, 2, 9, 9)
     expected = [layer(x) for layer in layers]
-    monkeypatch.setattr("interpodil.conv.make_plan", lambda *_, **__: pytest.fail("made again"))
+    monkeypatch.setattr("interpodil.base.make_plan", lambda *_, **__: pytest.fail("made again"))
     for layer, output in zip(layers, expected, strict=True):
         torch.testing.assert_close(layer(x), output, rtol=0, atol=0)
 
