@@ -10,7 +10,7 @@ from pathlib import Path
 import optuna
 from optuna.trial import FrozenTrial
 
-from storage import HardenedStorage, open_study, study_names
+from storage import HardenedStorage, open_study, read_epochs, study_names
 from sweeps.reporting.report.again import run_comparison_again
 from sweeps.reporting.report.answer import duration_words
 from sweeps.reporting.report.chart import Chart
@@ -25,6 +25,7 @@ from sweeps.reporting.report.comparison_charts import (
     pair_name,
     setting_charts,
     signed,
+    tuned_metric,
     verdicts_chart,
 )
 from sweeps.reporting.report.document import Charts, Report, Section, Table, Warning
@@ -108,7 +109,7 @@ def comparison_report(storage: HardenedStorage, name: str, weights: Path | None 
         _verdicts(comparison),
         _arms(comparison),
         _equal_time(comparison),
-        _curves(comparison),
+        _curves(comparison, _losses(storage, comparison, stages.home)),
         _tuning(comparison, chosen),
         _settings(comparison, stages, chosen),
         _kernels(comparison, chosen, weights),
@@ -290,9 +291,32 @@ def _equal_time(comparison: Comparison) -> Section:
     return section
 
 
-def _curves(comparison: Comparison) -> Section:
+def _losses(
+    storage: HardenedStorage, comparison: Comparison, home: optuna.Study
+) -> dict[str, list[dict[int, float]]]:
+    """Return the training loss of each arm's runs by epoch; none where a loop reports none."""
+    ids = {trial.number: trial._trial_id for trial in home.get_trials(deepcopy=False)}
+    return {
+        name: [
+            {
+                record.epoch: loss
+                for record in read_epochs(storage, ids[run.trial])
+                if (loss := record.metrics.get("train_loss")) is not None
+            }
+            for run in arm.runs
+        ]
+        for name, arm in comparison.arms.items()
+    }
+
+
+def _curves(comparison: Comparison, losses: Mapping[str, Sequence[Mapping[int, float]]]) -> Section:
     section = Section("The course of training")
-    charts = [*curve_charts(comparison), *lead_charts(comparison)]
+    curves = {name: [run.curve for run in arm.runs] for name, arm in comparison.arms.items()}
+    charts = [
+        *curve_charts(comparison, tuned_metric(comparison), curves),
+        *lead_charts(comparison),
+        *curve_charts(comparison, "train_loss", losses),
+    ]
     if not charts:
         return section
     rows = []

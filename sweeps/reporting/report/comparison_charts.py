@@ -157,20 +157,24 @@ def _course_chart(comparison: Comparison, pair: Pair, look: Look, index: int) ->
     )
 
 
-def curve_charts(comparison: Comparison) -> list[Chart]:
-    """Draw the mean learning curve of each arm over its confirming runs, with its band."""
-    drawn, metric = looks(comparison), _tuned_metric(comparison)
-    curves = {
-        name: curve
-        for name, arm in comparison.arms.items()
-        if len(curve := pointwise([run.curve for run in arm.runs])) > 1
-    }
+def curve_charts(
+    comparison: Comparison, metric: str, curves: Mapping[str, Sequence[Mapping[int, float]]]
+) -> list[Chart]:
+    """Draw the mean of a metric by epoch over the confirming runs of each arm, with its band.
+
+    Args:
+        comparison: the comparison.
+        metric: its name.
+        curves: by arm, its values by epoch in each run.
+    """
+    drawn = looks(comparison)
+    means = {name: mean for name in curves if len(mean := pointwise(curves[name])) > 1}
     return _split(
         comparison,
-        curves,
-        lambda names: [curves[name].line(name, drawn[name]) for name in names],
-        key="curves",
-        title="Learning curves",
+        means,
+        lambda names: [means[name].line(name, drawn[name]) for name in names],
+        key=f"curves-{metric}",
+        title=f"Learning curves: {metric}",
         alt=f"Mean {metric} by epoch of",
         x_title="epoch",
         y_title=metric,
@@ -200,7 +204,7 @@ def lead_charts(comparison: Comparison) -> list[Chart]:
                 alt="; ".join(f"{name}: {found[name][0].words()}" for name in part),
                 marks=[zero, *(found[name][0].line(name, found[name][1]) for name in part)],
                 x_title="epoch",
-                y_title=f"ahead in {_tuned_metric(comparison)}",
+                y_title=f"ahead in {tuned_metric(comparison)}",
                 caption="Mean paired difference of runs with the same seed, with its pointwise 95% "
                 "interval: above 0 it is ahead at that epoch.",
             )
@@ -322,7 +326,7 @@ def _cross(comparison: Comparison, name: str, x: float, arm: ArmResult) -> list[
 
 def expected_best_charts(comparison: Comparison) -> list[Chart]:
     """Draw the best value that each arm can expect of n settings, and what tuning found."""
-    drawn, metric = looks(comparison), _tuned_metric(comparison)
+    drawn, metric = looks(comparison), tuned_metric(comparison)
     sign = 1 if comparison.spec.measured.direction == "maximize" else -1
     explored = any(arm.explored for arm in comparison.arms.values())
     tried = {
@@ -371,7 +375,7 @@ def setting_charts(
         trials: those of exploring and tuning that have ended and have a value, by arm.
         chosen: of each arm the one whose settings were confirmed.
     """
-    drawn, metric = looks(comparison), _tuned_metric(comparison)
+    drawn, metric = looks(comparison), tuned_metric(comparison)
     everything = [trial for own in trials.values() for trial in own]
     values = [value for trial in everything if (value := last_value(trial)) is not None]
     y_range = cut_range(values, comparison.spec.measured.direction, 0.25)
@@ -437,7 +441,7 @@ def signed(value: float) -> str:
     return f"{value:+.4f}"
 
 
-def _tuned_metric(comparison: Comparison) -> str:
+def tuned_metric(comparison: Comparison) -> str:
     """The metric of the validation part, which tuning and learning curves are about."""
     assert comparison.spec.metric is not None
     return comparison.spec.metric.name
