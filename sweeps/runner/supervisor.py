@@ -16,6 +16,8 @@ from sweeps.study.progress import Progress, ended_numbers, read_progress, refuse
 from sweeps.study.study import refuse_deleted
 
 _POLL_SECONDS = 0.5
+#: Once the study is done.
+_END_POLL_SECONDS = 0.1
 _RECLAIM_SECONDS = 5.0
 
 #: How long workers have to end by themselves once the study is done: one may be suspended.
@@ -99,6 +101,7 @@ class Supervisor:
         self._ended_before = ended_numbers(self._study.get_trials(deepcopy=False))
         self._engine.start()
         while self._engine.running or self._is_restart_due():
+            time.sleep(_POLL_SECONDS if self._done_at is None else _END_POLL_SECONDS)
             # First of all, because what follows needs the database, which may be unavailable.
             if self._received and self._is_stop_over():
                 return
@@ -111,7 +114,6 @@ class Supervisor:
             except StorageError:
                 if not self._received:
                     raise
-            time.sleep(_POLL_SECONDS)
         if self._last_exit is not None and not self._received:
             self._refuse_early_end(self._last_exit)
 

@@ -50,6 +50,7 @@ from sweeps.worker.context import Objective, StudyContext, TrialContext
 
 _RECLAIM_SECONDS = 10.0
 _IDLE_SECONDS = 1.0
+_IDLE_POLL_SECONDS = 0.1
 _LAST_BEAT_SECONDS = 2.0
 
 
@@ -149,9 +150,8 @@ class Worker:
             study_id = self.study._study_id
             claim = claim_trial(self.storage, study_id, self.study_uid, self.worker_id)
             if claim is None:
-                if is_done(self.study):
+                if self._is_done_soon():
                     return
-                time.sleep(_IDLE_SECONDS)
                 continue
             if self.should_stop():
                 release_claim(self.storage, claim)
@@ -166,6 +166,18 @@ class Worker:
             note_progress(self.storage, self.worker_id, trial_number=None)
             if outcome == "failed":
                 refuse_failures_in_a_row(self.study.get_trials(deepcopy=False), but_for=before)
+
+    def _is_done_soon(self) -> bool:
+        """Wait a second for the study to be done, or to have something to do; whether it is done.
+
+        To look whether it is done locks nothing, as to claim does.
+        """
+        claims_again = time.monotonic() + _IDLE_SECONDS
+        while not (done := is_done(self.study)):
+            if time.monotonic() >= claims_again or self.should_stop():
+                break
+            time.sleep(_IDLE_POLL_SECONDS)
+        return done
 
     def run_trial(self, trial: optuna.Trial) -> Outcome:
         """Run a trial and end it in the study, whatever happens.
