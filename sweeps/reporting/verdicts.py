@@ -13,6 +13,8 @@ from sweeps.reporting.formatting import make_table, print_line, print_table
 from sweeps.study.comparison import ArmResult, Comparison, Pair
 
 _MILLION = 1e6
+# So many changed settings are named one by one; of more the sections are.
+_MOST_CHANGES = 4
 # So many letters of an arm's name stay on one line however narrow the terminal.
 _FULL_NAME = 18
 # Of a table that is not squeezed, in letters.
@@ -108,30 +110,36 @@ def verdict_sentence(comparison: Comparison, pair: Pair) -> str:
     if not verdict.seeds:
         return f"{pair.arm} and {pair.other}: nothing is known yet."
     seeds = f"{verdict.seeds} seed{'s' if verdict.seeds > 1 else ''}"
-    # Of the amount that is named: how far behind, where it is behind.
-    low, high = verdict.low, verdict.high
-    ends = (low, high) if verdict.mean >= 0 else (-high, -low)
     evidence = (
-        f"by {abs(verdict.mean):.4f} {_interval(*ends)} in {name} after "
-        f"{seeds}; a run of {pair.arm} beats one of {pair.other} with a probability of "
-        f"{pair.probability:.2f}."
+        f"{_amount(pair)} in {name} after {seeds}; a run of {pair.arm} beats one of {pair.other} "
+        f"with a probability of {pair.probability:.2f}."
     )
     if verdict.declaration == "equal":
         return (
             f"{pair.arm} equals {pair.other} within the margin of {spec.margin:g}: it is "
-            f"{'ahead' if verdict.mean >= 0 else 'behind'} {evidence}"
+            f"{_side(pair)} by {evidence}"
         )
     if verdict.is_settled:
-        return f"{pair.arm} is {verdict.declaration} than {pair.other} {evidence}"
+        return f"{pair.arm} is {verdict.declaration} than {pair.other} by {evidence}"
     need = (
         f"If mean and spread stay as they are, {verdict.seeds_needed:,} seeds would settle it."
         if verdict.seeds_needed is not None
         else "No number of seeds that can be had would settle it, as it looks now."
     )
     return (
-        f"{pair.arm} against {pair.other} is not resolved: it is "
-        f"{'ahead' if verdict.mean >= 0 else 'behind'} {evidence} {need}"
+        f"{pair.arm} against {pair.other} is not resolved: it is {_side(pair)} by {evidence} {need}"
     )
+
+
+def _side(pair: Pair) -> str:
+    return "ahead" if pair.verdict.mean >= 0 else "behind"
+
+
+def _amount(pair: Pair) -> str:
+    """Write by how much a pair's arm is ahead, or behind where it is behind."""
+    low, high = pair.verdict.low, pair.verdict.high
+    ends = (low, high) if pair.verdict.mean >= 0 else (-high, -low)
+    return f"{abs(pair.verdict.mean):.4f} {_interval(*ends)}"
 
 
 def equal_time_words(comparison: Comparison) -> str:
@@ -144,31 +152,36 @@ def equal_time_words(comparison: Comparison) -> str:
 
 
 def answer(comparison: Comparison) -> str:
-    """Say in one sentence what was found."""
-    name, against = comparison.spec.measured.name, comparison.spec.reference
+    """Say in one sentence what was found: of few pairs with numbers, of many what is declared."""
+    spec = comparison.spec
     known = [pair for pair in comparison.pairs if pair.verdict.seeds]
     if not known:
         return "There is no answer yet: no arm is confirmed."
+    margin = f"within the margin of {spec.margin:g}"
+    if len(known) <= _MOST_IN_DETAIL:
+        clauses = []
+        for pair in known:
+            declaration = pair.verdict.declaration
+            if declaration == "equal":
+                words = f"equals {pair.other} {margin}"
+            elif declaration == "not resolved":
+                words = f"against {pair.other} is not resolved: it is {_side(pair)} by "
+            else:
+                words = f"is {declaration} than {pair.other} by "
+            numbers = "" if declaration == "equal" else _amount(pair)
+            clauses.append(f"{pair.arm} {words}{numbers}")
+        return f"In {spec.measured.name}, {'; '.join(clauses)}."
     listed: dict[str, list[str]] = {}
     for pair in known:
-        verdict = pair.verdict
-        words = pair.arm if against else f"{pair.arm} against {pair.other}"
-        if len(known) <= _MOST_IN_DETAIL:
-            words += f" ({verdict.mean:+.4f} {_interval(verdict.low, verdict.high)})"
-        listed.setdefault(verdict.declaration, []).append(words)
-    margin = f"equal within the margin of {comparison.spec.margin:g}"
+        words = pair.arm if spec.reference else f"{pair.arm} against {pair.other}"
+        listed.setdefault(pair.verdict.declaration, []).append(words)
     parts = [
-        f"{_joined(listed[declared])} {_are(listed[declared])} {words}"
-        for declared, words in (
-            ("better", "better"),
-            ("worse", "worse"),
-            ("equal", margin),
-            ("not resolved", "not resolved"),
-        )
-        if declared in listed
+        f"{_joined(names)} {_are(names)} {f'equal {margin}' if declared == 'equal' else declared}"
+        for declared in ("better", "worse", "equal", "not resolved")
+        if (names := listed.get(declared))
     ]
-    start = f"Against {against}, in {name}: " if against else f"In {name}: "
-    return f"{start}{'; '.join(parts)}."
+    against = f"against {spec.reference}, " if spec.reference else ""
+    return f"In {spec.measured.name}, {against}{'; '.join(parts)}."
 
 
 def winner_words(comparison: Comparison, arm: str) -> str:
@@ -218,7 +231,8 @@ def notes(comparison: Comparison) -> list[str]:
         f"wrong, over all looks, with a probability of at most {spec.error:g}, if the differences "
         f"are near enough to normal; an arm's own interval misses its mean with {spec.error:g}.",
         "Each arm was tuned alone, by the validation part and with the same number of trials: "
-        f"{spec.budget.explore} quasi-random and {spec.budget.tune} by the sampler.",
+        f"{f'{spec.budget.explore} quasi-random and ' if spec.budget.explore else ''}"
+        f"{spec.budget.tune} by the sampler.",
     ]
     for arm in comparison.arms.values():
         extra = [name for name in arm.tuned if name not in spec.search]
@@ -230,7 +244,10 @@ def notes(comparison: Comparison) -> list[str]:
             deaths = sorted({run.death for run in arm.runs if run.death})
             found.append(f"{arm.name}: {arm.deaths} runs died and count as such ({deaths[0]}).")
     for earlier in comparison.earlier:
-        what = f"with other {', '.join(earlier.changed)}" if earlier.changed else "of the same arms"
+        changed = earlier.changed
+        if len(changed) > _MOST_CHANGES:
+            changed = [*dict.fromkeys(name.split(".")[0] for name in changed)]
+        what = f"with other {', '.join(changed)}" if changed else "of the same arms"
         found.append(
             f"There was an earlier comparison on these images, {what}: {earlier.name}. Its results "
             "were known when this one began; the error does not cover that."

@@ -374,8 +374,8 @@ def _settings(
         return section
     section.blocks.append(
         "Every point is a trial of exploring or tuning: its value against one of its settings, "
-        "whatever the others were. Stars were confirmed; hollow points ended early, with the last "
-        "value they had. The worst quarter lies at the edge of each chart."
+        "whatever the others were. Stars are the settings that are confirmed; hollow points ended "
+        "early, with the last value they had. The worst quarter lies at the edge of each chart."
     )
     for arm, trial in chosen.items():
         warnings = (edge_warning(trial, name) for name in trial.distributions)

@@ -13,7 +13,6 @@ from sweeps.reporting.report.chart import (
     COLORS,
     DASHES,
     GRAY,
-    SHAPES,
     Chart,
     Dash,
     Intervals,
@@ -31,6 +30,9 @@ from sweeps.verdicts import expected_best
 #: More lines than so many are not told apart: there are several charts instead, each with the
 #: reference.
 _MOST_LINES = 5
+#: A circle is the reference, a star what was chosen. As many as dashes, and fewer than colors, so
+#: that twelve arms look different.
+_ARM_SHAPES: tuple[Shape, ...] = ("square", "triangle", "diamond", "cross")
 #: Pointwise intervals miss the mean with this probability, at each epoch.
 _POINTWISE_ERROR = 0.05
 
@@ -54,9 +56,8 @@ def looks(comparison: Comparison) -> dict[str, Look]:
 
 
 def _look(index: int) -> Look:
-    # The reference alone is a solid line and a circle.
-    dash, shape = DASHES[(index + 1) % len(DASHES)], SHAPES[(index + 1) % len(SHAPES)]
-    return Look(COLORS[index % len(COLORS)], dash, shape)
+    dash = DASHES[(index + 1) % len(DASHES)]
+    return Look(COLORS[index % len(COLORS)], dash, _ARM_SHAPES[index % len(_ARM_SHAPES)])
 
 
 def pair_looks(comparison: Comparison) -> dict[tuple[str, str], Look]:
@@ -191,25 +192,25 @@ def lead_charts(comparison: Comparison) -> list[Chart]:
         for pair in comparison.pairs
         if len(lead := leads(comparison, pair)) > 1
     }
-    names = [*found]
-    charts = []
-    for number, part in enumerate(_parts(names, _MOST_LINES - 1)):
-        epochs = [epoch for name in part for epoch in found[name][0].epochs]
+    against = comparison.spec.reference
+
+    def marks(names: list[str]) -> list[Mark]:
+        epochs = [epoch for name in names for epoch in found[name][0].epochs]
         zero = Line([min(epochs), max(epochs)], [0, 0], color=GRAY, width=0.8)
-        against = comparison.spec.reference
-        charts.append(
-            Chart(
-                key=f"leads-{number}",
-                title=f"Ahead of {against}, by epoch" if against else "Ahead, by epoch",
-                alt="; ".join(f"{name}: {found[name][0].words()}" for name in part),
-                marks=[zero, *(found[name][0].line(name, found[name][1]) for name in part)],
-                x_title="epoch",
-                y_title=f"ahead in {tuned_metric(comparison)}",
-                caption="Mean paired difference of runs with the same seed, with its pointwise 95% "
-                "interval: above 0 it is ahead at that epoch.",
-            )
-        )
-    return charts
+        return [zero, *(found[name][0].line(name, found[name][1]) for name in names)]
+
+    return _split(
+        comparison,
+        found,
+        marks,
+        key="leads",
+        title=f"Ahead of {against}, by epoch" if against else "Ahead, by epoch",
+        alt="Mean difference by epoch of",
+        x_title="epoch",
+        y_title=f"ahead in {tuned_metric(comparison)}",
+        caption="Mean paired difference of runs with the same seed, with its pointwise 95% "
+        "interval: above 0 it is ahead at that epoch.",
+    )
 
 
 @dataclass(frozen=True)
@@ -239,9 +240,6 @@ class Pointwise:
         if self.low[index] > 0:
             return "ahead"
         return "behind" if self.high[index] < 0 else "not told apart"
-
-    def words(self) -> str:
-        return f"{self.at(0)} after epoch {self.epochs[0]}, {self.at(-1)} after {self.epochs[-1]}"
 
 
 def leads(comparison: Comparison, pair: Pair) -> Pointwise:
@@ -311,6 +309,7 @@ def cost_charts(comparison: Comparison) -> list[Chart]:
                 marks=[m for n, (x, arm) in placed.items() for m in _cross(comparison, n, x, arm)],
                 x_title=x_title,
                 y_title=comparison.spec.measured.name,
+                x_range=(0, 1.1 * max(x for x, _ in placed.values())),
                 caption=f"{caption} Bars are the intervals of the means.",
             )
         )
@@ -381,6 +380,8 @@ def setting_charts(
     y_range = cut_range(values, comparison.spec.measured.direction, 0.25)
     charts: list[Chart] = []
     for setting in dict.fromkeys(name for trial in everything for name in trial.distributions):
+        if len({str(trial.params.get(setting)) for trial in everything}) < 2:
+            continue
         axis = axis_of(setting, everything)
 
         def marks(names: list[str], axis: SettingAxis = axis) -> list[Line | Points]:
@@ -453,7 +454,9 @@ def _split(
     marks: Callable[[list[str]], Sequence[Mark]],
     *,
     key: str,
+    title: str,
     alt: str,
+    caption: str = "",
     **settings: Any,
 ) -> list[Chart]:
     """Draw arms in as many charts as it takes to tell them apart, the reference in each.
@@ -462,7 +465,8 @@ def _split(
         comparison: the comparison.
         having: the arms that have something to be drawn.
         marks: draws some of them.
-        key, alt: of the charts; each gets its number, and the names of its arms.
+        key, title, alt: of the charts; each gets its number, and the names of what is drawn.
+        caption: of the first one.
         settings: others of :class:`Chart`.
     """
     names = [*having]
@@ -473,11 +477,13 @@ def _split(
     return [
         Chart(
             key=f"{key}-{number}",
+            title=title if len(parts) == 1 else f"{title}, {number} of {len(parts)}",
             alt=f"{alt} {', '.join([*always, *part])}.",
             marks=marks([*always, *part]),
+            caption=caption if number == 1 else "",
             **settings,
         )
-        for number, part in enumerate(parts)
+        for number, part in enumerate(parts, start=1)
     ]
 
 

@@ -70,7 +70,7 @@ def kernel_blocks(
         grids.append(
             Chart(
                 key=f"kernel-{index}",
-                title=shown(name, 32),
+                title=shown(name, 60),
                 alt=f"The effective kernel of {name}, {height}x{width} pixels.",
                 marks=[Grid((weight / weight.max()).tolist(), looks[name])],
                 caption=f"{height}x{width} pixels, {notes.get(name, 'after training')}",

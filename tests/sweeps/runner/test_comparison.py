@@ -240,7 +240,7 @@ class TestFinished:
         code, _, err = there("report", "--force")
         assert (code, err) == (0, "Wrote report.html (comparison toy)\n")
         text = Path("report.html").read_text()
-        assert "wide (+0.0" in text
+        assert "wide is better than plain by 0.0" in text
         assert "interpodilated" not in text
 
     def test_studies_of_a_comparison_are_not_run_with_another_spec(self, there):
