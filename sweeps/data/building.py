@@ -20,7 +20,7 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 @contextmanager
-def building(name: str, data_dir: Path, progress: bool) -> Iterator[Path]:
+def building(name: str, data_dir: Path) -> Iterator[Path]:
     """Yield an empty folder to build the dataset `name` in, to one process at a time.
 
     The folder is to be given to `put_in_place`, and is removed if it is not. What a build that was
@@ -36,7 +36,7 @@ def building(name: str, data_dir: Path, progress: bool) -> Iterator[Path]:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            note(f"waiting for another process that is building {name}", progress)
+            click.echo(f"waiting for another process that is building {name}", err=True)
             lock.acquire()
         try:
             replaced = _replaced(folder)
@@ -97,23 +97,16 @@ def _disk_errors(data_dir: Path) -> Iterator[None]:
         raise SweepsError(f"cannot write the data folder {data_dir}: {error}") from error
 
 
-def note(text: str, progress: bool) -> None:
-    """Write one line to stderr, if `progress` is wanted."""
-    if progress:
-        click.echo(text, err=True)
-
-
-def track(items: Iterable[T], description: str, total: int, progress: bool) -> Iterable[T]:
+def track(items: Iterable[T], description: str, total: int) -> Iterable[T]:
     """Iterate with a progress bar on stderr, or after a plain line where that is no terminal.
 
     Args:
         items: what to iterate over.
         description: what is being done, ``decoding cifar10``.
         total: the number of items.
-        progress: False shows nothing.
     """
-    if not (progress and sys.stderr.isatty()):
-        note(description, progress)
+    if not sys.stderr.isatty():
+        click.echo(description, err=True)
         return items
     from rich.console import Console
     from rich.progress import track as rich_track

@@ -84,7 +84,6 @@ def open_data(
     size: int | None = None,
     *,
     download: bool = True,
-    progress: bool = True,
 ) -> Dataset:
     """Open what a configuration's `data` names; download, draw, decode or scale it first if needed.
 
@@ -98,7 +97,6 @@ def open_data(
         data_dir: the data folder; made when something is built.
         size: in place of the configuration's.
         download: False refuses to download, and to call code that makes a dataset.
-        progress: show progress on stderr.
 
     Raises:
         SweepsError: the dataset is unknown, is not on disk and cannot be downloaded, is smaller
@@ -122,12 +120,10 @@ def open_data(
                 f"{name} is not in {data_dir} at this size; `sweeps run` on this machine builds it"
                 + (f", or `sweeps data import {name} PATH`" if name in DOWNLOADABLE else "")
             )
-        return _build_once(
-            folder.name, target, data_dir, progress, lambda f: _build(data, f, pixels, progress)
-        )
+        return _build_once(folder.name, target, data_dir, lambda f: _build(data, f, pixels))
 
     if _is_scaled(data):
-        return _at_size(name, opened(folder, None), folder, size, progress)
+        return _at_size(name, opened(folder, None), folder, size)
     base = load_cache(folder)
     if size is None or (base is not None and base.size == size):
         return opened(folder, None)
@@ -141,25 +137,25 @@ def _is_scaled(data: DataConfig) -> bool:
     return not data.name.startswith(PREFIX) or not find_set(data.name, data.options).varied
 
 
-def _build(data: DataConfig, folder: Path, size: int | None, progress: bool) -> None:
+def _build(data: DataConfig, folder: Path, size: int | None) -> None:
     """Fill the empty cache folder `folder`."""
     name = shown_name(data.name, data.options)
     if data.import_ is not None:
         from sweeps.data.items import build_from_import
 
-        build_from_import(folder, name, data.import_, data.options, size=size, progress=progress)
+        build_from_import(folder, name, data.import_, data.options, size=size)
     elif data.name == PATTERNS:
         from sweeps.data.patterns import build_patterns
 
         assert size is not None
-        build_patterns(folder, size, progress)
+        build_patterns(folder, size)
     else:
         from sweeps.data.download import build_download
 
-        build_download(folder, data.name, data.options, size, progress)
+        build_download(folder, data.name, data.options, size)
 
 
-def _at_size(name: str, base: Dataset, target: Path, size: int | None, progress: bool) -> Dataset:
+def _at_size(name: str, base: Dataset, target: Path, size: int | None) -> Dataset:
     """Open the base in the folder `target` scaled down to `size` pixels."""
     if size is None or size == base.size:
         return base
@@ -174,18 +170,17 @@ def _at_size(name: str, base: Dataset, target: Path, size: int | None, progress:
         target.name,
         target / f"at-{size}",
         target.parent,
-        progress,
-        lambda f: _scale(target, f, size, progress),
+        lambda f: _scale(target, f, size),
     )
 
 
 def _build_once(
-    folder: str, target: Path, data_dir: Path, progress: bool, build: Callable[[Path], None]
+    folder: str, target: Path, data_dir: Path, build: Callable[[Path], None]
 ) -> Dataset:
     """Open the cache at `target`; where there is none, one process builds it first."""
     dataset = load_cache(target)
     if dataset is None:
-        with building(folder, data_dir, progress) as built:
+        with building(folder, data_dir) as built:
             if load_cache(target) is None:
                 check_target(folder, target)
                 build(built)
@@ -196,7 +191,7 @@ def _build_once(
     return dataset
 
 
-def _scale(base_folder: Path, folder: Path, size: int, progress: bool) -> None:
+def _scale(base_folder: Path, folder: Path, size: int) -> None:
     base, meta = load_cache(base_folder), read_meta(base_folder)
     if base is None or meta is None:
         raise SweepsError(f"{base_folder} was removed while it was in use")
@@ -211,7 +206,7 @@ def _scale(base_folder: Path, folder: Path, size: int, progress: bool) -> None:
     ) as writer:
         images = ((s, row, image) for s in SPLITS for row, image in enumerate(splits[s].images))
         doing = f"scaling {meta.name} to {size} ({total:,} images)"
-        for split, row, image in track(images, doing, total, progress):
+        for split, row, image in track(images, doing, total):
             writer.write(split, row, np.asarray(square(Image.fromarray(image), size)))
         writer.finish(fingerprint=meta.fingerprint)
 

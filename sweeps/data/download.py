@@ -16,7 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
 
-from sweeps.data.building import note
+import click
+
 from sweeps.data.importing import build_from_tree
 from sweeps.data.items import build_from_items
 from sweeps.errors import DatasetUnavailable
@@ -36,9 +37,7 @@ _WRONG_ARCHIVE = (
 )
 
 
-def build_download(
-    folder: Path, name: str, options: Mapping[str, Any], size: int | None, progress: bool
-) -> None:
+def build_download(folder: Path, name: str, options: Mapping[str, Any], size: int | None) -> None:
     """Download a dataset and fill the empty cache folder `folder`.
 
     The archive and its files are kept in `folder` until the cache is built, then removed.
@@ -50,7 +49,6 @@ def build_download(
         name: `cifar10`, `imagenette`, `stl10`, or `torchvision/MNIST`.
         options: those that a set of torchvision needs.
         size: of those whose images differ in size; None for the others.
-        progress: show progress on stderr.
 
     Raises:
         DatasetUnavailable: there is no internet, what came was not the archive, or a package is
@@ -59,17 +57,15 @@ def build_download(
     root = folder / "download"
     root.mkdir()
     if name == "imagenette":
-        with _downloading(name, progress):
+        with _downloading(name):
             from torchvision.datasets import Imagenette
 
             Imagenette(root, split="train", size="320px", download=True)
         tree = next(path for path in root.iterdir() if path.is_dir())
-        build_from_tree(
-            folder, name, tree, size=_IMAGENETTE_SIZE, source="torchvision", progress=progress
-        )
+        build_from_tree(folder, name, tree, size=_IMAGENETTE_SIZE, source="torchvision")
     else:
         class_name = name.removeprefix(PREFIX) if name.startswith(PREFIX) else name.upper()
-        parts = _download_set(root, name, class_name, options, progress)
+        parts = _download_set(root, name, class_name, options)
         train = parts["train"][0]
         build_from_items(
             folder,
@@ -79,13 +75,12 @@ def build_download(
             size=size,
             source="torchvision",
             where=name,
-            progress=progress,
         )
     shutil.rmtree(root)
 
 
 def _download_set(
-    root: Path, name: str, class_name: str, options: Mapping[str, Any], progress: bool
+    root: Path, name: str, class_name: str, options: Mapping[str, Any]
 ) -> dict[str, list[Any]]:
     """Download one of `SETS`; torchvision's datasets that make up its splits."""
     recipe = SETS[class_name]
@@ -94,7 +89,7 @@ def _download_set(
         raise DatasetUnavailable(
             f"{name} needs packages that are not installed: pip install {' '.join(missing)}"
         )
-    with _downloading(name, progress):
+    with _downloading(name):
         from torchvision import datasets
 
         make = getattr(datasets, class_name)
@@ -106,15 +101,15 @@ def _download_set(
 
 
 @contextlib.contextmanager
-def _downloading(name: str, progress: bool) -> Iterator[None]:
+def _downloading(name: str) -> Iterator[None]:
     """Keep stdout clean, and explain failures."""
     known_as = "NAME" if name.startswith(PREFIX) else name
     remedy = f"where there is no internet, `sweeps data import {known_as} PATH` takes an archive"
-    note(f"downloading {name}", progress)
+    click.echo(f"downloading {name}", err=True)
     try:
         with bounded_network(), contextlib.ExitStack() as stack:
             shown: IO[str] = sys.stderr
-            if not (progress and sys.stderr.isatty()):
+            if not sys.stderr.isatty():
                 # A progress bar in a log file is a line for every update.
                 shown = stack.enter_context(open(os.devnull, "w"))
                 stack.enter_context(contextlib.redirect_stderr(shown))

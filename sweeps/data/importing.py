@@ -4,10 +4,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import numpy as np
 
 from sweeps.data.archives import OPEN_ERRORS, Entry, Parts, iterate_files
-from sweeps.data.building import building, check_target, note, put_in_place, track
+from sweeps.data.building import building, check_target, put_in_place, track
 from sweeps.data.cache import CacheWriter, Meta, read_meta
 from sweeps.data.catalog import PATTERNS, check_name
 from sweeps.data.dataset import held_out
@@ -42,7 +43,6 @@ def import_dataset(
     *,
     size: int | None = None,
     replace: bool = False,
-    progress: bool = True,
 ) -> ImportResult:
     """Make the dataset `name` of a class-folder tree, a directory or a tar or zip archive.
 
@@ -57,7 +57,6 @@ def import_dataset(
         size: scale the shorter side of every image to so many pixels and crop the center; needed
             unless all images are square and equally large.
         replace: replace another dataset of that name.
-        progress: show progress on stderr.
 
     Raises:
         SweepsError: one line says what is wrong with the name, the archive, the tree, an image or
@@ -77,13 +76,11 @@ def import_dataset(
     path, target = Path(path), Path(data_dir) / name
     if not path.exists():
         raise SweepsError(f"{path} does not exist")
-    with building(name, Path(data_dir), progress) as folder:
+    with building(name, Path(data_dir)) as folder:
         existing = read_meta(target)
         if existing is None:
             check_target(name, target)
-        meta, notes = build_from_tree(
-            folder, name, path, size=size, source="import", progress=progress
-        )
+        meta, notes = build_from_tree(folder, name, path, size=size, source="import")
         already_there = existing is not None and existing.fingerprint == meta.fingerprint
         if existing is not None and not already_there and not replace:
             raise SweepsError(
@@ -96,14 +93,14 @@ def import_dataset(
 
 
 def build_from_tree(
-    folder: Path, name: str, path: Path, *, size: int | None, source: str, progress: bool
+    folder: Path, name: str, path: Path, *, size: int | None, source: str
 ) -> tuple[Meta, tuple[str, ...]]:
     """Fill the empty cache folder `folder` from the tree at `path`; return its meta and notes.
 
     Raises:
         SweepsError: as `import_dataset`.
     """
-    note(f"reading {path}", progress)
+    click.echo(f"reading {path}", err=True)
     splits, notes = read_class_tree(path, iterate_files(path))
     places: dict[Parts, tuple[str, int]] = {}
     labels = {}
@@ -118,7 +115,7 @@ def build_from_tree(
     with CacheWriter(
         folder, name=name, source=source, classes=list(splits["train"]), labels=labels
     ) as writer:
-        for parts, open_file in track(entries, doing, len(places), progress):
+        for parts, open_file in track(entries, doing, len(places)):
             assert open_file is not None
             split, row = places.pop(parts)
             member = "/".join(parts)

@@ -23,7 +23,6 @@ def build_from_import(
     options: Mapping[str, Any],
     *,
     size: int | None,
-    progress: bool,
 ) -> None:
     """Fill the empty cache folder `folder` from two datasets that a person's function returns.
 
@@ -56,7 +55,6 @@ def build_from_import(
         size=size,
         source="import",
         where=where,
-        progress=progress,
     )
 
 
@@ -69,7 +67,6 @@ def build_from_items(
     size: int | None,
     source: str,
     where: str,
-    progress: bool,
 ) -> None:
     """Fill the empty cache folder `folder`; each item is asked for once.
 
@@ -83,7 +80,6 @@ def build_from_items(
         size: scale the shorter side to so many pixels and crop the center; None where all images
             are square and equally large.
         where: what the datasets come from, for messages.
-        progress: show progress on stderr.
 
     Raises:
         SweepsError: an item has another form; its split and index are named.
@@ -99,7 +95,7 @@ def build_from_items(
     with tempfile.TemporaryFile(dir=folder) as spool:
         images = _Images(spool, size)
         doing = f"decoding {name} ({len(items):,} images)"
-        for split, part, index in track(items, doing, len(items), progress):
+        for split, part, index in track(items, doing, len(items)):
             item_name = f"{where}: {split} item {len(given[split])}"
             image, number = _read(part, index, item_name, classes)
             images.add(image, item_name)

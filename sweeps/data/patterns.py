@@ -41,7 +41,7 @@ class _Field:
     phase: np.ndarray
 
 
-def build_patterns(folder: Path, size: int, progress: bool) -> None:
+def build_patterns(folder: Path, size: int) -> None:
     """Draw the dataset at `size` pixels into the empty cache folder `folder`.
 
     Raises:
@@ -58,7 +58,7 @@ def build_patterns(folder: Path, size: int, progress: bool) -> None:
     with CacheWriter(
         folder, name=PATTERNS, source="patterns", classes=names, labels=labels
     ) as writer:
-        for split, label, name in track(parts, doing, len(parts), progress):
+        for split, label, name in track(parts, doing, len(parts)):
             row = label * counts[split]
             for images in draw(name, counts[split], size, (_SEED, SPLITS.index(split), label)):
                 writer.write(split, row, images)

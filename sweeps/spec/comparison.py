@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from sweeps.errors import SweepsError
 from sweeps.spec.arms import ARMS
 from sweeps.spec.config import RunConfig, VariedSetting
-from sweeps.spec.files import load_named, shipped_names
+from sweeps.spec.files import load_named
 from sweeps.spec.imports import Reference
 from sweeps.spec.metrics import Metric
 from sweeps.spec.search import Search, setting_of
@@ -284,11 +284,6 @@ class ComparisonSpec(Spec):
     def _tree(self) -> dict[str, Any]:
         tree: dict[str, Any] = json.loads(self.model_dump_json(by_alias=True))
         return tree
-
-
-def comparison_names() -> list[str]:
-    """Return the names of the comparisons that come with the package."""
-    return shipped_names("comparisons")
 
 
 def load_comparison(name_or_path: str) -> ComparisonSpec:

@@ -16,7 +16,7 @@ from sweeps.errors import SweepsError
 from sweeps.spec.checks import mistakes
 from sweeps.spec.config import RunConfig, VariedSetting
 from sweeps.spec.data import NO_IMAGES
-from sweeps.spec.files import load_named, shipped_names
+from sweeps.spec.files import load_named
 from sweeps.spec.imports import kind_of
 from sweeps.spec.metrics import DIRECTIONS, Direction, Metric
 from sweeps.spec.pruners import AnyPruner, Asha
@@ -234,11 +234,6 @@ def _without_experimental_warnings() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         yield
-
-
-def preset_names() -> list[str]:
-    """Return the names of the specs that come with the package."""
-    return shipped_names("presets")
 
 
 def load_spec(name_or_path: str) -> Spec:

@@ -70,13 +70,13 @@ def small() -> dict[str, Any]:
 def data_dir(tmp_path_factory) -> Path:
     """A data folder with small patterns in it."""
     folder = tmp_path_factory.mktemp("data")
-    open_data(DataConfig(name="patterns"), folder, 16, progress=False)
+    open_data(DataConfig(name="patterns"), folder, 16)
     return folder
 
 
 @pytest.fixture(scope="session")
 def patterns(data_dir):
-    return open_data(DataConfig(name="patterns"), data_dir, 16, progress=False)
+    return open_data(DataConfig(name="patterns"), data_dir, 16)
 
 
 class Place:

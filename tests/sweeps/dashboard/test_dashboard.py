@@ -21,7 +21,7 @@ def place(tmp_path_factory, data_dir):
     """A folder with a study of a complete, a pruned and a diverged trial."""
     place = Place(tmp_path_factory.mktemp("dashboard"), data_dir)
     storage = open_storage(str(place.folder / "sweeps.db"), create=True)
-    dataset = open_data(DataConfig(name="patterns"), data_dir, 16, progress=False)
+    dataset = open_data(DataConfig(name="patterns"), data_dir, 16)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = open_or_create_study(storage, parse_spec(SMALL, "small"), "shown", dataset)
     for value, state in ((0.5, None), (0.25, "PRUNED"), (float("nan"), "PRUNED")):

@@ -113,7 +113,7 @@ def test_stl10(served, trees, data_dir, monkeypatch):
     monkeypatch.setattr(STL10, "tgz_md5", md5(data))
     for part in ("train_list", "test_list"):
         monkeypatch.setattr(STL10, part, [[n, md5(files[n])] for n, _ in getattr(STL10, part)])
-    dataset = open_data(DataConfig(name="stl10"), data_dir, progress=False)
+    dataset = open_data(DataConfig(name="stl10"), data_dir)
     assert dataset.size == 96
     assert dataset.classes == ("airplane", "bird")
     assert dataset.train.labels.tolist() == [0, 0, 1, 1]
@@ -136,10 +136,10 @@ def test_imagenette_is_what_an_import_of_its_archive_is(served, trees, data_dir,
     archive = trees.tar(folder / "imagenette2-320.tgz", tree)
     sizes = {"320px": (f"{url}/{archive.name}", md5(archive.read_bytes()))}
     monkeypatch.setattr(Imagenette, "_ARCHIVES", sizes)
-    dataset = open_data(DataConfig(name="imagenette"), data_dir, progress=False)
+    dataset = open_data(DataConfig(name="imagenette"), data_dir)
     assert dataset.size == 224
     assert (len(dataset.train), len(dataset.test)) == (6, 2)
-    imported = import_dataset("other", archive, data_dir, size=224, progress=False)
+    imported = import_dataset("other", archive, data_dir, size=224)
     assert imported.meta.fingerprint == dataset.fingerprint
     assert {p.suffix for p in (data_dir / "imagenette").iterdir()} == {".npy", ".json"}
 
@@ -170,14 +170,14 @@ FASHION_MNIST = DataConfig(name="torchvision/FashionMNIST")
 
 def test_a_set_of_torchvision_by_name(fashion_mnist, data_dir, leftovers):
     assert not is_available(FASHION_MNIST, data_dir)
-    dataset = open_data(FASHION_MNIST, data_dir, progress=False)
+    dataset = open_data(FASHION_MNIST, data_dir)
     # Gray becomes three channels; rows are sorted by class, and these came backwards.
     np.testing.assert_array_equal(
         dataset.train.images, fashion_mnist[::-1, :, :, None].repeat(3, axis=3)
     )
     assert dataset.train.labels.tolist() == [0, 1, 2, 3, 4, 5]
     assert dataset.classes[9] == "Ankle boot"
-    small = open_data(FASHION_MNIST, data_dir, 14, download=False, progress=False)
+    small = open_data(FASHION_MNIST, data_dir, 14, download=False)
     assert small.fingerprint == dataset.fingerprint
     assert leftovers() == ["torchvision.FashionMNIST"]
     assert is_available(FASHION_MNIST, data_dir)
@@ -190,7 +190,7 @@ def test_a_set_of_torchvision_without_a_server(fashion_mnist, data_dir, monkeypa
         open_data(FASHION_MNIST, data_dir, download=False)
     monkeypatch.setattr(FashionMNIST, "mirrors", ["http://127.0.0.1:1/"])
     with pytest.raises(SweepsError) as error:
-        open_data(FASHION_MNIST, data_dir, progress=False)
+        open_data(FASHION_MNIST, data_dir)
     assert str(error.value) == (
         "cannot download torchvision/FashionMNIST: [Errno 111] Connection refused; where there is "
         "no internet, `sweeps data import NAME PATH` takes an archive"
@@ -214,14 +214,14 @@ class _Photos:
 def test_a_set_of_many_sizes_without_a_test_split(data_dir, monkeypatch):
     monkeypatch.setattr(torchvision.datasets, "SUN397", _Photos)
     config = DataConfig(name="torchvision/SUN397", size=16)
-    dataset = open_data(config, data_dir, progress=False)
+    dataset = open_data(config, data_dir)
     assert dataset.train.images.shape == (20, 16, 16, 3)
     # A sixth of each class is held out; classes without names have their numbers.
     assert dataset.test.labels.tolist() == [0, 0, 1, 1]
     assert dataset.classes == ("3", "5")
     values = np.concatenate([dataset.train.images, dataset.test.images])[:, 0, 0, 0]
     assert sorted(values.tolist()) == list(range(0, 240, 10))
-    smaller = open_data(config, data_dir, 12, progress=False)
+    smaller = open_data(config, data_dir, 12)
     assert smaller.fingerprint != dataset.fingerprint
     assert [meta.size for meta in dict(list_datasets(data_dir))["torchvision/SUN397"]] == [12, 16]
     assert is_available(config, data_dir)
@@ -231,7 +231,7 @@ def test_a_set_of_many_sizes_without_a_test_split(data_dir, monkeypatch):
 def test_a_missing_package_is_named(data_dir, monkeypatch, leftovers):
     monkeypatch.setattr(download, "find_spec", lambda _: None)
     with pytest.raises(SweepsError, match=r"needs packages .*: pip install h5py gdown$"):
-        open_data(DataConfig(name="torchvision/PCAM"), data_dir, progress=False)
+        open_data(DataConfig(name="torchvision/PCAM"), data_dir)
     assert leftovers() == []
 
 
@@ -247,7 +247,7 @@ def test_torchvision_takes_what_each_set_is_made_with(name):
 
 def refused(data_dir, leftovers, pattern):
     with pytest.raises(SweepsError, match=pattern) as error:
-        open_data(DataConfig(name="cifar10"), data_dir, progress=False)
+        open_data(DataConfig(name="cifar10"), data_dir)
     assert "sweeps data import cifar10 PATH" in str(error.value)
     assert leftovers() == []
     assert socket.getdefaulttimeout() is None
@@ -293,7 +293,7 @@ def test_ctrl_c(cifar10, data_dir, monkeypatch, leftovers):
 
     monkeypatch.setattr(sys.modules[CIFAR10.__module__], "check_integrity", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        open_data(DataConfig(name="cifar10"), data_dir, progress=False)
+        open_data(DataConfig(name="cifar10"), data_dir)
     assert leftovers() == []
 
 
@@ -303,5 +303,5 @@ def test_a_full_disk_is_not_taken_for_a_network_failure(cifar10, data_dir, monke
 
     monkeypatch.setattr(CIFAR10, "download", full)
     with pytest.raises(SweepsError, match="is full"):
-        open_data(DataConfig(name="cifar10"), data_dir, progress=False)
+        open_data(DataConfig(name="cifar10"), data_dir)
     assert leftovers() == []

@@ -20,7 +20,7 @@ from sweeps.errors import SweepsError
 def refuses(data_dir, leftovers):
     def check(path, pattern, name="mine", **options):
         with pytest.raises(SweepsError, match=pattern) as error:
-            import_dataset(name, path, data_dir, progress=False, **options)
+            import_dataset(name, path, data_dir, **options)
         assert "\n" not in str(error.value)
         assert leftovers() == []
 

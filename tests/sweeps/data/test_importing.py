@@ -14,12 +14,12 @@ from sweeps.spec.data import DataConfig
 
 
 def fingerprint_of(path, data_dir):
-    return import_dataset("mine", path, data_dir, progress=False).meta.fingerprint
+    return import_dataset("mine", path, data_dir).meta.fingerprint
 
 
 def test_images_and_labels_arrive_sorted(trees, tmp_path, data_dir):
     tree = trees.make()
-    result = import_dataset("mine", trees.tar(tmp_path / "t.tgz", tree), data_dir, progress=False)
+    result = import_dataset("mine", trees.tar(tmp_path / "t.tgz", tree), data_dir)
     dataset = open_data(DataConfig(name="mine"), data_dir)
     assert not result.already_there
     assert result.meta.source == "import"
@@ -85,7 +85,7 @@ def test_hidden_and_other_files_are_ignored(trees, tmp_path):
 def test_without_splits_a_sixth_of_every_class_is_held_out(trees, tmp_path, data_dir):
     tree = {f"{c}/{i:02}.png": trees.png(ord(c) * 50 + i) for c in "abc" for i in range(13)}
     path = trees.directory(tmp_path / "tree", tree)
-    result = import_dataset("mine", path, data_dir, progress=False)
+    result = import_dataset("mine", path, data_dir)
     assert any("test" in note for note in result.notes)
     dataset = open_data(DataConfig(name="mine"), data_dir)
     assert np.bincount(dataset.test.labels).tolist() == [2, 2, 2]
@@ -98,13 +98,13 @@ def test_without_splits_a_sixth_of_every_class_is_held_out(trees, tmp_path, data
 
 def test_a_class_may_be_called_train(trees, tmp_path, data_dir):
     tree = {f"{c}/{i}.png": trees.png(i + len(c)) for c in ("bus", "train") for i in range(3)}
-    result = import_dataset("mine", trees.zip(tmp_path / "t.zip", tree), data_dir, progress=False)
+    result = import_dataset("mine", trees.zip(tmp_path / "t.zip", tree), data_dir)
     assert result.meta.classes == ("bus", "train")
 
 
 def test_a_third_split_is_left_out_and_said(trees, tmp_path, data_dir):
     tree = {**trees.make(), "val/ant/1.png": trees.png(5), "val/bee/1.png": trees.png(6)}
-    result = import_dataset("mine", trees.zip(tmp_path / "t.zip", tree), data_dir, progress=False)
+    result = import_dataset("mine", trees.zip(tmp_path / "t.zip", tree), data_dir)
     assert result.notes == ("the folder 'val' is left out",)
     assert result.meta.counts["test"] == 6
 
@@ -117,7 +117,7 @@ def test_every_mode_becomes_rgb(trees, tmp_path, data_dir, mode):
     tree[f"train/ant/00.{suffix}"] = (
         trees.png(3, mode=mode) if mode != "I;16" else _sixteen_bit(tmp_path)
     )
-    import_dataset("mine", trees.zip(tmp_path / "t.zip", tree), data_dir, progress=False)
+    import_dataset("mine", trees.zip(tmp_path / "t.zip", tree), data_dir)
     image = open_data(DataConfig(name="mine"), data_dir).train.images[0]
     assert image.shape == (8, 8, 3)
     if mode in ("L", "LA", "1", "I;16"):
@@ -136,9 +136,9 @@ def test_mixed_sizes_need_a_size_and_are_cropped_to_it(trees, tmp_path, data_dir
     tree = {**trees.make(), "train/ant/00.png": trees.png(1, 20, 10)}
     path = trees.zip(tmp_path / "t.zip", tree)
     with pytest.raises(SweepsError, match=r"not all square and.*20x10") as error:
-        import_dataset("mine", path, data_dir, progress=False)
+        import_dataset("mine", path, data_dir)
     assert "size" in str(error.value)
-    result = import_dataset("mine", path, data_dir, size=10, progress=False)
+    result = import_dataset("mine", path, data_dir, size=10)
     assert result.meta.size == 10
     (tmp_path / "one.png").write_bytes(tree["train/ant/00.png"])
     expected = np.asarray(Image.open(tmp_path / "one.png"))[:, 5:15]
@@ -150,43 +150,38 @@ def test_mixed_sizes_need_a_size_and_are_cropped_to_it(trees, tmp_path, data_dir
 def test_equal_sizes_that_differ_later_name_two(trees, tmp_path, data_dir):
     tree = {**trees.make(), "train/cat/05.png": trees.png(1, 9, 9)}
     with pytest.raises(SweepsError, match=r"of one size.*8x8.*9x9"):
-        import_dataset("mine", trees.zip(tmp_path / "t.zip", tree), data_dir, progress=False)
+        import_dataset("mine", trees.zip(tmp_path / "t.zip", tree), data_dir)
 
 
 def test_the_same_again_is_success_and_changes_nothing(trees, tmp_path, data_dir, leftovers):
     path = trees.zip(tmp_path / "t.zip", trees.make())
-    import_dataset("mine", path, data_dir, progress=False)
+    import_dataset("mine", path, data_dir)
     before = (data_dir / "mine" / "meta.json").stat().st_mtime_ns
-    result = import_dataset("mine", path, data_dir, progress=False)
+    result = import_dataset("mine", path, data_dir)
     assert result.already_there
     assert (data_dir / "mine" / "meta.json").stat().st_mtime_ns == before
     assert leftovers() == ["mine"]
 
 
 def test_another_dataset_is_replaced_only_when_asked(trees, tmp_path, data_dir, leftovers):
-    first = import_dataset(
-        "mine", trees.zip(tmp_path / "a.zip", trees.make()), data_dir, progress=False
-    )
-    open_data(DataConfig(name="mine"), data_dir, 4, progress=False)
+    first = import_dataset("mine", trees.zip(tmp_path / "a.zip", trees.make()), data_dir)
+    open_data(DataConfig(name="mine"), data_dir, 4)
     mapped = open_data(DataConfig(name="mine"), data_dir)
     kept = np.array(mapped.train.images)
     other = trees.zip(tmp_path / "b.zip", trees.make(size=12))
     with pytest.raises(SweepsError, match="another dataset 'mine'"):
-        import_dataset("mine", other, data_dir, progress=False)
+        import_dataset("mine", other, data_dir)
     assert open_data(DataConfig(name="mine"), data_dir).fingerprint == first.meta.fingerprint
-    result = import_dataset("mine", other, data_dir, replace=True, progress=False)
+    result = import_dataset("mine", other, data_dir, replace=True)
     assert result.meta.size == 12
-    assert (
-        open_data(DataConfig(name="mine"), data_dir, 4, progress=False).fingerprint
-        == result.meta.fingerprint
-    )
+    assert open_data(DataConfig(name="mine"), data_dir, 4).fingerprint == result.meta.fingerprint
     np.testing.assert_array_equal(mapped.train.images, kept)
     assert leftovers() == ["mine"]
 
 
 def test_an_import_is_used_like_the_download(trees, tmp_path, data_dir):
     path = trees.zip(tmp_path / "t.zip", trees.make())
-    import_dataset("cifar10", path, data_dir, progress=False)
+    import_dataset("cifar10", path, data_dir)
     assert open_data(DataConfig(name="cifar10"), data_dir, download=False).classes == (
         "ant",
         "bee",
@@ -202,7 +197,7 @@ def test_real_cifar10(data_dir):
     if not path.exists():
         pytest.skip(f"{path} is not there")
     start = time.monotonic()
-    info = import_dataset("cifar10", path, data_dir, progress=False).meta
+    info = import_dataset("cifar10", path, data_dir).meta
     assert (info.counts, info.size) == ({"train": 50_000, "test": 10_000}, 32)
     dataset = open_data(DataConfig(name="cifar10"), data_dir)
     np.testing.assert_allclose(dataset.mean, (0.4914, 0.4822, 0.4465), atol=0.002)

@@ -20,7 +20,7 @@ from sweeps.spec.data import DataConfig
 @pytest.fixture
 def mine(trees, tmp_path, data_dir):
     path = trees.zip(tmp_path / "t.zip", trees.make(size=16))
-    return import_dataset("mine", path, data_dir, progress=False)
+    return import_dataset("mine", path, data_dir)
 
 
 def test_unknown_names_the_nearest_and_the_way(mine, data_dir, leftovers):
@@ -43,7 +43,7 @@ def test_not_downloading_says_how_to_import(data_dir, leftovers):
 
 def test_scaled_sizes(mine, data_dir, leftovers):
     base = open_data(DataConfig(name="mine"), data_dir)
-    small = open_data(DataConfig(name="mine"), data_dir, 4, progress=False)
+    small = open_data(DataConfig(name="mine"), data_dir, 4)
     assert small.train.images.shape == (18, 4, 4, 3)
     assert small.fingerprint == base.fingerprint
     assert small.classes == base.classes
@@ -124,7 +124,7 @@ def test_disk_accidents(mine, data_dir, leftovers, monkeypatch, number, message)
 
     monkeypatch.setattr(CacheWriter, "write", fail)
     with pytest.raises(SweepsError, match=message):
-        open_data(DataConfig(name="mine"), data_dir, 4, progress=False)
+        open_data(DataConfig(name="mine"), data_dir, 4)
     assert leftovers() == ["mine"]
     assert not (data_dir / "mine" / "at-4").exists()
 
@@ -132,7 +132,7 @@ def test_disk_accidents(mine, data_dir, leftovers, monkeypatch, number, message)
 def test_a_data_folder_that_is_a_file(tmp_path):
     (tmp_path / "data").write_text("")
     with pytest.raises(SweepsError, match="not a folder"):
-        open_data(DataConfig(name="patterns"), tmp_path / "data", progress=False)
+        open_data(DataConfig(name="patterns"), tmp_path / "data")
 
 
 def test_an_interrupted_build_leaves_nothing(mine, data_dir, leftovers, monkeypatch):
@@ -146,17 +146,17 @@ def test_an_interrupted_build_leaves_nothing(mine, data_dir, leftovers, monkeypa
 
     monkeypatch.setattr(CacheWriter, "write", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        open_data(DataConfig(name="mine"), data_dir, 4, progress=False)
+        open_data(DataConfig(name="mine"), data_dir, 4)
     assert leftovers() == ["mine"]
     monkeypatch.undo()
-    assert open_data(DataConfig(name="mine"), data_dir, 4, progress=False).size == 4
+    assert open_data(DataConfig(name="mine"), data_dir, 4).size == 4
 
 
 def _drawing(data_dir):
     code = (
         "from pathlib import Path; from sweeps.data import open_data; "
         "from sweeps.spec.data import DataConfig; "
-        f"open_data(DataConfig(name='patterns'), Path({str(data_dir)!r}), 64, progress=False)"
+        f"open_data(DataConfig(name='patterns'), Path({str(data_dir)!r}), 64)"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
@@ -178,14 +178,14 @@ def test_ctrl_c_leaves_nothing_and_what_a_kill_leaves_is_swept(data_dir, leftove
     assert leftovers() == [".patterns.tmp"]
     other = data_dir / ".patterns-two.tmp"
     other.mkdir()  # Of another dataset, whose builder may be alive.
-    open_data(DataConfig(name="patterns"), data_dir, 16, progress=False)
+    open_data(DataConfig(name="patterns"), data_dir, 16)
     assert leftovers() == [other.name, "patterns"]
 
 
 def test_a_replacement_that_died_midway_is_undone(mine, trees, tmp_path, data_dir, leftovers):
     (data_dir / "mine").rename(data_dir / ".mine.old")
     path = trees.zip(tmp_path / "t.zip", trees.make(size=16))
-    assert import_dataset("mine", path, data_dir, progress=False).already_there
+    assert import_dataset("mine", path, data_dir).already_there
     assert leftovers() == ["mine"]
 
 
@@ -211,7 +211,7 @@ _FAILING = """
 from sweeps.data.building import building
 for turn in range(50):
     try:
-        with building("mine", data_dir, False):
+        with building("mine", data_dir):
             # Fails where another process has the lock too.
             os.close(os.open(shared / "inside", os.O_CREAT | os.O_EXCL))
             os.unlink(shared / "inside")

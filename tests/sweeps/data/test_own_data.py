@@ -76,7 +76,7 @@ def data(name="build", **more):
 
 def test_it_is_decoded_once(module, data_dir):
     assert not is_available(data(), data_dir)
-    dataset = open_data(data(), data_dir, progress=False)
+    dataset = open_data(data(), data_dir)
     assert dataset.classes == ("ant", "bee")
     assert dataset.train.images[:, 0, 0].tolist() == [[200, 0, 0], [10] * 3, [30] * 3]
     assert dataset.train.labels.tolist() == [0, 1, 1]
@@ -90,26 +90,26 @@ def test_it_is_decoded_once(module, data_dir):
 
 
 def test_other_code_or_options_are_another_dataset(module, data_dir):
-    first = open_data(data(), data_dir, progress=False)
-    biased = open_data(data(options={"bias": 5}), data_dir, progress=False)
+    first = open_data(data(), data_dir)
+    biased = open_data(data(options={"bias": 5}), data_dir)
     assert biased.train.images[1, 0, 0, 0] == 15
     module(MODULE + "\n# Changed.\n")
     with pytest.raises(SweepsError, match=r"mydata:build is not in .*`sweeps run`"):
         open_data(data(), data_dir, download=False)
-    assert open_data(data(), data_dir, progress=False).fingerprint == first.fingerprint
+    assert open_data(data(), data_dir).fingerprint == first.fingerprint
 
 
 def test_images_of_many_sizes_are_scaled_to_the_one_given(module, data_dir, leftovers):
     with pytest.raises(SweepsError, match=r"train item 1 is 12x10, the ones before 8x8.*data.size"):
-        open_data(data("wide"), data_dir, progress=False)
+        open_data(data("wide"), data_dir)
     assert leftovers() == []
-    dataset = open_data(data("wide", size=9), data_dir, progress=False)
+    dataset = open_data(data("wide", size=9), data_dir)
     assert dataset.train.images.shape == (2, 9, 9, 3)
     np.testing.assert_array_equal(dataset.test.images, np.full((1, 9, 9, 3), 2))
 
 
 def test_classes_may_be_a_list(module, data_dir):
-    assert open_data(data("named"), data_dir, progress=False).classes == ("x", "y")
+    assert open_data(data("named"), data_dir).classes == ("x", "y")
 
 
 @pytest.mark.slow
@@ -151,6 +151,6 @@ def test_a_sweep_on_it_is_exported_and_trained_again(place, small, data_dir):
 )
 def test_another_form_is_refused_in_one_line(module, data_dir, name, message, leftovers):
     with pytest.raises(SweepsError, match=f"^data.import: mydata:{name}:? .*{message}") as error:
-        open_data(data(name), data_dir, progress=False)
+        open_data(data(name), data_dir)
     assert "\n" not in str(error.value)
     assert leftovers() == []

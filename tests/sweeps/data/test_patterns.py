@@ -11,9 +11,7 @@ from sweeps.spec.data import DataConfig
 
 @pytest.fixture(scope="module")
 def patterns(tmp_path_factory):
-    return open_data(
-        DataConfig(name="patterns"), tmp_path_factory.mktemp("data"), 16, progress=False
-    )
+    return open_data(DataConfig(name="patterns"), tmp_path_factory.mktemp("data"), 16)
 
 
 def test_counts_and_classes(patterns):

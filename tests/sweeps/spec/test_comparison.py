@@ -6,8 +6,8 @@ import pytest
 
 from sweeps.errors import SweepsError
 from sweeps.spec.arms import ARMS
-from sweeps.spec.comparison import comparison_names, load_comparison, parse_comparison
-from sweeps.spec.files import load_yaml
+from sweeps.spec.comparison import load_comparison, parse_comparison
+from sweeps.spec.files import load_yaml, shipped_names
 from sweeps.study.study import spec_tree
 
 TREE = {
@@ -29,7 +29,7 @@ def tree():
     return copy.deepcopy(TREE)
 
 
-@pytest.mark.parametrize("name", comparison_names())
+@pytest.mark.parametrize("name", shipped_names("comparisons"))
 def test_presets_compare_with_a_plain_convolution(name):
     spec = load_comparison(name)
     assert spec.reference == "plain-3x3"

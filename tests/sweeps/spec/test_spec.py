@@ -4,13 +4,14 @@ import pytest
 
 from sweeps.errors import SweepsError
 from sweeps.spec.config import RunConfig
-from sweeps.spec.spec import load_spec, parse_spec, preset_names
+from sweeps.spec.files import shipped_names
+from sweeps.spec.spec import load_spec, parse_spec
 from sweeps.study.study import spec_tree
 
 
 class TestPresets:
     def test_three_come_with_the_package(self):
-        assert preset_names() == ["cifar10", "imagenette", "quick"]
+        assert shipped_names("presets") == ["cifar10", "imagenette", "quick"]
 
     @pytest.mark.parametrize("name", ["quick", "cifar10", "imagenette"])
     def test_they_search_what_the_project_is_about_and_compare_it(self, name):
