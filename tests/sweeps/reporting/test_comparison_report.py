@@ -120,7 +120,9 @@ class TestContents:
         assert lead.name == "linear-7x7"
         assert lead.y == pytest.approx([0.1, 0.05, 0.0, -0.05], abs=0.003)
         # What a seed does to all arms alike is not in the paired difference's band.
-        wide = next(m for m in charts(found)["curves-val_accuracy-1"].marks if m.name == "linear-7x7")
+        wide = next(
+            m for m in charts(found)["curves-val_accuracy-1"].marks if m.name == "linear-7x7"
+        )
         width = [line.high[0] - line.low[0] for line in (lead, wide)]
         assert width[0] < width[1] / 4
         assert table(found, "Ahead").rows[0][:2] == ["linear-7x7", "ahead, then behind"]
