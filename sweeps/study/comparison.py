@@ -16,9 +16,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from storage import (
     CONFIGURATION,
+    DEFAULT_URL,
     OVERRIDES,
     REASON,
     HardenedStorage,
+    open_storage,
     open_study,
     study_names,
     unfinished_outcome,
@@ -287,6 +289,28 @@ class Comparison:
             and all(pair.verdict.declaration == "better" for pair in pairs)
         ]
         return sorted(found, key=lambda name: -sign * self.arms[name].mean)
+
+
+def open_comparison(name: str | None = None, storage: str = DEFAULT_URL) -> Comparison:
+    """Read a comparison as it stands.
+
+    Args:
+        name: its name; ``None`` for the one that the newest study is of.
+        storage: where it is: a database URL, or the path of a SQLite file.
+
+    Raises:
+        storage.StorageError: the storage cannot be opened.
+        SweepsError: there is no such comparison.
+    """
+    opened = open_storage(storage)
+    try:
+        found = find_comparison(opened, name)
+        if found is None:
+            what = "the newest study is of no comparison" if name is None else "no such comparison"
+            raise SweepsError(f"{name or opened.location}: {what}; `sweeps compare` makes one")
+        return read_comparison(opened, found)
+    finally:
+        opened.engine.dispose()
 
 
 def read_comparison(storage: HardenedStorage, name: str) -> Comparison:

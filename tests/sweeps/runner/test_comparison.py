@@ -9,6 +9,7 @@ import optuna
 import pytest
 
 from storage import open_storage, open_study, study_names
+from sweeps import open_comparison
 from sweeps.errors import SweepsError
 from sweeps.export.exported import read_exported
 from sweeps.runner.comparison import run_comparison
@@ -91,7 +92,7 @@ def finished(tmp_path_factory, data_dir):
 @pytest.fixture
 def comparison(finished):
     place, _ = finished
-    return read_comparison(open_storage(str(place.folder / "sweeps.db")), "toy")
+    return open_comparison("toy", str(place.folder / "sweeps.db"))
 
 
 @pytest.fixture
