@@ -126,6 +126,8 @@ class Qmc(Sampler):
     scramble: bool = True
 
     def make(self, seed: int, search: Search) -> BaseSampler:
+        # The first trial is drawn at random: unlike that of a sampler which goes on from this one.
+        seed = (seed + 2**31) % 2**32
         return QMCSampler(**self.arguments(), warn_independent_sampling=False, seed=seed)
 
 

@@ -115,6 +115,13 @@ class TestFinished:
             assert len(open_study(storage, f"toy.explore.{arm}").trials) == 2
             tuned = open_study(storage, f"toy.tune.{arm}").trials
             assert len(tuned) == 3
+            # Tuning goes on from what was explored: it does not try the same again.
+            tried = [
+                t.params
+                for name in ("explore", "tune")
+                for t in open_study(storage, f"toy.{name}.{arm}").trials
+            ]
+            assert len({t["options.lr"] for t in tried}) == len(tried)
             # Selection saw one seed, and nothing of the test part.
             assert {trial.user_attrs["config"]["seed"] for trial in tuned} == {0}
             assert not any("test_score" in trial.user_attrs["metrics"] for trial in tuned)
