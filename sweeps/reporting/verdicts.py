@@ -210,6 +210,11 @@ def state_words(comparison: Comparison) -> list[str]:
             f"The comparison is not finished: the first round has {spec.first_seeds} seeds of each "
             f"arm, and {fewest} have ended for all."
         ]
+    late = [arm.name for arm in arms if len(arm.equal_time_runs) < len(arm.runs)]
+    if spec.equal_time and late:
+        return [
+            f"The comparison is not finished: runs at equal time are missing of {_joined(late)}."
+        ]
     return []
 
 

@@ -58,6 +58,7 @@ def make_comparison(
     *,
     seeds: int = 8,
     value: Value = early_lead,
+    explored: int = 4,
     tuned: bool = True,
     equal_time: bool = False,
     **changes: Any,
@@ -69,6 +70,7 @@ def make_comparison(
         dataset: its images.
         seeds: how many runs confirm each arm.
         value: what runs reach.
+        explored: how many trials explore each arm.
         tuned: whether the arms' settings are chosen.
         equal_time: whether there are runs at equal time, of half as many epochs for other arms.
         changes: of its spec, :data:`TREE`.
@@ -82,7 +84,8 @@ def make_comparison(
         if tuned:
             stages[tune_name(name, arm)] = spec.tune_spec(arm)
         for study_name, stage in stages.items():
-            _tune(storage, open_or_create_study(storage, stage, study_name, dataset), stage)
+            study = open_or_create_study(storage, stage, study_name, dataset)
+            _tune(storage, study, stage, 4 if ".tune." in study_name else explored)
         values = {**spec.arms[arm].set, "training.learning_rate": BEST_RATE}
         choices[arm] = {"study": study_name, "trial": 0, "value": 0.5, "values": values}
 
@@ -108,20 +111,20 @@ def make_comparison(
     return spec
 
 
-def _tune(storage: HardenedStorage, study: optuna.Study, stage: Spec) -> None:
-    """Four trials: the first is the best, the last is pruned."""
+def _tune(storage: HardenedStorage, study: optuna.Study, stage: Spec, count: int) -> None:
+    """Some trials: the first is the best, the last is pruned."""
     study.sampler = optuna.samplers.RandomSampler(seed=0)
 
     def write() -> None:
         study.enqueue_trial({"training.learning_rate": BEST_RATE})
-        for number in range(4):
+        for number in range(count):
             trial = study.ask()
             config = trial_config(stage, trial)
             reached = 0.5 - 0.1 * abs(math.log10(config.training.learning_rate / BEST_RATE))
             trial.set_user_attr("config", config.model_dump(mode="json"))
             trial.set_user_attr("environment", ENVIRONMENT)
             trial.report(reached, 1)
-            if number == 3:
+            if number == count - 1:
                 study.tell(trial, state=TrialState.PRUNED)
             else:
                 study.tell(trial, reached)

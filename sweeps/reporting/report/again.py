@@ -72,7 +72,11 @@ def run_comparison_again(
 def _spec_yaml(spec: Spec) -> str:
     """Write a spec with its defaults, which may be others in a later release."""
     first = ("name", "description", "metric", "objectives", "budget", "search", "baselines", "arms")
-    tree = _without_empty(spec_tree(spec))
+    whole = spec_tree(spec)
+    tree = _without_empty(whole)
+    if "reference" in whole:
+        # Left out it would be the first arm.
+        tree["reference"] = whole["reference"]
     return dump_yaml({name: tree[name] for name in (*first, *tree) if name in tree})
 
 

@@ -30,7 +30,7 @@ from sweeps.reporting.report.comparison_charts import (
 )
 from sweeps.reporting.report.document import Charts, Report, Section, Table, Warning
 from sweeps.reporting.report.glossary import LAYER, SETTINGS, metric_words
-from sweeps.reporting.report.setting_charts import edge_warning
+from sweeps.reporting.report.setting_charts import edge_warning, importances
 from sweeps.reporting.report.study_charts import brief, last_value
 from sweeps.reporting.verdicts import answer, arm_rows, equal_time_words, notes, state_words
 from sweeps.spec.config import RunConfig
@@ -48,6 +48,7 @@ from sweeps.study.comparison import (
 from sweeps.study.progress import Progress, read_progress
 
 _DECLARED = {"equal": "equal within the margin"}
+_MOST_COLUMNS = 7
 _BUDGET_OUTCOMES = ("completed", "pruned", "diverged", "failed")
 
 
@@ -111,7 +112,7 @@ def comparison_report(storage: HardenedStorage, name: str, weights: Path | None 
         _equal_time(comparison),
         _curves(comparison, _losses(storage, comparison, stages.home)),
         _tuning(comparison, chosen),
-        _settings(comparison, stages, chosen),
+        _settings(comparison, stages, chosen, _importances(storage, comparison)),
         _kernels(comparison, chosen, weights),
         _ends(comparison, stages),
         _runs(comparison),
@@ -363,8 +364,22 @@ def _tuning(comparison: Comparison, chosen: Mapping[str, FrozenTrial]) -> Sectio
     return section
 
 
+def _importances(storage: HardenedStorage, comparison: Comparison) -> dict[str, dict[str, float]]:
+    """Return what mattered in each arm's exploring, where enough trials tell."""
+    known = study_names(storage)
+    found = {}
+    for arm in comparison.arms:
+        if (name := explore_name(comparison.name, arm)) in known:
+            study = open_study(storage, name)
+            found[arm] = importances(study, read_progress(storage, study))
+    return {arm: shares for arm, shares in found.items() if shares}
+
+
 def _settings(
-    comparison: Comparison, stages: _Stages, chosen: Mapping[str, FrozenTrial]
+    comparison: Comparison,
+    stages: _Stages,
+    chosen: Mapping[str, FrozenTrial],
+    shares: Mapping[str, Mapping[str, float]],
 ) -> Section:
     section = Section("Each setting alone")
     charts: list[Chart] = setting_charts(
@@ -381,6 +396,16 @@ def _settings(
         warnings = (edge_warning(trial, name) for name in trial.distributions)
         section.blocks += [Warning(f"{arm}: {text}") for text in warnings if text]
     section.blocks.append(Charts(charts))
+    if names := [*dict.fromkeys(name for own in shares.values() for name in own)]:
+        rows = [
+            [arm, *(f"{own[name]:.0%}" if name in own else "-" for name in names)]
+            for arm, own in shares.items()
+        ]
+        caption = "How much each setting told the best tenth of an arm's exploring from the rest"
+        section.blocks += [
+            Table(["arm", *names], rows, len(names), caption),
+            "By PED-ANOVA (Watanabe et al. 2023), of few trials: a hint.",
+        ]
     return section
 
 
@@ -431,11 +456,14 @@ def _runs(comparison: Comparison) -> Section:
     seeds = sorted({run.seed for arm in comparison.arms.values() for run in arm.runs})
     if not seeds:
         return section
-    values = {
-        name: {run.seed: "died" if run.death else f"{run.value:.4f}" for run in arm.runs}
-        for name, arm in comparison.arms.items()
-    }
-    rows = [[str(seed), *(own.get(seed, "") for own in values.values())] for seed in seeds]
     name = comparison.spec.measured.name
-    section.blocks.append(Table(["seed", *values], rows, len(values), f"{name} by seed"))
+    values = {
+        arm.name: {run.seed: "died" if run.death else f"{run.value:.4f}" for run in arm.runs}
+        for arm in comparison.arms.values()
+    }
+    # As many columns as fit on paper.
+    for start in range(0, len(values), _MOST_COLUMNS):
+        arms = [*values][start : start + _MOST_COLUMNS]
+        rows = [[str(seed), *(values[arm].get(seed, "") for arm in arms)] for seed in seeds]
+        section.blocks.append(Table(["seed", *arms], rows, len(arms), f"{name} by seed"))
     return section

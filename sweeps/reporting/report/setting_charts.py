@@ -139,17 +139,28 @@ def edge_warning(trial: FrozenTrial, name: str) -> str | None:
     )
 
 
-def importance_chart(study: optuna.Study, progress: Progress) -> Chart | None:
-    """Draw how much each parameter matters for being among the best tenth of the trials."""
+def importances(study: optuna.Study, progress: Progress) -> dict[str, float]:
+    """Return how much each parameter matters for being among the best tenth of the trials.
+
+    The largest first; empty where too few trials are complete, or nothing varied.
+    """
     complete = [t for t in searched(progress) if t.state is TrialState.COMPLETE]
     varied = {name for trial in complete for name in trial.params}
     varied = {n for n in varied if len({str(t.params.get(n)) for t in complete}) > 1}
     if len(complete) < FEWEST_FOR_IMPORTANCE or not varied:
-        return None
+        return {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         evaluated = optuna.importance.get_param_importances(study, params=sorted(varied))
-    found = dict(sorted(evaluated.items(), key=lambda item: -item[1]))
+    return dict(sorted(evaluated.items(), key=lambda item: -item[1]))
+
+
+def importance_chart(study: optuna.Study, progress: Progress) -> Chart | None:
+    """Draw how much each parameter matters, where that can be said."""
+    found = importances(study, progress)
+    if not found:
+        return None
+    complete = sum(t.state is TrialState.COMPLETE for t in searched(progress))
     return Chart(
         key="importance",
         title="What mattered",
@@ -157,5 +168,5 @@ def importance_chart(study: optuna.Study, progress: Progress) -> Chart | None:
         marks=[Bars([*found], [*found.values()])],
         x_title="share of the importance",
         caption="How much each setting told the best tenth of the complete trials from the rest "
-        f"(PED-ANOVA, Watanabe et al. 2023); from {len(complete)} trials, so read it as a hint.",
+        f"(PED-ANOVA, Watanabe et al. 2023); from {complete} trials, so read it as a hint.",
     )
