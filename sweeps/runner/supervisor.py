@@ -114,6 +114,9 @@ class Supervisor:
             except StorageError:
                 if not self._received:
                     raise
+            except SweepsError:
+                self._let_workers_checkpoint()
+                raise
         if self._last_exit is not None and not self._received:
             self._refuse_early_end(self._last_exit)
 
@@ -126,6 +129,14 @@ class Supervisor:
                 "Stopping: the running trials are checkpointed and queued again (again: at once)"
             )
         return len(self._received) > 1 or time.monotonic() - self._stopped_at > STOP_SECONDS
+
+    def _let_workers_checkpoint(self) -> None:
+        """Ask the workers to stop, and wait for them as long as after a signal."""
+        self._engine.stop()
+        deadline = time.monotonic() + STOP_SECONDS
+        while self._engine.running and not self._received and time.monotonic() < deadline:
+            time.sleep(_END_POLL_SECONDS)
+            self._engine.poll()
 
     def _step(self) -> bool:
         """Look at the workers and the study, act on it, and return whether the run is over."""

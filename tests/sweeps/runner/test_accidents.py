@@ -56,6 +56,39 @@ def test_trials_that_cannot_work_end_the_sweep_with_their_reason(place, small):
     assert "ZeroDivisionError" in trials[0].user_attrs["reason"]
 
 
+FAILING_BESIDE = """
+import time
+from sweeps import Interrupted
+
+def train(context):
+    if context.trial.number > 0:
+        raise ZeroDivisionError
+    context.report(1, loss=1.0)
+    while not context.should_stop():
+        time.sleep(0.01)
+    raise Interrupted
+"""
+
+
+def test_what_runs_beside_five_failures_is_interrupted_and_queued_again(place):
+    (place.folder / "loops.py").write_text(FAILING_BESIDE)
+    spec = {
+        "name": "own",
+        "objective": "loops:train",
+        "options": {"x": 0.5},
+        "metric": {"name": "loss", "direction": "minimize"},
+        "budget": {"trials": 20},
+        "search": {"options.x": {"float": [-1.0, 1.0]}},
+    }
+    done = place.run("run", place.write_spec(spec), "--workers", "2", "--devices", "cpu")
+    assert done.returncode == 1
+    assert "5 trials failed in a row" in done.stderr
+    first, *others, retry = place.study().trials
+    assert first.user_attrs["outcome"] == "interrupted"
+    assert {trial.user_attrs["outcome"] for trial in others} == {"failed"}
+    assert (retry.state.name, retry.user_attrs["retry_of"]) == ("WAITING", 0)
+
+
 def test_a_study_that_is_deleted_ends_its_run(place, small):
     small["training"]["epochs"] = 500
     spec = place.write_spec(small)
