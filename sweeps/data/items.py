@@ -13,7 +13,7 @@ from sweeps.data.cache import SPLITS, CacheWriter
 from sweeps.data.dataset import held_out
 from sweeps.data.images import BadImage, square, to_rgb
 from sweeps.errors import SweepsError
-from sweeps.spec.imports import in_one_line, make_imported
+from sweeps.spec.imports import make_imported, with_place
 
 
 def build_from_import(
@@ -132,7 +132,7 @@ def _read(part: Any, index: int, item_name: str, classes: Sequence[str] | None) 
     try:
         item = part[index]
     except Exception as error:
-        raise SweepsError(f"{item_name}: {in_one_line(error)}") from error
+        raise SweepsError(f"{item_name}: {with_place(error)}") from error
     if not isinstance(item, tuple | list) or len(item) != 2:
         raise SweepsError(f"{item_name} is {_described(item)}; expected (image, label)")
     image, label = item

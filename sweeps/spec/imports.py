@@ -94,7 +94,7 @@ def import_object(reference: str, where: str) -> Imported:
                 "Python path (PYTHONPATH)"
             ) from None
         raise SweepsError(
-            f"{where}: {reference}: importing {module_name} failed: {in_one_line(error)}"
+            f"{where}: {reference}: importing {module_name} failed: {with_place(error)}"
         ) from error
     module_file = getattr(module, "__file__", None)
     try:
@@ -176,7 +176,7 @@ def make_imported(
     try:
         made = found.value(*arguments, **(added | options))
     except Exception as error:
-        raise SweepsError(f"{where}.import: {reference}: {in_one_line(error)}") from error
+        raise SweepsError(f"{where}.import: {reference}: {with_place(error)}") from error
     if not isinstance(made, kind):
         raise SweepsError(
             f"{where}.import: {reference} gave {type(made).__name__}, not {kind.__name__}"
@@ -192,7 +192,7 @@ def _source_file(value: Any) -> str | None:
         return None
 
 
-def in_one_line(error: Exception) -> str:
+def with_place(error: Exception) -> str:
     """The error with the place in the file that raised it."""
     if isinstance(error, SyntaxError):
         place = f"{error.filename}, line {error.lineno}"
