@@ -180,8 +180,8 @@ def answer(comparison: Comparison) -> str:
         for declared in ("better", "worse", "equal", "not resolved")
         if (names := listed.get(declared))
     ]
-    against = f"against {spec.reference}, " if spec.reference else ""
-    return f"In {spec.measured.name}, {against}{'; '.join(parts)}."
+    against = f" against {spec.reference}" if spec.reference else ""
+    return f"In {spec.measured.name}{against}: {'; '.join(parts)}."
 
 
 def winner_words(comparison: Comparison, arm: str) -> str:
