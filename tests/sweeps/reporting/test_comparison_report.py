@@ -192,6 +192,7 @@ class TestContents:
 
 
 class TestFiles:
+    @pytest.mark.slow
     def test_many_arms_stay_small_and_readable(self, report, tmp_path):
         found = report(arms=MANY_ARMS, seeds=9)
         assert found.answer == (
