@@ -198,14 +198,18 @@ COMPARISONS = (
         {"before": ("INPUTS_PER_OUTPUT", math.inf), "after": ("INPUTS_PER_OUTPUT", 0)},
     ),
     Comparison(
-        "images filtered by shifted sums, or by depthwise convolutions",
+        "images and volumes filtered by shifted sums, or by depthwise convolutions",
         (
             *_both((128, 3, 32, 35), (8, 3, 112, 64)),
             Case(8, 3, (112, 112), 64, CHANNELS_LAST, stride=2),
             Case(8, 3, (160, 160), 32, CHANNELS_LAST, stride=4),
             Case(8, 3, (160, 160), 32, CONTIGUOUS, stride=4),
+            Case(4, 16, (16, 24, 24), 32, CHANNELS_LAST),
+            Case(4, 16, (16, 24, 24), 32, CONTIGUOUS),
+            Case(2, 32, (8, 28, 28), 32, CHANNELS_LAST),
+            Case(2, 32, (8, 28, 28), 32, CONTIGUOUS),
         ),
-        {"shifted": ("SHIFTED_BELOW", 8), "depthwise": ("SHIFTED_BELOW", 0)},
+        {"shifted": ("_shift", lambda *_: True), "depthwise": ("_shift", lambda *_: False)},
     ),
     Comparison(
         "contiguous inputs converted to channels_last for the filter, or not",

@@ -35,7 +35,7 @@ from torch import Tensor
 from interpodil.expansion import expand
 from interpodil.filtered_gradient import Steps, filter_last
 from interpodil.filters import Filters
-from interpodil.plan import Algorithm, Plan
+from interpodil.plan import Algorithm, Plan, TwoSteps
 from interpodil.tent_filter import (
     convolve,
     is_channels_last,
@@ -60,7 +60,7 @@ INPUTS_PER_OUTPUT = 2
 # arithmetic; depthwise convolutions it always gives to oneDNN.
 TINY = 20480
 # Below so many channels, shifted sums filter faster than depthwise convolutions; but not where
-# they step over pixels whose channels are innermost.
+# they step over pixels whose channels are innermost. In 3-D they pay for all, at stride 1.
 SHIFTED_BELOW = 8
 # oneDNN's blocked memory formats hold so many channels in a block.
 CHANNEL_BLOCK = 16
@@ -135,14 +135,7 @@ def _tent_first(
                 kernel = kernel[:filtered_channels, :filtered_channels]
             return _tent_first_tiny(padded, weight, bias, plan, kernel)
     second = (bias, steps.stride, steps.padding, steps.dilation, groups)
-    if (
-        eager
-        and filters.lines is not None
-        and channels < SHIFTED_BELOW
-        and not padded.requires_grad
-        and (max(steps.filter_stride) == 1 or not is_channels_last(padded))
-        and padded.element_size() >= 4
-    ):
+    if eager and filters.lines is not None and _shift(padded, steps):
         filtered = shifted_sums(padded, filters.lines, steps.filter_stride, steps.filter_padding)
         return convolve(filtered, filters.scale(weight), *second)
     tents = filters.axis_lines() if separate else [filters.tent]
@@ -160,6 +153,17 @@ def _tent_first(
         filtered, relay = filtered.contiguous(), False
     output = convolve(filtered, weight, *second)
     return output.contiguous() if relay else output
+
+
+def _shift(padded: Tensor, steps: TwoSteps) -> bool:
+    """Tell whether sums of shifted copies filter faster than a depthwise convolution."""
+    if padded.element_size() < 4 or torch.jit.is_tracing():  # type: ignore[attr-defined]
+        return False
+    dense = max(steps.filter_stride) == 1
+    if padded.dim() == 5 and dense:
+        return True
+    few = padded.shape[1] < SHIFTED_BELOW and not padded.requires_grad
+    return few and (dense or not is_channels_last(padded))
 
 
 def _tent_first_tiny(

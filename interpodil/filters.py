@@ -10,6 +10,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 
 from interpodil.expansion import Signal, measure_gain, place, placements
 from interpodil.spread import Spread, canonical_window
+from interpodil.tent_filter import Lines
 from interpodil.tents import (
     LearnTent,
     are_separable,
@@ -23,8 +24,6 @@ from interpodil.tents import (
 Gain = Literal["init", "forward"]
 # Layers of so few channels keep their tent as a dense kernel, too, for small inputs.
 DENSE_CHANNELS = 8
-# The numbers of one line per axis.
-Lines = tuple[tuple[float, ...], ...]
 
 
 @dataclass(slots=True)
