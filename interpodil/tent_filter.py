@@ -117,12 +117,10 @@ def _shifted_sums(
         input = F.pad(input, [p for pad in reversed(padding) for p in (pad, pad)])
     for axis, (line, step) in enumerate(zip(lines, stride, strict=True), 2):
         size = (input.shape[axis] - len(line)) // step + 1
-        shifted = [
-            input.narrow(axis, offset, (size - 1) * step + 1)[
-                (slice(None),) * axis + (_every(step),)
-            ]
-            for offset in range(len(line))
-        ]
+        shifted = [input.narrow(axis, offset, (size - 1) * step + 1) for offset in range(len(line))]
+        if step > 1:
+            every = (slice(None),) * axis + (slice(None, None, step),)
+            shifted = [part[every] for part in shifted]
         middle = len(line) // 2
         total = torch.add(shifted[middle], shifted[0], alpha=line[0]) if middle else shifted[0]
         for offset in range(1, len(line)):
@@ -130,10 +128,6 @@ def _shifted_sums(
                 total.add_(shifted[offset], alpha=line[offset])
         input = total
     return input
-
-
-def _every(step: int) -> slice:
-    return slice(None, None, step)
 
 
 def is_channels_last(tensor: Tensor) -> bool:

@@ -8,6 +8,7 @@ from torch.autograd import gradcheck, gradgradcheck
 
 from interpodil import (
     InterpodilConv2d,
+    InterpodilConv3d,
     effective_kernel,
     interpodil_conv1d,
     interpodil_conv2d,
@@ -56,6 +57,16 @@ def test_stride_one(random_tensor, path, settings, channels_last):
     checks = {"fast_mode": True, "check_forward_ad": True}
     assert gradcheck(convolution, (x, weight, bias), **checks, check_batched_grad=True)
     assert gradgradcheck(convolution, (x, weight, bias), fast_mode=True, check_fwd_over_rev=True)
+
+
+@pytest.mark.parametrize("settings", [{}, {"dilation": 3, "tent": "gaussian", "gain": "forward"}])
+def test_volumes_at_stride_one(random_tensor, settings):
+    """A layer filters them in a way of its own."""
+    layer = InterpodilConv3d(2, 1, 2, padding=1, dtype=torch.float64, **settings)
+    (x,) = leaves(random_tensor, (1, 2, 2, 3, 2))
+    checks = {"fast_mode": True, "check_forward_ad": True}
+    assert gradcheck(layer, x, **checks, check_batched_grad=True)
+    assert gradgradcheck(layer, x, fast_mode=True, check_fwd_over_rev=True)
 
 
 @pytest.mark.parametrize(
