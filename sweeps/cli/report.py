@@ -44,7 +44,7 @@ def command(
     from sweeps.reporting.report.comparison import comparison_report
     from sweeps.reporting.report.records import write_records
     from sweeps.reporting.report.study import study_report
-    from sweeps.study.comparison import confirm_name, find_comparison
+    from sweeps.study.comparison import confirm_name, find_comparison, stages
 
     if output is None and not dashboard:
         output = Path("report.html")
@@ -55,7 +55,7 @@ def command(
     if output is not None and output.suffix == ".csv":
         studies = [found.study_name]
         if comparison is not None:
-            studies = [name for name in study_names(opened) if name.startswith(f"{comparison}.")]
+            studies = stages(comparison, study_names(opened))
         write_records(opened, studies, output, force=force)
         click.echo(f"Wrote {output} ({comparison or found.study_name})", err=True)
         output = None

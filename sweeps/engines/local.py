@@ -82,7 +82,11 @@ class LocalEngine:
             try:
                 return WorkerProcess(command, environment, show, self._server)
             except OSError as error:
-                _logger.warning("Workers start more slowly from here on: %s", error)
+                _logger.warning(
+                    "The process that forks workers did not answer (%s): they start more slowly "
+                    "from here on",
+                    error,
+                )
                 self._close_server()
         return WorkerProcess(command, environment, show)
 

@@ -57,8 +57,11 @@ def pick_arm(comparison: Comparison, arm: str | None) -> str:
     """
     if arm is not None and arm not in comparison.arms:
         raise SweepsError(f"{comparison.name}: {unknown_name(arm, [*comparison.arms], 'arm')}")
+    untuned = [each.name for each in comparison.arms.values() if each.choice is None]
     if arm is None:
         winners = comparison.winners()
+        if untuned:
+            raise SweepsError(f"{comparison.name}: its arms are not tuned yet; resume it first")
         if not winners:
             against = comparison.spec.reference
             than = f"than {against}" if against else "than all others"
@@ -67,7 +70,7 @@ def pick_arm(comparison: Comparison, arm: str | None) -> str:
                 f"name it: --arm {' | '.join(map(shlex.quote, comparison.arms))}"
             )
         arm = winners[0]
-    if comparison.arms[arm].choice is None:
+    if arm in untuned:
         raise SweepsError(f"{comparison.name}: {arm} is not tuned yet; resume the comparison first")
     return arm
 

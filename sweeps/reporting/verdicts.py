@@ -210,6 +210,12 @@ def state_words(comparison: Comparison) -> list[str]:
             f"The comparison is not finished: the first round has {spec.first_seeds} seeds of each "
             f"arm, and {fewest} have ended for all."
         ]
+    wanted = comparison.wanted_seeds()
+    if more := [arm.name for arm in arms if wanted[arm.name] > len(arm.runs)]:
+        return [
+            "The comparison is not finished: resumed, it goes on with more seeds of "
+            f"{_joined(more)}."
+        ]
     late = [arm.name for arm in arms if len(arm.equal_time_runs) < len(arm.runs)]
     if spec.equal_time and late:
         return [
@@ -230,12 +236,13 @@ def notes(comparison: Comparison) -> list[str]:
     """List what a reader has to know to read the numbers rightly."""
     spec = comparison.spec
     many = len(spec.pairs)
-    verdicts = "The verdict is" if many == 1 else f"Any of the {many} verdicts is"
+    verdicts = "the verdict is" if many == 1 else f"one of the {many} verdicts or more is"
     found = [
-        f"[low, high] is a confidence sequence: it may be looked at after every seed. {verdicts} "
-        f"wrong, over all looks, with a probability of at most {spec.error:g}, if the differences "
-        f"are near enough to normal; an arm's own interval misses its mean with {spec.error:g}.",
-        "Each arm was tuned alone, by the validation part and with the same number of trials: "
+        "[low, high] is a confidence sequence: it may be looked at after every seed. That "
+        f"{verdicts} wrong at any look has a probability of at most {spec.error:g}, if the "
+        "differences are near enough to normal; an arm's own interval misses its mean with "
+        f"{spec.error:g}.",
+        "Each arm is tuned alone, by the validation part and with the same number of trials: "
         f"{f'{spec.budget.explore} quasi-random and ' if spec.budget.explore else ''}"
         f"{spec.budget.tune} by the sampler.",
     ]

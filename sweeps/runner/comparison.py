@@ -51,7 +51,6 @@ from sweeps.study.study import (
     study_name,
     trial_config,
 )
-from sweeps.verdicts import next_seeds
 
 _logger = logging.getLogger(__name__)
 
@@ -158,7 +157,7 @@ def _begin(
     home = open_or_create_study(storage, confirm, home_name, dataset)
 
     def write() -> None:
-        # A larger budget takes the place of the smaller one.
+        # Another budget takes the place of the former one.
         if home.user_attrs.get(COMPARISON) != tree:
             home.set_user_attr(COMPARISON, tree)
         # Nobody else may start trials that are not queued yet.
@@ -192,21 +191,10 @@ def _run_stages(
         if queued:
             run(spec.confirm_spec(queued), study)
 
-    seeds = dict.fromkeys(spec.arms, spec.first_seeds)
-    while True:
-        finish(confirm_name(name), seeds, {})
-        comparison = read_comparison(storage, name)
-        seeds = {arm: len(result.runs) for arm, result in comparison.arms.items()}
-        most_runs = spec.budget.most_runs
-        wanted = next_seeds(
-            {(pair.arm, pair.other): pair.verdict for pair in comparison.pairs},
-            seeds,
-            most_seeds=spec.budget.most_seeds,
-            runs_left=None if most_runs is None else max(most_runs - sum(seeds.values()), 0),
-        )
-        if wanted == seeds:
-            break
+    seeds: dict[str, int] = {}
+    while (wanted := read_comparison(storage, name).wanted_seeds()) != seeds:
         seeds = wanted
+        finish(confirm_name(name), seeds, {})
     if spec.equal_time:
         epochs = _equal_time_epochs(storage, home, name)
         open_or_create_study(storage, spec.confirm_spec(), equal_time_name(name), dataset)

@@ -66,7 +66,7 @@ class Spending(Budget):
     @model_validator(mode="after")
     def _has_an_end(self) -> Self:
         if self.trials is not None:
-            raise error_at("trials", "an arm has explore and tune")
+            raise error_at("trials", "leave it out: an arm has budget.explore and budget.tune")
         return self
 
 

@@ -7,7 +7,7 @@ A comparison NAME is several studies: ``NAME.explore.ARM`` and ``NAME.tune.ARM``
 
 import math
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -36,6 +36,7 @@ from sweeps.verdicts import (
     Verdict,
     confidence_sequence,
     decide,
+    next_seeds,
     probability_better,
 )
 
@@ -47,7 +48,6 @@ EQUAL_TIME = "equal_time_epochs"
 
 #: What may change after results were seen; also within ``budget`` what only adds seeds or time.
 _FREE = (
-    "name",
     "description",
     "equal_time",
     "budget.most_seeds",
@@ -90,14 +90,17 @@ def find_comparison(storage: HardenedStorage, name: str | None = None) -> str | 
         return None
     if name is not None:
         return name if confirm_name(name) in known and _holds(storage, name) else None
-    newest = known[-1]
-    found = [
-        home.removesuffix(confirm_name(""))
-        for home in known
-        if home.endswith(confirm_name(""))
-        and newest.startswith(home.removesuffix(confirm_name("")) + ".")
-    ]
-    return next((each for each in found if _holds(storage, each)), None)
+    homes = [home for home in known if home.endswith(confirm_name(""))]
+    found = [home.removesuffix(confirm_name("")) for home in homes]
+    owners = [each for each in found if stages(each, known[-1:]) and _holds(storage, each)]
+    return owners[0] if owners else None
+
+
+def stages(name: str, studies: Iterable[str]) -> list[str]:
+    """Return those of some studies that are stages of a comparison, in their order."""
+    tuning = (explore_name(name, ""), tune_name(name, ""))
+    ends = (confirm_name(name), equal_time_name(name))
+    return [study for study in studies if study in ends or study.startswith(tuning)]
 
 
 def _holds(storage: HardenedStorage, name: str) -> bool:
@@ -265,6 +268,20 @@ class Comparison:
     equal_time: list[Pair] = field(default_factory=list)
     earlier: list[Earlier] = field(default_factory=list)
 
+    def wanted_seeds(self) -> dict[str, int]:
+        """Return how many seeds each arm shall have next: as many as it has, at the end."""
+        budget = self.spec.budget
+        seeds = {arm: len(result.runs) for arm, result in self.arms.items()}
+        if min(seeds.values()) < self.spec.first_seeds:
+            return dict.fromkeys(self.spec.arms, self.spec.first_seeds)
+        left = None if budget.most_runs is None else max(budget.most_runs - self.runs, 0)
+        return next_seeds(
+            {(pair.arm, pair.other): pair.verdict for pair in self.pairs},
+            seeds,
+            most_seeds=budget.most_seeds,
+            runs_left=left,
+        )
+
     @property
     def runs(self) -> int:
         """Confirming runs of all arms."""
@@ -328,8 +345,7 @@ def read_comparison(storage: HardenedStorage, name: str) -> Comparison:
     dead = spec.dead(home.user_attrs.get(attributes.CLASSES))
     trials = {
         study: open_study(storage, study).get_trials(deepcopy=False)
-        for study in known
-        if study.startswith(f"{name}.")
+        for study in stages(name, known)
     }
     confirmed = trials[home.study_name]
     equal = trials.get(equal_time_name(name), [])

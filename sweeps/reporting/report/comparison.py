@@ -320,25 +320,24 @@ def _curves(comparison: Comparison, losses: Mapping[str, Sequence[Mapping[int, f
     ]
     if not charts:
         return section
-    rows = []
-    for pair in comparison.pairs:
-        lead = leads(comparison, pair)
-        if len(lead) > 1:
-            ends = [lead.at(0), lead.at(len(lead) // 2), lead.at(-1)]
-            words = f"{lead.side(0)}, then {lead.side(-1)}"
-            rows.append([pair_name(comparison, pair), words, *ends])
+    found = {pair_name(comparison, pair): leads(comparison, pair) for pair in comparison.pairs}
+    found = {name: lead for name, lead in found.items() if len(lead) > 1}
     section.blocks += [
         "Is there a quick start that is paid for with a worse plateau? Then an arm is ahead at "
         "first and behind at the end. Intervals here are for one epoch looked at once, on the "
         "validation images; they tell where to look, and declare nothing.",
         Charts(charts),
     ]
-    if rows:
-        epochs = leads(comparison, comparison.pairs[0]).epochs
-        first, middle, last = epochs[0], epochs[len(epochs) // 2], epochs[-1]
-        heads = [f"after epoch {epoch}" for epoch in (first, middle, last)]
+    if found:
+        epochs = max((lead.epochs for lead in found.values()), key=len)
+        shown = sorted({epochs[0], epochs[len(epochs) // 2], epochs[-1]})
+        rows = [
+            [name, f"{lead.side(0)}, then {lead.side(-1)}", *map(lead.at_epoch, shown)]
+            for name, lead in found.items()
+        ]
+        heads = [f"after epoch {epoch}" for epoch in shown]
         caption = "Ahead, by epoch, with pointwise 95% intervals"
-        section.blocks.append(Table(["arm", "start and end", *heads], rows, 3, caption))
+        section.blocks.append(Table(["arm", "start and end", *heads], rows, len(shown), caption))
     return section
 
 

@@ -235,6 +235,10 @@ class Pointwise:
         mean, low, high = self.mean[index], self.low[index], self.high[index]
         return f"{signed(mean)} [{signed(low)}, {signed(high)}]"
 
+    def at_epoch(self, epoch: int) -> str:
+        """Write the value of an epoch; a dash for one that it does not have."""
+        return self.at(self.epochs.index(epoch)) if epoch in self.epochs else "-"
+
     def side(self, index: int) -> str:
         """Say on which side of 0 an interval lies."""
         if self.low[index] > 0:
@@ -244,7 +248,7 @@ class Pointwise:
 
 def leads(comparison: Comparison, pair: Pair) -> Pointwise:
     """Return how far a pair's arm is ahead at each epoch that both reached, by seed."""
-    sign = 1 if comparison.spec.measured.direction == "maximize" else -1
+    sign = 1 if tuned_direction(comparison) == "maximize" else -1
     both = zip(comparison.arms[pair.arm].runs, comparison.arms[pair.other].runs, strict=False)
     return pointwise(
         [
@@ -326,7 +330,7 @@ def _cross(comparison: Comparison, name: str, x: float, arm: ArmResult) -> list[
 def expected_best_charts(comparison: Comparison) -> list[Chart]:
     """Draw the best value that each arm can expect of n settings, and what tuning found."""
     drawn, metric = looks(comparison), tuned_metric(comparison)
-    sign = 1 if comparison.spec.measured.direction == "maximize" else -1
+    sign = 1 if tuned_direction(comparison) == "maximize" else -1
     explored = any(arm.explored for arm in comparison.arms.values())
     tried = {
         name: values
@@ -377,7 +381,7 @@ def setting_charts(
     drawn, metric = looks(comparison), tuned_metric(comparison)
     everything = [trial for own in trials.values() for trial in own]
     values = [value for trial in everything if (value := last_value(trial)) is not None]
-    y_range = cut_range(values, comparison.spec.measured.direction, 0.25)
+    y_range = cut_range(values, tuned_direction(comparison), 0.25)
     charts: list[Chart] = []
     for setting in dict.fromkeys(name for trial in everything for name in trial.distributions):
         if len({str(trial.params.get(setting)) for trial in everything}) < 2:
@@ -446,6 +450,12 @@ def tuned_metric(comparison: Comparison) -> str:
     """The metric of the validation part, which tuning and learning curves are about."""
     assert comparison.spec.metric is not None
     return comparison.spec.metric.name
+
+
+def tuned_direction(comparison: Comparison) -> str:
+    """The direction of :func:`tuned_metric`."""
+    assert comparison.spec.metric is not None
+    return comparison.spec.metric.direction
 
 
 def _split(

@@ -11,7 +11,7 @@ from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 from rich.console import Console
 
 from interpodil import expansion_tensor
-from storage import open_storage, open_study
+from storage import open_storage, open_study, study_names
 from sweeps.reporting.report import write_report
 from sweeps.reporting.report.chart import Intervals
 from sweeps.reporting.report.comparison import comparison_report
@@ -21,9 +21,9 @@ from sweeps.reporting.verdicts import print_comparison
 from sweeps.spec.comparison import parse_comparison
 from sweeps.spec.files import load_yaml
 from sweeps.spec.layer import LayerConfig
-from sweeps.study.comparison import read_comparison
+from sweeps.study.comparison import find_comparison, read_comparison, stages
 from tests.sweeps.browser import CHROMIUM, Browser
-from tests.sweeps.comparisons import make_comparison
+from tests.sweeps.comparisons import early_lead, make_comparison
 
 MANY_ARMS = ["plain-3x3", "dilated-3x3", "linear-5x5", "learned-5x5", "linear-7x7", "tuned-7x7"]
 MANY_ARMS += ["dense-7x7", "blur-3x3"]
@@ -85,13 +85,14 @@ class TestAnswer:
             found.answer,
         )
         assert table(found, "Declared").rows[0][:2] == ["linear-7x7", "worse"]
-        assert any("wrong, over all looks" in caveat for caveat in found.caveats)
+        assert any("wrong at any look" in caveat for caveat in found.caveats)
 
     def test_without_a_reference_pairs_are_named(self, report):
         found = report(reference=None, seeds=7)
         assert found.answer.startswith("In test_accuracy, plain-3x3 is better than linear-7x7 by 0")
         assert "; linear-7x7 against tuned-5x5 is not resolved: it is" in found.answer
         assert table(found, "Declared").header[:3] == ["arm", "against", "is"]
+        assert found.caveats[0].endswith("goes on with more seeds of linear-7x7 and tuned-5x5.")
 
     @pytest.mark.parametrize(
         ("changes", "answer", "state"),
@@ -105,6 +106,20 @@ class TestAnswer:
         assert answer in found.answer
         assert state in found.caveats[0]
         write_report(found, tmp_path / "report.html")
+
+    def test_an_arm_that_dies_at_once_has_no_curve(self, report):
+        def value(arm, seed, epoch):
+            return None if arm == "linear-7x7" else early_lead(arm, seed, epoch)
+
+        ahead = table(report(value=value), "Ahead")
+        assert [row[0] for row in ahead.rows] == ["tuned-5x5"]
+        assert ahead.header[2:] == ["after epoch 1", "after epoch 3", "after epoch 4"]
+
+    def test_a_name_that_begins_another_is_told_from_it(self, storage, patterns):
+        for name in ("made", "made.v2"):
+            make_comparison(storage, patterns, name=name, seeds=2)
+        assert find_comparison(storage) == "made.v2"
+        assert all("v2" not in name for name in stages("made", study_names(storage)))
 
     def test_an_earlier_one_with_another_margin_is_named(self, report):
         arms = ["plain-3x3", "linear-7x7"]
