@@ -111,8 +111,16 @@ class ComparisonSpec(Spec):
 
         Precision is the same for all: ``auto`` may be another in another process.
         """
-        if not isinstance(tree, dict) or not isinstance(arms := tree.get("arms"), list | dict):
+        if not isinstance(tree, dict) or (arms := tree.get("arms")) is None:
             return tree
+        if not isinstance(arms, list | dict):
+            raise error_at("arms", "give a list of names, or what each arm sets, by its name")
+        if isinstance(arms, list) and not all(isinstance(name, str) for name in arms):
+            raise error_at(
+                "arms",
+                "a list has names alone; give all by name, with nothing beside those that ship: "
+                "{plain-3x3: , mine: {set: {...}}}",
+            )
         names = [str(name) for name in arms]
         twice = [name for name in names if names.count(name) > 1]
         if twice:

@@ -145,6 +145,8 @@ def test_verdicts_are_about_the_test_part_and_dead_runs_guess(
             {"budget": {"most_runs": 23}},
             "budget.most_runs: the first round of 4 arms has 24 runs; give that or more",
         ),
+        ({"arms": "plain-3x3"}, "arms: give a list of names, or what each arm sets"),
+        ({"arms": ["plain-3x3", {"mine": {}}]}, "arms: a list has names alone; give all by name"),
         ({"budget": {"trials": 20}}, "budget.trials: leave it out: an arm has budget.explore"),
         ({"metric": "step_ms"}, "metric: the test part has no step_ms; use val_accuracy"),
         ({"objectives": ["val_accuracy", "step_ms"]}, "one metric"),
