@@ -131,7 +131,9 @@ def test_module_under_autocast():
     torch.testing.assert_close(output, expected, rtol=0.05, atol=0.05)
 
 
-@pytest.mark.parametrize("dims", [1, 2, 3])
+@pytest.mark.parametrize(
+    "dims", [pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(3, marks=pytest.mark.slow)]
+)
 def test_inductor(dims):
     layer = LAYERS[dims](2, 2, padding=1)
     # What is in the cache may have been written for a CPU with other instructions.
