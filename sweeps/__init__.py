@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from sweeps.runner.sweep import run_sweep
     from sweeps.spec.comparison import ComparisonSpec, load_comparison, parse_comparison
     from sweeps.spec.spec import Spec, load_spec, parse_spec
-    from sweeps.study.comparison import Comparison, open_comparison
+    from sweeps.study.comparison import Comparison
+    from sweeps.study.comparison_reading import open_comparison
     from sweeps.study.frames import SweepStudy, open_study
     from sweeps.worker.context import TrialContext
 
@@ -54,7 +55,7 @@ _MODULES = {
     "TrialContext": "sweeps.worker.context",
     "load_comparison": "sweeps.spec.comparison",
     "load_spec": "sweeps.spec.spec",
-    "open_comparison": "sweeps.study.comparison",
+    "open_comparison": "sweeps.study.comparison_reading",
     "open_study": "sweeps.study.frames",
     "parse_comparison": "sweeps.spec.comparison",
     "parse_spec": "sweeps.spec.spec",

@@ -43,7 +43,8 @@ def command(
     from sweeps.export.exported import read_source
     from sweeps.reporting.verdicts import winner_words
     from sweeps.spec.files import write_whole
-    from sweeps.study.comparison import find_comparison, read_comparison
+    from sweeps.study.comparison_reading import read_comparison
+    from sweeps.study.stages import find_comparison
 
     if top is not None and pareto:
         raise click.UsageError("--top and --pareto exclude each other")

@@ -44,7 +44,7 @@ def command(
     from sweeps.reporting.report.comparison import comparison_report
     from sweeps.reporting.report.records import write_records
     from sweeps.reporting.report.study import study_report
-    from sweeps.study.comparison import confirm_name, find_comparison, stages
+    from sweeps.study.stages import confirm_name, find_comparison, stages
 
     if output is None and not dashboard:
         output = Path("report.html")

@@ -29,20 +29,18 @@ from sweeps.runner.sweep import run_sweep
 from sweeps.spec.comparison import ComparisonSpec
 from sweeps.spec.search import setting_of
 from sweeps.spec.spec import Baseline, Spec, check_study_name
-from sweeps.study.comparison import (
+from sweeps.study.comparison import Choice, Comparison
+from sweeps.study.comparison_reading import read_comparison, refuse_other_comparison
+from sweeps.study.progress import best_first, count_finished
+from sweeps.study.stages import (
     CHOSEN,
     COMPARISON,
     EQUAL_TIME,
-    Choice,
-    Comparison,
     confirm_name,
     equal_time_name,
     explore_name,
-    read_comparison,
-    refuse_other_comparison,
     tune_name,
 )
-from sweeps.study.progress import best_first, count_finished
 from sweeps.study.study import (
     check_study,
     open_or_create_study,

@@ -13,7 +13,7 @@ from storage import TARGET, HardenedStorage, batch
 from sweeps.data import Dataset
 from sweeps.spec.comparison import ComparisonSpec, parse_comparison
 from sweeps.spec.spec import Spec
-from sweeps.study.comparison import (
+from sweeps.study.stages import (
     CHOSEN,
     COMPARISON,
     EQUAL_TIME,

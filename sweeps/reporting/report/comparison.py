@@ -36,16 +36,10 @@ from sweeps.reporting.verdicts import answer, arm_rows, equal_time_words, notes,
 from sweeps.spec.config import RunConfig
 from sweeps.spec.search import setting_of
 from sweeps.study import attributes
-from sweeps.study.comparison import (
-    Comparison,
-    Pair,
-    confirm_name,
-    equal_time_name,
-    explore_name,
-    read_comparison,
-    tune_name,
-)
+from sweeps.study.comparison import Comparison, Pair
+from sweeps.study.comparison_reading import read_comparison
 from sweeps.study.progress import Progress, read_progress
+from sweeps.study.stages import confirm_name, equal_time_name, explore_name, tune_name
 
 _DECLARED = {"equal": "equal within the margin"}
 _MOST_COLUMNS = 7

@@ -21,7 +21,8 @@ from sweeps.reporting.verdicts import print_comparison
 from sweeps.spec.comparison import parse_comparison
 from sweeps.spec.files import load_yaml
 from sweeps.spec.layer import LayerConfig
-from sweeps.study.comparison import find_comparison, read_comparison, stages
+from sweeps.study.comparison_reading import read_comparison
+from sweeps.study.stages import find_comparison, stages
 from tests.sweeps.browser import CHROMIUM, Browser
 from tests.sweeps.comparisons import early_lead, make_comparison
 

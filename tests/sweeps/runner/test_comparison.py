@@ -14,7 +14,7 @@ from sweeps.errors import SweepsError
 from sweeps.export.exported import read_exported
 from sweeps.runner.comparison import run_comparison
 from sweeps.spec.comparison import parse_comparison
-from sweeps.study.comparison import read_comparison
+from sweeps.study.comparison_reading import read_comparison
 from tests.sweeps.conftest import Place
 from tests.sweeps.waiting import wait_for
 
