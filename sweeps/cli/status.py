@@ -4,11 +4,15 @@ import json
 import os
 import signal
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from sweeps.cli.console import quieten_optuna, results_console
 from sweeps.cli.options import option, storage_option, study_argument
+
+if TYPE_CHECKING:
+    from storage import HardenedStorage
 
 
 @click.command("status")
@@ -32,10 +36,11 @@ from sweeps.cli.options import option, storage_option, study_argument
 def command(study: str | None, storage: str, watch: bool, interval: float, as_json: bool) -> None:
     """Show where a study stands: trials, workers, and the best so far.
 
-    STUDY defaults to the newest.
+    STUDY defaults to the newest. The name of a comparison shows its arms and verdicts.
     """
     from storage import check_storage, open_storage, open_study, parse_url, show_url
     from sweeps.study.progress import read_progress
+    from sweeps.study.stages import find_comparison
 
     quieten_optuna()
     if watch:
@@ -44,6 +49,9 @@ def command(study: str | None, storage: str, watch: bool, interval: float, as_js
         _watch(study, storage, show_url(url), interval, as_json)
         return
     opened = open_storage(storage)
+    if study is not None and (name := find_comparison(opened, study)) is not None:
+        _show_comparison(opened, name, as_json)
+        return
     progress = read_progress(opened, open_study(opened, study))
     if as_json:
         from sweeps.reporting.json_log import state_of
@@ -53,6 +61,17 @@ def command(study: str | None, storage: str, watch: bool, interval: float, as_js
         from sweeps.reporting.summary import print_status
 
         print_status(results_console(), progress, opened.location)
+
+
+def _show_comparison(storage: "HardenedStorage", name: str, as_json: bool) -> None:
+    from sweeps.reporting.verdicts import comparison_tree, print_comparison
+    from sweeps.study.comparison_reading import read_comparison
+
+    comparison = read_comparison(storage, name)
+    if as_json:
+        click.echo(json.dumps(comparison_tree(comparison), allow_nan=False))
+    else:
+        print_comparison(results_console(), comparison, storage.location)
 
 
 def _watch(study: str | None, storage: str, where: str, interval: float, as_json: bool) -> None:

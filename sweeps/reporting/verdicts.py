@@ -47,7 +47,7 @@ def print_comparison(console: Console, comparison: Comparison, where: str) -> No
         for pair in comparison.equal_time:
             print_line(console, verdict_sentence(comparison, pair))
     print_line(console, "")
-    for note in notes(comparison):
+    for note in (*state_words(comparison), *notes(comparison)):
         console.print(Text(note, style="dim"), soft_wrap=not console.is_terminal)
 
 

@@ -188,6 +188,11 @@ class TestFinished:
         status, _, err = there("report", "toy", "-o", "notes.csv")
         assert (status, "exists and has no records" in err) == (1, True)
 
+    def test_its_status_is_its_arms_and_verdicts(self, finished, there):
+        status, out, _ = there("status", "toy")
+        assert (status, out) == (0, finished[1].stdout)
+        assert there("status", "toy", "--json")[1] == there("compare", "spec.yaml", "--json")[1]
+
     def test_json_has_all_of_it(self, there, comparison):
         code, out, _ = there("compare", "spec.yaml", "--json")
         assert code == 0
