@@ -212,10 +212,7 @@ def state_words(comparison: Comparison) -> list[str]:
         ]
     wanted = comparison.wanted_seeds()
     if more := [arm.name for arm in arms if wanted[arm.name] > len(arm.runs)]:
-        return [
-            "The comparison is not finished: resumed, it goes on with more seeds of "
-            f"{_joined(more)}."
-        ]
+        return [f"The comparison is not finished: resumed, it adds seeds of {_joined(more)}."]
     late = [arm.name for arm in arms if len(arm.equal_time_runs) < len(arm.runs)]
     if spec.equal_time and late:
         return [

@@ -93,7 +93,7 @@ class TestAnswer:
         assert found.answer.startswith("In test_accuracy, plain-3x3 is better than linear-7x7 by 0")
         assert "; linear-7x7 against tuned-5x5 is not resolved: it is" in found.answer
         assert table(found, "Declared").header[:3] == ["arm", "against", "is"]
-        assert found.caveats[0].endswith("goes on with more seeds of linear-7x7 and tuned-5x5.")
+        assert found.caveats[0].endswith("adds seeds of linear-7x7 and tuned-5x5.")
 
     @pytest.mark.parametrize(
         ("changes", "answer", "state"),
