@@ -5,14 +5,13 @@ import signal
 import sys
 import threading
 import traceback
-from types import FrameType
 from typing import Any, NoReturn
 
 import optuna
 from sqlalchemy import event
 
 from storage import StorageError, open_storage, open_study, study_uid
-from sweeps.errors import Stopped, SweepsError
+from sweeps.errors import SweepsError
 from sweeps.reporting import show_log
 from sweeps.worker.checkpoints import Checkpoints
 from sweeps.worker.loop import Worker
@@ -45,12 +44,8 @@ def be_worker(settings: ChaosSettings, name: str) -> NoReturn:
 def _work(settings: ChaosSettings, name: str) -> None:
     stop = threading.Event()
 
-    def receive(number: int, _frame: FrameType | None) -> None:
-        if stop.is_set():
-            raise Stopped(number)
-        stop.set()
-
-    signal.signal(signal.SIGTERM, receive)
+    # Asked twice it stops once, as the workers of a run do.
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
     stop_with_parent(stop)
     journal = Journal(settings.journal)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
