@@ -106,7 +106,7 @@ def comparison_report(storage: HardenedStorage, name: str, weights: Path | None 
         _equal_time(comparison),
         _curves(comparison, _losses(storage, comparison, stages.home)),
         _tuning(comparison, chosen),
-        _settings(comparison, stages, chosen, _importances(storage, comparison)),
+        _settings(comparison, stages, chosen, _importances(storage, comparison, stages)),
         _kernels(comparison, chosen, weights),
         _ends(comparison, stages),
         _runs(comparison),
@@ -357,14 +357,16 @@ def _tuning(comparison: Comparison, chosen: Mapping[str, FrozenTrial]) -> Sectio
     return section
 
 
-def _importances(storage: HardenedStorage, comparison: Comparison) -> dict[str, dict[str, float]]:
+def _importances(
+    storage: HardenedStorage, comparison: Comparison, stages: _Stages
+) -> dict[str, dict[str, float]]:
     """Return what mattered in each arm's exploring, where enough trials tell."""
-    known = study_names(storage)
-    found = {}
-    for arm in comparison.arms:
-        if (name := explore_name(comparison.name, arm)) in known:
-            study = open_study(storage, name)
-            found[arm] = importances(study, read_progress(storage, study))
+    found = {
+        arm: importances(open_study(storage, progress.study_name), progress)
+        for arm, own in stages.tuning.items()
+        for progress in own
+        if progress.study_name == explore_name(comparison.name, arm)
+    }
     return {arm: shares for arm, shares in found.items() if shares}
 
 
