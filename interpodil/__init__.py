@@ -1,8 +1,9 @@
 """Interpodilated convolutions: dilated convolutions with the space between the taps filled in."""
 
 from interpodil.conv import InterpodilConv1d, InterpodilConv2d, InterpodilConv3d
-from interpodil.conversion import Conversion, convert, fold
+from interpodil.conversion import Conversion, convert
 from interpodil.expansion import expansion_gain, expansion_tensor
+from interpodil.folding import fold
 from interpodil.functional import (
     effective_kernel,
     interpodil_conv1d,

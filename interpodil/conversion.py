@@ -1,4 +1,4 @@
-"""Converting plain convolutions of a model to interpodilated ones, and folding them back."""
+"""Converting plain convolutions of a model to interpodilated ones."""
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +15,6 @@ from interpodil.base import InterpodilConv
 from interpodil.conv import LAYERS
 from interpodil.expansion import Signal
 from interpodil.filters import Gain
-from interpodil.folding import plain_convolution
 from interpodil.modules import (
     names_of_modules,
     random_state_kept,
@@ -319,42 +318,3 @@ def _variance_factors(model: nn.Module, changed: Iterable[Change]) -> dict[Tenso
                 f"weight is that of a chosen convolution"
             )
     return factors
-
-
-def fold(module: nn.Module) -> nn.Module:
-    r"""Fold interpodilated layers into plain convolutions with equal outputs, for inference.
-
-    The effective kernel becomes the weight of a :class:`torch.nn.Conv1d`, ``Conv2d`` or ``Conv3d``
-    of dilation 1, with the layer's stride, groups, padding mode, bias, dtype, device, memory
-    format, training flag and ``requires_grad``. Its padding is the layer's plus what the effective
-    kernel needs; ``"same"`` stays ``"same"``. A plain convolution pads both ends alike, so where
-    the layer pads one pixel more at the end (an even number of taps and an even dilation) the
-    kernel gets zeros at its start.
-
-    Learned tents and parametrized weights are computed once and then fixed. The parameters are new:
-    an existing optimizer does not train them, and training them would change all weights of the
-    large kernel. The keys of the state dict are those of plain convolutions.
-
-    Args:
-        module: an interpodilated layer, or a model with any number of them.
-
-    Returns:
-        for a layer, a new plain convolution; the layer is not changed. For a model, the model,
-        changed in place.
-
-    Raises:
-        ValueError: if a layer is lazy, or has hooks, a forward of its own or a subclass, which
-            would be lost. Nothing is changed then.
-
-    Example::
-
-        >>> plain = fold(InterpodilConv2d(3, 16, 3, stride=2, padding=1))
-        >>> plain
-        Conv2d(3, 16, kernel_size=(7, 7), stride=(2, 2), padding=(3, 3))
-    """
-    plain: dict[nn.Module, nn.Module] = {
-        layer: plain_convolution(layer, names[0] or "the layer")
-        for layer, names in names_of_modules(module).items()
-        if isinstance(layer, InterpodilConv)
-    }
-    return replace_modules(module, plain)

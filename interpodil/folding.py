@@ -1,4 +1,4 @@
-"""Folding one layer into a plain convolution: the checks and the construction."""
+"""Folding interpodilated layers into plain convolutions."""
 
 from collections.abc import Callable, Mapping
 from typing import cast
@@ -11,23 +11,53 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from interpodil.base import InterpodilConv
 from interpodil.conv import LAYERS
-from interpodil.modules import ConvNd, hooks_of
+from interpodil.modules import ConvNd, hooks_of, names_of_modules, replace_modules
 from interpodil.plan import padding_sides
 
 PLAIN: Mapping[int, Callable[..., ConvNd]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 
 
-def plain_convolution(layer: InterpodilConv, name: str) -> ConvNd:
-    """Return a new plain convolution with equal outputs; see :func:`interpodil.fold`.
+def fold(module: nn.Module) -> nn.Module:
+    r"""Fold interpodilated layers into plain convolutions with equal outputs, for inference.
+
+    The effective kernel becomes the weight of a :class:`torch.nn.Conv1d`, ``Conv2d`` or ``Conv3d``
+    of dilation 1, with the layer's stride, groups, padding mode, bias, dtype, device, memory
+    format, training flag and ``requires_grad``. Its padding is the layer's plus what the effective
+    kernel needs; ``"same"`` stays ``"same"``. A plain convolution pads both ends alike, so where
+    the layer pads one pixel more at the end (an even number of taps and an even dilation) the
+    kernel gets zeros at its start.
+
+    Learned tents and parametrized weights are computed once and then fixed. The parameters are new:
+    an existing optimizer does not train them, and training them would change all weights of the
+    large kernel. The keys of the state dict are those of plain convolutions.
 
     Args:
-        layer: the layer.
-        name: its name in error messages.
+        module: an interpodilated layer, or a model with any number of them.
+
+    Returns:
+        for a layer, a new plain convolution; the layer is not changed. For a model, the model,
+        changed in place.
 
     Raises:
-        ValueError: if the layer is lazy or of a subclass, or has hooks or a forward of its own,
-            which would be lost.
+        ValueError: if a layer is lazy, or has hooks, a forward of its own or a subclass, which
+            would be lost. Nothing is changed then.
+
+    Example::
+
+        >>> plain = fold(InterpodilConv2d(3, 16, 3, stride=2, padding=1))
+        >>> plain
+        Conv2d(3, 16, kernel_size=(7, 7), stride=(2, 2), padding=(3, 3))
     """
+    plain: dict[nn.Module, nn.Module] = {
+        layer: _plain_convolution(layer, names[0] or "the layer")
+        for layer, names in names_of_modules(module).items()
+        if isinstance(layer, InterpodilConv)
+    }
+    return replace_modules(module, plain)
+
+
+def _plain_convolution(layer: InterpodilConv, name: str) -> ConvNd:
+    """Return a new plain convolution with equal outputs; ``name`` is for error messages."""
     if isinstance(layer, LazyModuleMixin):
         raise ValueError(f"folding needs weights, got {name}, which is lazy")
     if type(layer) not in LAYERS.values() and not is_parametrized(layer):
