@@ -44,7 +44,14 @@ from storage.schema import (
 from storage.storage import HardenedStorage, check_storage, open_storage
 from storage.studies import create_study, open_study, study_names, study_uid
 from storage.transactions import transaction
-from storage.trials import OUTCOMES, UNFINISHED, Outcome, end_trial, unfinished_outcome
+from storage.trials import (
+    OUTCOMES,
+    UNFINISHED,
+    Outcome,
+    end_trial,
+    queue_trial,
+    unfinished_outcome,
+)
 from storage.url import (
     DEFAULT_URL,
     absolute_url,
@@ -115,6 +122,7 @@ __all__ = [
     "open_storage",
     "open_study",
     "parse_url",
+    "queue_trial",
     "read_epochs",
     "reclaim",
     "register_worker",

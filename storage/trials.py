@@ -163,13 +163,26 @@ def _queue_retry(
     if overrides:
         attributes[OVERRIDES] = {**attributes.get(OVERRIDES, {}), **overrides}
     attributes |= {RETRY_OF: trial.number, LOSSES: losses}
-    # As `Study.enqueue_trial` does, but past the study's cache, which would keep the trial if this
-    # transaction were lost.
     known = trial.system_attrs
     of_grid = {name: known[name] for name in _INHERITED_OF_GRID if name in known}
+    queue_trial(storage, study_id, params, attributes, of_grid)
+
+
+def queue_trial(
+    storage: HardenedStorage,
+    study_id: int,
+    params: Mapping[str, Any],
+    user_attrs: Mapping[str, Any],
+    system_attrs: Mapping[str, Any] | None = None,
+) -> None:
+    """Queue a trial with parameters and attributes; what they leave open is sampled.
+
+    As `Study.enqueue_trial` does, but past the study's cache, which would keep the trial if the
+    transaction around this were lost.
+    """
     waiting = optuna.trial.create_trial(
         state=TrialState.WAITING,
-        system_attrs={"fixed_params": params, **of_grid},
-        user_attrs=attributes,
+        system_attrs={"fixed_params": params, **(system_attrs or {})},
+        user_attrs=dict(user_attrs),
     )
     storage.create_new_trial(study_id, template_trial=waiting)

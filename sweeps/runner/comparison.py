@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.trial import FixedTrial, TrialState
+from optuna.trial import FixedTrial
 
 from storage import (
     CONFIGURATION,
@@ -20,6 +20,7 @@ from storage import (
     open_storage,
     open_study,
     parse_url,
+    queue_trial,
     study_names,
 )
 from sweeps.data import Dataset
@@ -301,14 +302,8 @@ def _queue(
             overrides["seed"] = seed
             if arm in epochs:
                 overrides["training.epochs"] = epochs[arm]
-            # As `Study.enqueue_trial` does, but past the study's cache, which would keep the trial
-            # if this transaction were lost.
-            waiting = optuna.trial.create_trial(
-                state=TrialState.WAITING,
-                system_attrs={"fixed_params": params},
-                user_attrs={CONFIGURATION: arm, OVERRIDES: overrides},
-            )
-            storage.create_new_trial(study._study_id, template_trial=waiting)
+            attributes = {CONFIGURATION: arm, OVERRIDES: overrides}
+            queue_trial(storage, study._study_id, params, attributes)
         total = len(known) + len(missing)
         study.set_user_attr(TARGET, total)
 
