@@ -109,10 +109,9 @@ def verdict_sentence(comparison: Comparison, pair: Pair) -> str:
     name = spec.measured.name
     if not verdict.seeds:
         return f"{pair.arm} and {pair.other}: nothing is known yet."
-    seeds = f"{verdict.seeds} seed{'s' if verdict.seeds > 1 else ''}"
     evidence = (
-        f"{_amount(pair)} in {name} after {seeds}; a run of {pair.arm} beats one of {pair.other} "
-        f"with a probability of {pair.probability:.2f}."
+        f"{_amount(pair)} in {name} after {_counted(verdict.seeds, 'seed')}; a run of {pair.arm} "
+        f"beats one of {pair.other} with a probability of {pair.probability:.2f}."
     )
     if verdict.declaration == "equal":
         return (
@@ -225,6 +224,10 @@ def _joined(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def _are(names: list[str]) -> str:
     return "is" if len(names) == 1 else "are"
 
@@ -251,7 +254,18 @@ def notes(comparison: Comparison) -> list[str]:
             found.append(f"{arm.name} sets {', '.join(arm.fixed)}, which the others tuned.")
         if arm.deaths:
             deaths = sorted({run.death for run in arm.runs if run.death})
-            found.append(f"{arm.name}: {arm.deaths} runs died and count as such ({deaths[0]}).")
+            found.append(
+                f"{arm.name}: {_counted(arm.deaths, 'run')} died, counted as such ({deaths[0]})."
+            )
+        own = None if arm.choice is None else arm.choice.values.get("training.micro_batches")
+        retried = [run for run in arm.runs if run.micro_batches not in (None, own)]
+        if retried:
+            most = max(run.micro_batches or 1 for run in retried)
+            found.append(
+                f"{arm.name}: {_counted(len(retried), 'run')} ran out of memory at first, then "
+                f"computed each batch in up to {most} parts (training.micro_batches), which "
+                "changes step and memory."
+            )
     for earlier in comparison.earlier:
         changed = earlier.changed
         if len(changed) > _MOST_CHANGES:

@@ -35,6 +35,8 @@ class Run:
         value: what it measured; the dead value where it died.
         death: how it died, in words; empty for a run that did not.
         curve: the validation metric by epoch.
+        micro_batches: in how many parts its batches were computed, where that was set for it alone:
+            from its arm, or because it ran out of memory before.
     """
 
     seed: int
@@ -42,6 +44,7 @@ class Run:
     value: float
     death: str
     curve: dict[int, float]
+    micro_batches: int | None = None
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import optuna
@@ -126,7 +127,11 @@ def read_comparison(storage: HardenedStorage, name: str) -> Comparison:
         spec=spec,
         arms=arms,
         pairs=_pairs(spec, arms, lambda arm: arm.runs),
-        equal_time=_pairs(spec, arms, lambda arm: arm.equal_time_runs) if epochs else [],
+        equal_time=(
+            _pairs(spec, arms, lambda arm: arm.equal_time_runs)
+            if spec.equal_time and epochs
+            else []
+        ),
         earlier=_earlier(storage, known, home, spec),
     )
 
@@ -153,8 +158,9 @@ def read_runs(spec: ComparisonSpec, trials: list[FrozenTrial], arm: str, dead: f
     runs: list[Run] = []
     while (trial := by_seed.get(spec.seed_of(len(runs)))) is not None:
         value, death = _measured(spec, trial, dead)
-        seed = spec.seed_of(len(runs))
-        runs.append(Run(seed, trial.number, value, death, dict(trial.intermediate_values)))
+        seed, curve = spec.seed_of(len(runs)), dict(trial.intermediate_values)
+        parts = trial.user_attrs[OVERRIDES].get("training.micro_batches")
+        runs.append(Run(seed, trial.number, value, death, curve, parts))
     return runs
 
 
@@ -231,7 +237,6 @@ def _earlier(
 ) -> list[Earlier]:
     """Comparisons that stand before this one in the storage, on its images, with results."""
     found = []
-    tree = home.user_attrs[COMPARISON]
     for study_name in known[: known.index(home.study_name)]:
         if not study_name.endswith(confirm_name("")):
             continue
@@ -243,8 +248,12 @@ def _earlier(
         # Arms were chosen by then, so what they reached was there to be seen.
         if CHOSEN not in study.user_attrs:
             continue
-        changed = [n for n in differences(other, tree) if not n.startswith(_INCIDENTAL)]
-        found.append(Earlier(study_name.removesuffix(confirm_name("")), changed))
+        name = study_name.removesuffix(confirm_name(""))
+        # One of another release, which this one cannot read, is compared as it is written.
+        with suppress(SweepsError):
+            other = spec_tree(validate(ComparisonSpec, other, name))
+        changed = [n for n in differences(other, spec_tree(spec)) if not n.startswith(_INCIDENTAL)]
+        found.append(Earlier(name, changed))
     return found
 
 

@@ -2,8 +2,9 @@
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 import optuna
@@ -61,6 +62,7 @@ def make_comparison(
     explored: int = 4,
     tuned: bool = True,
     equal_time: bool = False,
+    micro_batches: Mapping[str, int] = MappingProxyType({}),
     **changes: Any,
 ) -> ComparisonSpec:
     """Write a comparison's studies.
@@ -73,9 +75,11 @@ def make_comparison(
         explored: how many trials explore each arm.
         tuned: whether the arms' settings are chosen.
         equal_time: whether there are runs at equal time, of half as many epochs for other arms.
+        micro_batches: by arm, in how many parts its runs computed their batches after they ran out
+            of memory.
         changes: of its spec, :data:`TREE`.
     """
-    spec = parse_comparison(TREE | changes, "made")
+    spec = parse_comparison(TREE | {"equal_time": equal_time} | changes, "made")
     name, epochs = spec.name, spec.training.epochs
     home = open_or_create_study(storage, spec.confirm_spec(), confirm_name(name), dataset)
     choices = {}
@@ -97,7 +101,8 @@ def make_comparison(
         home.set_user_attr(CHOSEN, choices)
         for run in range(seeds):
             for arm in spec.arms:
-                _add_run(home, spec, arm, run, epochs, value)
+                parts = micro_batches.get(arm)
+                _add_run(home, spec, arm, run, epochs, value, parts)
 
     batch(storage, home._study_id, confirm)
     if equal_time:
@@ -133,7 +138,13 @@ def _tune(storage: HardenedStorage, study: optuna.Study, stage: Spec, count: int
 
 
 def _add_run(
-    study: optuna.Study, spec: ComparisonSpec, arm: str, run: int, epochs: int, value: Value
+    study: optuna.Study,
+    spec: ComparisonSpec,
+    arm: str,
+    run: int,
+    epochs: int,
+    value: Value,
+    micro_batches: int | None = None,
 ) -> None:
     seed = spec.seed_of(run)
     reached = {epoch: value(arm, seed, epoch) for epoch in range(1, epochs + 1)}
@@ -141,7 +152,8 @@ def _add_run(
     died = len(curve) < epochs
     known: dict[str, Any] = {
         "configuration": arm,
-        "overrides": {"seed": seed},
+        "overrides": {"seed": seed}
+        | ({"training.micro_batches": micro_batches} if micro_batches else {}),
         "parameters": 1000,
         "multiply_adds": 2_000_000,
         "metrics": {} if died else {"test_accuracy": curve[epochs], "step_ms": 10.0},

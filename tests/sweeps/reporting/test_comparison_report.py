@@ -22,9 +22,9 @@ from sweeps.spec.comparison import parse_comparison
 from sweeps.spec.files import load_yaml
 from sweeps.spec.layer import LayerConfig
 from sweeps.study.comparison_reading import read_comparison
-from sweeps.study.stages import find_comparison, stages
+from sweeps.study.stages import COMPARISON, find_comparison, stages
 from tests.sweeps.browser import CHROMIUM, Browser
-from tests.sweeps.comparisons import early_lead, make_comparison
+from tests.sweeps.comparisons import TREE, early_lead, make_comparison
 
 MANY_ARMS = ["plain-3x3", "dilated-3x3", "linear-5x5", "learned-5x5", "linear-7x7", "tuned-7x7"]
 MANY_ARMS += ["dense-7x7", "blur-3x3"]
@@ -128,6 +128,20 @@ class TestAnswer:
         found = report(name="second", arms=arms, seeds=1, margin=0.02)
         assert any("with other margin: first. Its results" in caveat for caveat in found.caveats)
 
+    def test_an_earlier_one_in_other_words_is_of_the_same_arms(self, storage, report):
+        report(name="first", seeds=1)
+        home = open_study(storage, "first.confirm")
+        written = {**TREE, "name": "first", "metric": "val_accuracy", "reference": "plain-3x3"}
+        home.set_user_attr(COMPARISON, written)
+        found = report(name="second", seeds=1)
+        assert any("of the same arms: first. Its results" in caveat for caveat in found.caveats)
+
+    def test_runs_that_were_short_of_memory_are_named(self, report):
+        found = report(seeds=2, micro_batches={"linear-7x7": 4})
+        (named,) = (caveat for caveat in found.caveats if "micro_batches" in caveat)
+        assert named.startswith("linear-7x7: 2 runs ran out of memory at first")
+        assert "in up to 4 parts" in named
+
 
 class TestContents:
     def test_a_quick_start_with_a_worse_plateau_is_shown(self, found):
@@ -181,6 +195,13 @@ class TestContents:
         words = [row[1] for row in table(found, "Declared at equal time").rows]
         assert words == ["worse", "worse"]
         assert "equal-time" in charts(found)
+
+    def test_equal_time_that_is_no_longer_asked_for_is_left_out(self, storage, report):
+        report(equal_time=True, seeds=2)
+        home = open_study(storage, "made.confirm")
+        home.set_user_attr(COMPARISON, home.user_attrs[COMPARISON] | {"equal_time": False})
+        found = comparison_report(storage, "made")
+        assert "At equal time" not in [section.title for section in found.sections]
 
     @pytest.mark.parametrize("reference", ["tuned-5x5", None])
     def test_the_spec_in_it_makes_the_same_comparison(self, storage, report, reference):
