@@ -91,6 +91,33 @@ def test_a_study_that_an_older_release_began_in_float32_goes_on_in_it(run, study
     assert precision_of(trial) == "float32"
 
 
+NETWORK = """
+import time
+import torch
+from torch import nn
+
+class Network(nn.Sequential):
+    def forward(self, images):
+        if not torch.is_autocast_enabled("cpu"):
+            time.sleep(0.1)
+        return super().forward(images)
+
+def build(image_shape, num_classes):
+    layers = nn.Conv2d(3, 8, 3, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    return Network(*layers, nn.Linear(8, num_classes))
+"""
+
+
+def test_a_sweep_trains_in_bfloat16_where_that_is_faster(place, small):
+    (place.folder / "slow_in_float32.py").write_text(NETWORK)
+    small["model"] = {"import": "slow_in_float32:build"}
+    small["search"], small["baselines"] = {"training.learning_rate": {"float": [0.01, 0.1]}}, []
+    small["budget"] = {"trials": 3}
+    done = place.run("run", place.write_spec(small), "--workers", "2", "--devices", "cpu")
+    assert done.returncode == 0, done.stderr
+    assert [precision_of(trial) for trial in place.study().trials] == ["bfloat16"] * 3
+
+
 def test_an_interrupted_trial_is_resumed_and_its_epochs_are_replayed(run):
     outcome, trial = run(stop_after(9))
     assert outcome == "interrupted"
