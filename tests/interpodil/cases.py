@@ -6,8 +6,8 @@ import random
 
 import torch
 
-PATHS = ["expanded", "tent_first", "separable_tent", "axis_first", "auto"]
-PADDING_MODES = ["zeros", "reflect", "replicate", "circular"]
+from tests.interpodil.kinds import PADDING_MODES
+
 UNSTRETCHED = ("tent_first", "separable_tent")
 SEPARABLE = ("separable_tent", "axis_first")
 

@@ -10,16 +10,10 @@ from torch.func import functional_call, grad, jvp, vmap
 
 import interpodil
 from interpodil import (
-    InterpodilConv1d,
     InterpodilConv2d,
-    InterpodilConv3d,
-    interpodil_conv1d,
-    interpodil_conv2d,
-    interpodil_conv3d,
 )
+from tests.interpodil.kinds import CONVOLUTIONS, LAYERS, assert_near, draw
 
-LAYERS = {1: InterpodilConv1d, 2: InterpodilConv2d, 3: InterpodilConv3d}
-CONVOLUTIONS = {1: interpodil_conv1d, 2: interpodil_conv2d, 3: interpodil_conv3d}
 SIZE = (9, 8, 7)
 FIXED = [
     {},
@@ -92,20 +86,6 @@ def test_parameters_of_a_layer_without_values(settings):
 
 
 @pytest.mark.parametrize("settings", EVERY_KIND, ids=str)
-def test_parameters_that_are_swapped(settings):
-    source, x = trained(settings), image()
-    torch.__future__.set_swap_module_params_on_conversion(True)
-    try:
-        layer = InterpodilConv2d(2, 3, padding=1, device="meta", **settings).to_empty(device="cpu")
-        layer.load_state_dict(source.state_dict())
-        assert_same(layer(x), source(x))
-        double = copy.deepcopy(source).double()
-        assert_same(layer.double()(x.double()), double(x.double()))
-    finally:
-        torch.__future__.set_swap_module_params_on_conversion(False)
-
-
-@pytest.mark.parametrize("settings", EVERY_KIND, ids=str)
 def test_a_real_layer_among_fake_tensors(settings):
     layer, x = trained(settings), image()
     expected = layer(x)
@@ -137,13 +117,13 @@ class TestAnotherTent:
     """What `functional_call` puts in the place of the tent is computed as the function does."""
 
     @pytest.fixture(autouse=True)
-    def prepare(self, settings, dims, random_tensor):
+    def prepare(self, settings, dims):
         self.layer = LAYERS[dims](2, 3, padding=1, dtype=torch.float64, **settings)
-        self.x = random_tensor(2, 2, *SIZE[:dims])
+        self.x = draw(2, 2, *SIZE[:dims])
         samples = self.layer.tent.numel()
-        tents = random_tensor(3, samples).tanh()
+        tents = draw(3, samples).tanh()
         tents[:, samples // 2] = 1
-        self.tents, self.tangents = tents, random_tensor(3, samples)
+        self.tents, self.tangents = tents, draw(3, samples)
 
     def call(self, tent, x=None, **others):
         return functional_call(self.layer, {"fixed_tent": tent, **others}, self.given(x))
@@ -165,7 +145,7 @@ class TestAnotherTent:
     def given(self, x):
         return self.x if x is None else x
 
-    def test_output(self, assert_near):
+    def test_output(self):
         tent = self.tents[0]
         assert_near(self.call(tent), self.expected(tent))
         own = dict(self.layer.named_buffers())
@@ -176,7 +156,7 @@ class TestAnotherTent:
         assert_near(self.call(self.tents[:2]), self.expected(self.tents[:2]), message="channels")
 
     @pytest.mark.parametrize("needs_gradient", [False, True])
-    def test_gradients(self, assert_near, needs_gradient):
+    def test_gradients(self, needs_gradient):
         results = []
         for function in (self.call, self.expected):
             tent = self.tents[0].clone().requires_grad_()
@@ -186,7 +166,7 @@ class TestAnotherTent:
         for actual, expected in zip(*results, strict=True):
             assert_near(actual, expected)
 
-    def test_gradient_of_the_own_tent(self, assert_near):
+    def test_gradient_of_the_own_tent(self):
         own = self.layer.fixed_tent.requires_grad_()
         actual, expected = (
             torch.autograd.grad(output.square().sum(), own)[0]
@@ -195,7 +175,7 @@ class TestAnotherTent:
         assert_near(actual, expected)
 
     @pytest.mark.parametrize("needs_gradient", [False, True])
-    def test_transforms(self, assert_near, needs_gradient):
+    def test_transforms(self, needs_gradient):
         self.x.requires_grad_(needs_gradient)
         tents, tangents = self.tents, self.tangents
         outputs = torch.stack([self.expected(tent) for tent in tents])
@@ -224,10 +204,10 @@ def test_another_tent_stays_through_casts():
     torch.testing.assert_close(layer.double()(x.double()).float(), expected)
 
 
-def test_all_directions_at_once(random_tensor, assert_near):
+def test_all_directions_at_once():
     """Forward over backward, with the bias alone too."""
     layer = InterpodilConv2d(2, 2, padding=1, dtype=torch.float64)
-    x = random_tensor(1, 2, 5, 6)
+    x = draw(1, 2, 5, 6)
     tent, bias = layer.fixed_tent, layer.bias.detach()
 
     def slopes(tent, bias, algorithm="tent_first"):
@@ -236,7 +216,7 @@ def test_all_directions_at_once(random_tensor, assert_near):
         return grad(lambda x: functional_call(layer, others, x).pow(3).sum())(x)
 
     for of_tent, of_bias in [(1, 1), (1, 0), (0, 1)]:
-        tangents = (of_tent * random_tensor(*tent.shape), of_bias * random_tensor(*bias.shape))
+        tangents = (of_tent * draw(*tent.shape), of_bias * draw(*bias.shape))
         actual = jvp(slopes, (tent, bias), tangents)[1]
         expected = jvp(lambda t, b: slopes(t, b, "expanded"), (tent, bias), tangents)[1]
         assert_near(actual, expected)
@@ -249,6 +229,8 @@ def test_parametrized(name):
     expected = layer(x)
     nn.utils.parametrize.register_parametrization(layer, name, nn.Identity())
     assert_same(layer(x), expected)
+    layer(x).sum().backward()
+    assert all(p.grad.any() for p in layer.parameters())
     torch.testing.assert_close(layer.double()(x.double()).float(), expected)
 
 
@@ -259,3 +241,11 @@ def test_device_and_dtype_stand_where_a_plain_convolution_has_them():
         assert (weight.device.type, weight.dtype) == ("meta", torch.float64)
         lazy = getattr(interpodil, f"LazyInterpodilConv{dims}d")(*arguments)
         assert (lazy.weight.device.type, lazy.weight.dtype) == ("meta", torch.float64)
+
+
+def test_weights_of_less_precision():
+    layer, x = InterpodilConv2d(2, 3, growth=5), torch.randn(1, 2, 9, 9)
+    weights = {name: value.bfloat16() for name, value in layer.named_parameters()}
+    output = functional_call(layer, weights, x.bfloat16())
+    assert output.dtype == torch.bfloat16
+    torch.testing.assert_close(output.float(), layer(x), rtol=0.05, atol=0.05)

@@ -19,13 +19,6 @@ SETTINGS = [
 ]
 
 
-def stored(layer):
-    file = io.BytesIO()
-    torch.save(layer, file)
-    file.seek(0)
-    return torch.load(file, weights_only=False)
-
-
 def trained(settings):
     """A layer whose numbers are no fresh layer's."""
     layer = InterpodilConv2d(2, 3, padding=1, **settings)
@@ -36,9 +29,7 @@ def trained(settings):
 
 
 @pytest.mark.parametrize("settings", SETTINGS)
-@pytest.mark.parametrize(
-    "double", [copy.deepcopy, stored, lambda layer: pickle.loads(pickle.dumps(layer))]
-)
+@pytest.mark.parametrize("double", [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))])
 def test_copies_and_pickles(settings, double):
     layer = trained(settings)
     x = torch.randn(1, 2, 6, 6)
@@ -62,14 +53,6 @@ def test_state_dicts_load_as_weights_only(settings):
     again.load_state_dict(torch.load(file, weights_only=True), strict=True)
     x = torch.randn(1, 2, 6, 6)
     torch.testing.assert_close(again(x), layer(x), rtol=0, atol=0)
-
-
-@pytest.mark.parametrize("settings", SETTINGS)
-def test_shared_memory_is_kept(settings):
-    layer = InterpodilConv2d(2, 3, **settings).share_memory()
-    assert all(tensor.is_shared() for tensor in (*layer.parameters(), *layer.buffers()))
-    x = torch.randn(1, 2, 9, 9)
-    torch.testing.assert_close(layer(x), copy.deepcopy(layer)(x), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("settings", SETTINGS)

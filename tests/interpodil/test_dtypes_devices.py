@@ -6,16 +6,13 @@ import math
 import pytest
 import torch
 from torch import nn
-from torch._subclasses.fake_tensor import FakeTensorMode
 
 from interpodil import (
-    InterpodilConv1d,
     InterpodilConv2d,
-    InterpodilConv3d,
     effective_kernel,
 )
+from tests.interpodil.kinds import LAYERS, assert_near, draw
 
-LAYERS = {1: InterpodilConv1d, 2: InterpodilConv2d, 3: InterpodilConv3d}
 DEVICES = [
     "cpu",
     pytest.param(
@@ -38,7 +35,7 @@ SETTINGS = [
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("dims", [1, 2, 3])
-def test_against_double_precision(random_tensor, assert_near, dims, dtype, device):
+def test_against_double_precision(dims, dtype, device):
     # No sum is over more than both channels of all pixels, few enough to tell in low precision.
     channels, size = 2, (6, 5, 4)[:dims]
     terms = channels * math.prod(size)
@@ -56,11 +53,11 @@ def test_against_double_precision(random_tensor, assert_near, dims, dtype, devic
             assert actual.device.type == device, message
             assert_near(actual, expected, message=message, terms=terms)
 
-        x = random_tensor(1, channels, *size, dtype=dtype)
+        x = draw(1, channels, *size, dtype=dtype)
         inputs = [x.clone().to(device).requires_grad_(), x.double().clone().requires_grad_()]
         actual, expected = layer(inputs[0]), twin(inputs[1])
         near(actual, expected, "output")
-        factors = random_tensor(*expected.shape, dtype=dtype)
+        factors = draw(*expected.shape, dtype=dtype)
         actual.backward(factors.to(device))
         expected.backward(factors.double())
         near(inputs[0].grad, inputs[1].grad, "input")
@@ -69,7 +66,7 @@ def test_against_double_precision(random_tensor, assert_near, dims, dtype, devic
             near(parameter.grad, twins[name].grad, name)
 
 
-def test_complex(random_tensor):
+def test_complex():
     layer = InterpodilConv2d(2, 3, padding=1, dtype=torch.complex128)
     x = torch.randn(1, 2, 6, 6, dtype=torch.complex128)
     real, imaginary = (effective_kernel(part) for part in (layer.weight.real, layer.weight.imag))
@@ -97,16 +94,6 @@ def test_autocast_leaves_double_precision_alone(needs_gradient):
 
 
 @pytest.mark.parametrize(
-    "settings",
-    [{}, {"growth": 5}, {"learn_tent": True}, {"tent": "gaussian", "learn_tent": "channel"}],
-)
-def test_fake_tensors(settings):
-    with FakeTensorMode():
-        layer = InterpodilConv2d(2, 3, padding=1, **settings)
-        assert layer(torch.randn(1, 2, 9, 9)).shape == (1, 3, 9, 9)
-
-
-@pytest.mark.parametrize(
     "move",
     [
         lambda layer: layer.double(),
@@ -117,13 +104,13 @@ def test_fake_tensors(settings):
     ],
 )
 @pytest.mark.parametrize("settings", [UNEVEN, *SETTINGS[2:5]])
-def test_a_layer_cast_later_is_one_built_in_that_dtype(random_tensor, settings, move):
+def test_a_layer_cast_later_is_one_built_in_that_dtype(settings, move):
     single = InterpodilConv2d(2, 3, dtype=torch.float32, **settings)
     weights = {name: value.double() for name, value in single.state_dict().items()}
     layer = move(single)
     built = InterpodilConv2d(2, 3, dtype=torch.float64, **settings)
     built.load_state_dict(weights)
-    x = random_tensor(1, 2, 9, 9)
+    x = draw(1, 2, 9, 9)
     torch.testing.assert_close(layer(x), built(x), rtol=0, atol=0)
     torch.testing.assert_close(layer.effective_kernel(), built.effective_kernel(), rtol=0, atol=0)
 
@@ -161,7 +148,7 @@ def test_default_device_is_left_alone(default, settings):
 
 @pytest.mark.parametrize("settings", SETTINGS)
 @pytest.mark.parametrize("device", DEVICES)
-def test_autocast(device, settings, assert_near):
+def test_autocast(device, settings):
     layer = InterpodilConv2d(3, 4, padding=1, device=device, **settings)
     x = torch.randn(2, 3, 8, 8, device=device).requires_grad_()
     expected = layer(x)
@@ -192,7 +179,7 @@ def test_autocast_takes_inputs_of_either_dtype(device):
 
 
 @pytest.mark.parametrize("settings", SETTINGS)
-def test_meta_device(settings, random_tensor):
+def test_meta_device(settings):
     layer = InterpodilConv2d(2, 3, padding=1, device="meta", **settings)
     assert layer(torch.empty(1, 2, 6, 6, device="meta")).shape == (1, 3, 6, 6)
     assert layer.effective_kernel().is_meta
@@ -203,14 +190,5 @@ def test_meta_device(settings, random_tensor):
     layer.to_empty(device="cpu")
     source = InterpodilConv2d(2, 3, padding=1, **settings)
     layer.load_state_dict(source.state_dict())
-    x = random_tensor(1, 2, 8, 8, dtype=torch.float32)
-    torch.testing.assert_close(layer(x), source(x), rtol=0, atol=0)
-
-
-@pytest.mark.parametrize("settings", SETTINGS)
-def test_skip_init(settings, random_tensor):
-    layer = nn.utils.skip_init(InterpodilConv2d, 2, 3, **settings)
-    source = InterpodilConv2d(2, 3, **settings)
-    layer.load_state_dict(source.state_dict())
-    x = random_tensor(1, 2, 8, 8, dtype=torch.float32)
+    x = draw(1, 2, 8, 8, dtype=torch.float32)
     torch.testing.assert_close(layer(x), source(x), rtol=0, atol=0)

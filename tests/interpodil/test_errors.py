@@ -8,18 +8,13 @@ import torch
 
 import interpodil
 from interpodil import (
-    InterpodilConv1d,
     InterpodilConv2d,
-    InterpodilConv3d,
     effective_kernel,
     expansion_gain,
-    interpodil_conv1d,
     interpodil_conv2d,
-    interpodil_conv3d,
 )
+from tests.interpodil.kinds import CONVOLUTIONS, LAYERS
 
-LAYERS = {1: InterpodilConv1d, 2: InterpodilConv2d, 3: InterpodilConv3d}
-CONVOLUTIONS = {1: interpodil_conv1d, 2: interpodil_conv2d, 3: interpodil_conv3d}
 CENTERED = torch.tensor([[0.1, 0.4, 0.2], [0.5, 1.0, 0.3], [0.0, 0.6, 0.7]])
 EXPANSION = [
     ({"fade": -0.1}, "fade must be finite and >= 0, got -0.1"),

@@ -1,7 +1,6 @@
 """A folded layer is a plain convolution, and its outputs are equal."""
 
 import copy
-import functools
 
 import pytest
 import torch
@@ -16,8 +15,6 @@ from interpodil import (
     LazyInterpodilConv2d,
     convert,
     fold,
-    stem,
-    three_by_three,
 )
 
 EXACT = {"rtol": 1e-10, "atol": 1e-12}
@@ -39,12 +36,6 @@ CASES = [
     (InterpodilConv3d, {"padding": 1, "groups": 4}),
     (InterpodilConv3d, {"kernel_size": (2, 3, 2), "stride": (1, 2, 1), "growth": None}),
 ]
-
-
-@functools.cache
-def untouched(name):
-    torch.manual_seed(0)
-    return getattr(torchvision.models, name)(weights=None).eval()
 
 
 def plain_types(model):
@@ -94,23 +85,18 @@ def test_an_odd_surplus_puts_zeros_ahead():
     assert torch.equal(plain.weight[:, :, 1:], layer.effective_kernel())
 
 
-@pytest.mark.parametrize(
-    ("name", "size", "dtype"),
-    [("resnet18", 64, torch.float64), ("mobilenet_v3_small", 224, torch.float32)],
-)
-def test_a_real_model(name, size, dtype):
-    model = copy.deepcopy(untouched(name)).to(dtype)
+def test_a_real_model():
+    model = torchvision.models.mobilenet_v3_small(weights=None).eval()
     convert(model, keep_variance=True)
-    x = torch.randn(2, 3, size, size, dtype=dtype)
+    x = torch.randn(2, 3, 96, 96)
     with torch.no_grad():
         expected = model(x)
         assert fold(model) is model
         actual = model(x)
     assert plain_types(model) == {nn.Conv2d}
     # Untrained, the outputs are small: compare with their own size.
-    tolerance = 1e-10 if dtype == torch.float64 else 1e-4
     assert expected.std() > 0
-    assert (actual - expected).abs().max() < tolerance * expected.abs().max()
+    assert (actual - expected).abs().max() < 1e-4 * expected.abs().max()
 
 
 def test_all_that_a_layer_has_is_kept():
@@ -150,13 +136,6 @@ def test_a_shared_layer_is_folded_once_everywhere():
     assert model["a"][0] is model["b"]
 
 
-def test_a_model_without_such_layers_is_returned():
-    model = untouched("resnet18")
-    before = list(model.modules())
-    assert fold(model) is model
-    assert all(a is b for a, b in zip(model.modules(), before, strict=True))
-
-
 def test_parametrized_weights_are_folded_in():
     layer = parametrizations.weight_norm(InterpodilConv2d(2, 3, dtype=torch.float64))
     model = fold(nn.Sequential(layer))
@@ -183,11 +162,10 @@ def test_lazy_layers_are_refused():
     assert plain_types(fold(model)) == {nn.Conv2d}
 
 
-@pytest.mark.parametrize("where", [stem, three_by_three])
-def test_a_folded_model_has_the_keys_of_the_plain_one(where):
-    model = copy.deepcopy(untouched("resnet18"))
+def test_a_folded_model_has_the_keys_of_the_plain_one():
+    model = nn.Sequential(nn.Conv2d(3, 4, 7), nn.ReLU(), nn.Conv2d(4, 4, 3))
     keys = list(model.state_dict())
-    convert(model, where, learn_tent=True)
+    convert(model, "0", learn_tent=True)
     assert list(model.state_dict()) != keys
     assert list(fold(model).state_dict()) == keys
 

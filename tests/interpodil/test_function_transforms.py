@@ -14,10 +14,9 @@ from torch.func import (
     vmap,
 )
 
-from interpodil import InterpodilConv1d, InterpodilConv2d, InterpodilConv3d
+from interpodil import InterpodilConv2d
+from tests.interpodil.kinds import LAYERS, PATHS, assert_near, draw
 
-LAYERS = {1: InterpodilConv1d, 2: InterpodilConv2d, 3: InterpodilConv3d}
-PATHS = ["expanded", "tent_first", "separable_tent", "axis_first", "auto"]
 SETTINGS = [
     *({"algorithm": path} for path in PATHS),
     *({"algorithm": path, "stride": 2, "padding_mode": "reflect"} for path in PATHS),
@@ -38,8 +37,8 @@ def parameters_of(layer):
     return {name: p.detach() for name, p in layer.named_parameters()}
 
 
-def test_gradients_of_a_functional_call(layer, random_tensor, assert_near):
-    x, parameters = random_tensor(2, 2, 7, 8), parameters_of(layer)
+def test_gradients_of_a_functional_call(layer):
+    x, parameters = draw(2, 2, 7, 8), parameters_of(layer)
 
     def loss(parameters, x):
         return functional_call(layer, parameters, (x,)).square().sum()
@@ -52,8 +51,8 @@ def test_gradients_of_a_functional_call(layer, random_tensor, assert_near):
         assert_near(grads[name], parameter.grad, message=name)
 
 
-def test_gradients_per_example(layer, random_tensor, assert_near):
-    x, parameters = random_tensor(3, 2, 7, 8), parameters_of(layer)
+def test_gradients_per_example(layer):
+    x, parameters = draw(3, 2, 7, 8), parameters_of(layer)
 
     def loss(parameters, one):
         return functional_call(layer, parameters, (one,)).square().sum()
@@ -65,49 +64,49 @@ def test_gradients_per_example(layer, random_tensor, assert_near):
 
 
 @pytest.mark.parametrize("in_dim", [0, 1])
-def test_batches_of_batches(layer, random_tensor, assert_near, in_dim):
-    x = random_tensor(2, 3, 2, 7, 8)
+def test_batches_of_batches(layer, in_dim):
+    x = draw(2, 3, 2, 7, 8)
     batched = vmap(layer, in_dims=in_dim, out_dims=in_dim)(x)
     assert_near(batched, torch.stack([layer(part) for part in x.unbind(in_dim)], in_dim))
 
 
-def test_an_ensemble_of_layers(layer, random_tensor, assert_near):
+def test_an_ensemble_of_layers(layer):
     others = [parameters_of(layer)]
     others += [{name: p + 0.1 * i for name, p in others[0].items()} for i in (1, 2)]
     stacked = {name: torch.stack([other[name] for other in others]) for name in others[0]}
-    x = random_tensor(2, 2, 7, 8)
+    x = draw(2, 2, 7, 8)
     outputs = vmap(lambda p: functional_call(layer, p, (x,)))(stacked)
     assert_near(outputs, torch.stack([functional_call(layer, p, (x,)) for p in others]))
 
 
-def test_an_ensemble_of_modules(random_tensor, assert_near):
+def test_an_ensemble_of_modules():
     layers = [InterpodilConv2d(2, 3, padding=1, dtype=torch.float64) for _ in range(3)]
     parameters, buffers = stack_module_state(layers)
-    x = random_tensor(2, 2, 7, 8)
+    x = draw(2, 2, 7, 8)
     outputs = vmap(lambda p, b: functional_call(layers[0], (p, b), (x,)))(parameters, buffers)
     assert_near(outputs, torch.stack([layer(x) for layer in layers]))
 
 
-def test_forward_mode(layer, random_tensor, assert_near):
+def test_forward_mode(layer):
     """A directional derivative both ways round."""
-    x, tangent = random_tensor(2, 2, 7, 8), random_tensor(2, 2, 7, 8)
+    x, tangent = draw(2, 2, 7, 8), draw(2, 2, 7, 8)
     parameters = parameters_of(layer)
-    tangents = {name: random_tensor(*p.shape) for name, p in parameters.items()}
+    tangents = {name: draw(*p.shape) for name, p in parameters.items()}
 
     def convolution(parameters, x):
         return functional_call(layer, parameters, (x,))
 
     output, derivative = jvp(convolution, (parameters, x), (tangents, tangent))
     assert_near(output, layer(x))
-    cotangent = random_tensor(*output.shape)
+    cotangent = draw(*output.shape)
     grads, input_grad = vjp(convolution, parameters, x)[1](cotangent)
     backward = (input_grad * tangent).sum()
     backward = backward + sum((grads[name] * tangents[name]).sum() for name in grads)
     assert_near((derivative * cotangent).sum(), backward)
 
 
-def test_jacobians(layer, random_tensor, assert_near):
-    x = random_tensor(1, 2, 4, 5)
+def test_jacobians(layer):
+    x = draw(1, 2, 4, 5)
     weight = layer.weight.detach()
 
     def convolution(weight):
@@ -121,9 +120,9 @@ def test_jacobians(layer, random_tensor, assert_near):
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_second_derivatives(path, random_tensor, assert_near):
+def test_second_derivatives(path):
     x, layer = (
-        random_tensor(1, 1, 4, 4),
+        draw(1, 1, 4, 4),
         InterpodilConv2d(1, 1, 2, padding=1, algorithm=path, dtype=torch.float64),
     )
 
@@ -137,10 +136,10 @@ def test_second_derivatives(path, random_tensor, assert_near):
 
 @pytest.mark.parametrize("dims", [1, 3])
 @pytest.mark.parametrize("path", PATHS)
-def test_one_and_three_dimensions(path, dims, random_tensor, assert_near):
+def test_one_and_three_dimensions(path, dims):
     layer = LAYERS[dims](2, 3, padding=1, algorithm=path, dtype=torch.float64)
-    x = random_tensor(3, 2, *(6, 5, 4)[:dims])
+    x = draw(3, 2, *(6, 5, 4)[:dims])
     assert_near(vmap(layer)(x), layer(x))
-    tangent = random_tensor(*x.shape)
+    tangent = draw(*x.shape)
     derivative = jvp(layer, (x,), (tangent,))[1]
     assert_near(derivative, layer(x + tangent) - layer(x))

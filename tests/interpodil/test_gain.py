@@ -8,9 +8,7 @@ import torch
 from torch import nn
 
 from interpodil import (
-    InterpodilConv1d,
     InterpodilConv2d,
-    InterpodilConv3d,
     LazyInterpodilConv2d,
     convert,
     dirac_,
@@ -20,8 +18,8 @@ from interpodil import (
     interpodil_conv2d,
     lsuv_,
 )
+from tests.interpodil.kinds import LAYERS, assert_near
 
-LAYERS = {1: InterpodilConv1d, 2: InterpodilConv2d, 3: InterpodilConv3d}
 # Dimensions, input channels (which choose the special ways of computing) and settings.
 SETTINGS = [
     (1, 2, {}),
@@ -47,7 +45,7 @@ def test_known_gains_of_a_constant_image():
 
 
 @pytest.mark.parametrize(("dims", "channels", "options"), SETTINGS)
-def test_every_algorithm_divides_by_the_gain(dims, channels, options, assert_near):
+def test_every_algorithm_divides_by_the_gain(dims, channels, options):
     """The output is that of the same weights without the gain, over the gain."""
     options = {"padding": 1, "bias": False, **options}
     of = options.get("gain_of", "white")
@@ -112,7 +110,7 @@ def test_gradcheck_of_a_learned_tent():
     assert torch.autograd.gradcheck(call, (x, layer.weight, layer.raw_tent))
 
 
-def test_functional_form(assert_near):
+def test_functional_form():
     layer = InterpodilConv2d(3, 4, padding=1, edge=0.3, corner=0.09, gain="forward")
     gain = expansion_gain(edge=0.3, corner=0.09)
     x = torch.randn(2, 3, 9, 9)

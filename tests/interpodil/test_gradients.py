@@ -14,22 +14,22 @@ from interpodil import (
     interpodil_conv2d,
     interpodil_conv3d,
 )
+from tests.interpodil.kinds import PADDING_MODES, draw
 
 PATHS = ["expanded", "tent_first", "separable_tent", "axis_first"]
 ANY_TENT = ["expanded", "tent_first"]
-PADDING_MODES = ["zeros", "reflect", "replicate", "circular"]
 
 
-def leaves(random_tensor, *shapes):
-    return tuple(random_tensor(*shape).requires_grad_() for shape in shapes)
+def leaves(*shapes):
+    return tuple(draw(*shape).requires_grad_() for shape in shapes)
 
 
 @pytest.mark.parametrize(
     ("path", "padding_mode"),
     [*((path, "zeros") for path in PATHS), *zip(PATHS[1:], PADDING_MODES[1:], strict=True)],
 )
-def test_first_and_second_order(random_tensor, path, padding_mode):
-    inputs = leaves(random_tensor, (1, 2, 4, 5), (2, 1, 2, 3), (2,))
+def test_first_and_second_order(path, padding_mode):
+    inputs = leaves((1, 2, 4, 5), (2, 1, 2, 3), (2,))
 
     def convolution(x, weight, bias):
         return interpodil_conv2d(
@@ -43,11 +43,11 @@ def test_first_and_second_order(random_tensor, path, padding_mode):
 @pytest.mark.parametrize("settings", [{}, {"dilation": 3, "tent": "gaussian"}, {"groups": 2}])
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("channels_last", [False, True])
-def test_stride_one(random_tensor, path, settings, channels_last):
+def test_stride_one(path, settings, channels_last):
     """Forward, backward, backward of the backward, and directions of all of them."""
     groups = settings.get("groups", 1)
     # With half as many outputs as inputs the backward pass is the layer's own.
-    x, weight, bias = leaves(random_tensor, (1, 4, 4, 4), (2, 4 // groups, 2, 2), (2,))
+    x, weight, bias = leaves((1, 4, 4, 4), (2, 4 // groups, 2, 2), (2,))
     if channels_last:
         x = x.detach().contiguous(memory_format=torch.channels_last).requires_grad_()
 
@@ -60,10 +60,10 @@ def test_stride_one(random_tensor, path, settings, channels_last):
 
 
 @pytest.mark.parametrize("settings", [{}, {"dilation": 3, "tent": "gaussian", "gain": "forward"}])
-def test_volumes_at_stride_one(random_tensor, settings):
+def test_volumes_at_stride_one(settings):
     """A layer filters them in a way of its own."""
     layer = InterpodilConv3d(2, 1, 2, padding=1, dtype=torch.float64, **settings)
-    (x,) = leaves(random_tensor, (1, 2, 2, 3, 2))
+    (x,) = leaves((1, 2, 2, 3, 2))
     checks = {"fast_mode": True, "check_forward_ad": True}
     assert gradcheck(layer, x, **checks, check_batched_grad=True)
     assert gradgradcheck(layer, x, fast_mode=True, check_fwd_over_rev=True)
@@ -79,16 +79,16 @@ def test_volumes_at_stride_one(random_tensor, settings):
         {"tent": "cosine", "dilation": 3, "padding": 1, "stride": 2},
     ],
 )
-def test_settings(random_tensor, arguments):
-    inputs = leaves(random_tensor, (1, 2, 5, 6), (2, 2, 2, 3), (2,))
+def test_settings(arguments):
+    inputs = leaves((1, 2, 5, 6), (2, 2, 2, 3), (2,))
     assert gradcheck(functools.partial(interpodil_conv2d, **arguments), inputs)
 
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("convolution", [interpodil_conv1d, interpodil_conv3d])
-def test_one_and_three_dimensions(random_tensor, convolution, path):
+def test_one_and_three_dimensions(convolution, path):
     dims = 1 if convolution is interpodil_conv1d else 3
-    inputs = leaves(random_tensor, (1, 1, *(4,) * dims), (2, 1, *(2,) * dims), (2,))
+    inputs = leaves((1, 1, *(4,) * dims), (2, 1, *(2,) * dims), (2,))
     layer = functools.partial(convolution, padding=1, algorithm=path)
     assert gradcheck(layer, inputs, fast_mode=True)
     assert gradgradcheck(layer, inputs, fast_mode=True)
@@ -96,8 +96,8 @@ def test_one_and_three_dimensions(random_tensor, convolution, path):
 
 @pytest.mark.parametrize("padding_mode", PADDING_MODES)
 @pytest.mark.parametrize("path", ANY_TENT)
-def test_edge_and_corner(random_tensor, path, padding_mode):
-    inputs = leaves(random_tensor, (1, 1, 4, 5), (1, 1, 2, 2), (), ())
+def test_edge_and_corner(path, padding_mode):
+    inputs = leaves((1, 1, 4, 5), (1, 1, 2, 2), (), ())
 
     def convolution(x, weight, edge, corner):
         settings = {"padding": 1, "padding_mode": padding_mode, "algorithm": path}
@@ -109,8 +109,8 @@ def test_edge_and_corner(random_tensor, path, padding_mode):
 
 @pytest.mark.parametrize("fade", [None, 0.5, 2.5])
 @pytest.mark.parametrize("channels", [(), (2,)])
-def test_tent(random_tensor, fade, channels):
-    inputs = leaves(random_tensor, (1, 2, 4, 5), (2, 2, 2, 2), (*channels, 3, 5))
+def test_tent(fade, channels):
+    inputs = leaves((1, 2, 4, 5), (2, 2, 2, 2), (*channels, 3, 5))
     for path in ANY_TENT if fade is None else ["expanded", "auto"]:
 
         def convolution(x, weight, tent, path=path):
@@ -121,20 +121,20 @@ def test_tent(random_tensor, fade, channels):
         assert gradgradcheck(convolution, inputs, fast_mode=True)
 
 
-def test_effective_kernel(random_tensor):
-    inputs = leaves(random_tensor, (1, 2, 2, 3), (5, 5))
+def test_effective_kernel():
+    inputs = leaves((1, 2, 2, 3), (5, 5))
     assert gradcheck(lambda weight, tent: effective_kernel(weight, 3, fade=1.2, tent=tent), inputs)
 
 
 @pytest.mark.parametrize("learn_tent", ["layer", "channel"])
 @pytest.mark.parametrize("path", ANY_TENT)
-def test_learned_tent(random_tensor, path, learn_tent):
+def test_learned_tent(path, learn_tent):
     layer = InterpodilConv2d(
         2, 2, 2, padding=1, groups=2, learn_tent=learn_tent, algorithm=path, dtype=torch.float64
     )
     names, values = zip(*layer.named_parameters(), strict=True)
     assert set(names) == {"weight", "bias", "raw_tent"}
-    x = random_tensor(1, 2, 4, 5).requires_grad_()
+    x = draw(1, 2, 4, 5).requires_grad_()
 
     def convolution(x, *values):
         return torch.func.functional_call(layer, dict(zip(names, values, strict=True)), (x,))

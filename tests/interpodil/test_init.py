@@ -4,12 +4,11 @@ import math
 
 import pytest
 import torch
-from torch import nn
 
-from interpodil import InterpodilConv1d, InterpodilConv2d, InterpodilConv3d, expansion_gain
+from interpodil import expansion_gain
+from tests.interpodil import reference
+from tests.interpodil.kinds import LAYERS, PLAIN
 
-PLAIN = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
-LAYERS = {1: InterpodilConv1d, 2: InterpodilConv2d, 3: InterpodilConv3d}
 SKEW = torch.tensor([[0.1, 0.4, 0.2], [0.5, 1.0, 0.3], [-0.5, 0.6, 0.7]], dtype=torch.float64)
 # Settings of the expansion by the number of dimensions.
 SETTINGS = [
@@ -55,7 +54,7 @@ def gain_of(dims, arguments):
 
 
 @pytest.mark.parametrize(("dims", "arguments"), SETTINGS)
-def test_gain_is_the_loudness_for_white_input(reference, dims, arguments):
+def test_gain_is_the_loudness_for_white_input(dims, arguments):
     """For white input the output's variance is the sum of the squared effective kernel."""
     kernel_size = reference.per_axis(arguments.get("kernel_size", 3), dims)
     taps = math.prod(kernel_size)
@@ -84,33 +83,3 @@ def test_draws_are_those_of_a_plain_convolution(dims, arguments):
         before = layer.weight.detach().clone()
         layer.reset_parameters()
         assert torch.equal(layer.weight, before), init_scale
-
-
-@pytest.mark.parametrize(("dims", "arguments"), SETTINGS + LEARNED)
-def test_output_variance_is_that_of_a_plain_convolution(dims, arguments):
-    x = torch.randn(4, 32, *{1: (1600,), 2: (40, 40), 3: (14, 14, 14)}[dims])
-    for groups in (1, 4):
-        layer = LAYERS[dims](32, 96, bias=False, groups=groups, **arguments)
-        # Unpadded, since padding makes the border quieter.
-        sides = [slice(8, -8) if dims == 1 else slice(4, -4)] * dims
-        inside = layer(x)[(..., *sides)]
-        # Uniform weights within 1 / sqrt(fan in) have a variance of 1 / (3 fan in).
-        assert inside.var().item() == pytest.approx(1 / 3, rel=0.05), groups
-
-
-def test_output_variance_with_a_tent_per_channel():
-    tents = torch.cat((torch.ones(16, 1, 3, 3), SKEW.float().expand(16, 1, 3, 3))).flatten(0, 1)
-    layer = InterpodilConv2d(32, 256, bias=False, tent=tents)
-    inside = layer(torch.randn(8, 32, 40, 40))[..., 6:-6, 6:-6]
-    assert inside.var().item() == pytest.approx(1 / 3, rel=0.05)
-
-
-@pytest.mark.parametrize("kaiming", [nn.init.kaiming_normal_, nn.init.xavier_uniform_])
-def test_other_initializations_can_be_scaled_by_the_gain(kaiming):
-    layer, plain = InterpodilConv2d(32, 96, bias=False), nn.Conv2d(32, 96, 3, bias=False)
-    kaiming(plain.weight)
-    with torch.no_grad():
-        layer.weight.copy_(plain.weight / expansion_gain(3, 2))
-    x = torch.randn(4, 32, 40, 40)
-    expected = plain(x).var().item()
-    assert layer(x)[..., 6:-6, 6:-6].var().item() == pytest.approx(expected, rel=0.1)

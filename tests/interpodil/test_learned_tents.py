@@ -3,18 +3,15 @@
 import pytest
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
 from interpodil import (
     InterpodilConv1d,
     InterpodilConv2d,
-    InterpodilConv3d,
     interpodil_conv2d,
     profile_tent,
 )
+from tests.interpodil.kinds import LAYERS, PLAIN, assert_near, draw
 
-PLAIN = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
-LAYERS = {1: InterpodilConv1d, 2: InterpodilConv2d, 3: InterpodilConv3d}
 SIZE = (8, 7, 6)
 MODES = {True: 1, "layer": 1, "channel": 4}
 ANY_TENT = ["expanded", "tent_first", "auto"]
@@ -23,7 +20,7 @@ ANY_TENT = ["expanded", "tent_first", "auto"]
 @pytest.mark.parametrize("dims", [1, 2, 3])
 @pytest.mark.parametrize("learn_tent", MODES)
 @pytest.mark.parametrize("start", [{}, {"edge": 0.3, "corner": -0.2}, {"tent": "cosine"}])
-def test_starts_as_the_fixed_tent(assert_near, start, learn_tent, dims):
+def test_starts_as_the_fixed_tent(start, learn_tent, dims):
     settings = {"padding": 1, "groups": 2, "dilation": (2, 3, 2)[:dims], **start}
     torch.manual_seed(3)
     fixed = LAYERS[dims](4, 6, **settings, dtype=torch.float64)
@@ -81,11 +78,11 @@ def test_stays_a_tent_whatever_the_learning_rate(optimizer, path, learn_tent):
 
 @pytest.mark.parametrize("learn_tent", ["layer", "channel"])
 @pytest.mark.parametrize("fade", [None, 0, 2.5])
-def test_gradient_is_that_of_the_tent(random_tensor, assert_near, fade, learn_tent):
+def test_gradient_is_that_of_the_tent(fade, learn_tent):
     layer = InterpodilConv2d(
         4, 6, padding=1, groups=2, fade=fade, learn_tent=learn_tent, dtype=torch.float64
     )
-    x = random_tensor(2, 4, 8, 9)
+    x = draw(2, 4, 8, 9)
     layer(x).square().sum().backward()
     raw = layer.raw_tent.detach()
     tent = layer.tent.detach().clone().requires_grad_()
@@ -183,34 +180,3 @@ def test_a_plain_checkpoint_fills_a_layer_on_the_meta_device():
 
     expected = profile_tent((2, 2), "gaussian").float()
     torch.testing.assert_close(layer.tent.detach(), expected)
-
-
-def test_a_forward_pass_builds_no_constants():
-    """Which would be a transfer to the GPU in each."""
-    made = []
-
-    class Watch(TorchFunctionMode):
-        def __torch_function__(self, function, types, args=(), kwargs=None):
-            if function is torch.tensor:
-                made.append(args)
-            return function(*args, **(kwargs or {}))
-
-    x = torch.randn(1, 20, 9, 9)
-    settings = [{}, {"growth": 5}, {"fade": 3}, {"learn_tent": True}]
-    settings += [{"learn_tent": True, "growth": 5}, {"learn_tent": "channel", "fade": 3}]
-    layers = [InterpodilConv2d(20, 3, padding=1, **setting) for setting in settings]
-    line = InterpodilConv1d(2, 3)
-    with Watch():
-        for layer in layers:
-            layer(x).sum().backward()
-        line(torch.randn(1, 2, 20)).sum().backward()
-    assert not made
-
-
-def test_other_weights_of_less_precision_build_no_constants_either():
-    layer = InterpodilConv2d(2, 3, growth=5)
-    weights = {name: value.bfloat16() for name, value in layer.named_parameters()}
-    x = torch.randn(1, 2, 9, 9)
-    output = torch.func.functional_call(layer, weights, x.bfloat16())
-    assert output.dtype == torch.bfloat16
-    torch.testing.assert_close(output.float(), layer(x), rtol=0.05, atol=0.05)

@@ -54,8 +54,9 @@ def chain_of_layers():
     )
 
 
-@pytest.mark.parametrize(("training", "std"), [(True, 1.0), (False, 0.3)])
-@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small"])
+@pytest.mark.parametrize(
+    ("name", "training", "std"), [("resnet18", True, 1.0), ("mobilenet_v3_small", False, 0.3)]
+)
 def test_a_real_model(name, training, std):
     torch.manual_seed(0)
     model = getattr(torchvision.models, name)(weights=None)

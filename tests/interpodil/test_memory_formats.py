@@ -4,13 +4,9 @@ import itertools
 
 import pytest
 import torch
-from torch import nn
 
-from interpodil import InterpodilConv1d, InterpodilConv2d, InterpodilConv3d
-
-PATHS = ["expanded", "tent_first", "separable_tent", "axis_first", "auto"]
-PLAIN = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
-LAYERS = {1: InterpodilConv1d, 2: InterpodilConv2d, 3: InterpodilConv3d}
+from interpodil import InterpodilConv2d
+from tests.interpodil.kinds import LAYERS, PATHS, PLAIN, assert_near, draw
 
 
 def formats(tensor):
@@ -64,8 +60,8 @@ def test_a_layer_moves_to_channels_last(dims, settings):
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_inputs_of_any_strides(random_tensor, assert_near, path):
-    base = random_tensor(2, 4, 18, 20)
+def test_inputs_of_any_strides(path):
+    base = draw(2, 4, 18, 20)
     layer = InterpodilConv2d(4, 3, padding=1, algorithm=path, dtype=torch.float64)
     sliced = [
         base[:, :, ::2, 1::2],

@@ -19,20 +19,6 @@ def test_everything_public_is_there():
         assert getattr(interpodil, name).__doc__
 
 
-def test_a_layer_trains():
-    layer = InterpodilConv2d(2, 3, padding=1)
-    optimizer = torch.optim.SGD(layer.parameters(), lr=0.05)
-    x, target = torch.randn(4, 2, 8, 8), torch.randn(4, 3, 8, 8)
-    losses = []
-    for _ in range(20):
-        loss = torch.nn.functional.mse_loss(layer(x), target)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    assert losses[-1] < 0.9 * losses[0]
-
-
 def test_repr_names_what_conv2d_does_not_have():
     plain = repr(InterpodilConv2d(3, 4))
     assert plain == (

@@ -11,17 +11,12 @@ import interpodil
 from interpodil import (
     InterpodilConv1d,
     InterpodilConv2d,
-    InterpodilConv3d,
     effective_kernel,
-    interpodil_conv1d,
     interpodil_conv2d,
-    interpodil_conv3d,
 )
+from tests.interpodil.kinds import CONVOLUTIONS, EXACT, LAYERS, assert_near, draw
 
-LAYERS = {1: InterpodilConv1d, 2: InterpodilConv2d, 3: InterpodilConv3d}
-CONVOLUTIONS = {1: interpodil_conv1d, 2: interpodil_conv2d, 3: interpodil_conv3d}
 SIZE = (8, 7, 6)
-EXACT = {"rtol": 1e-12, "atol": 1e-12}
 PROFILES = {
     "linear": lambda t, d: 1 - abs(t) / d,
     "cosine": lambda t, d: math.cos(math.pi * t / (2 * d)) ** 2,
@@ -29,8 +24,8 @@ PROFILES = {
 }
 
 
-def tent_of(random_tensor, *shape, dims):
-    tent = random_tensor(*shape).tanh()
+def tent_of(*shape, dims):
+    tent = draw(*shape).tanh()
     flat = tent.flatten(-dims)
     flat[..., flat.shape[-1] // 2] = 1
     return flat.reshape(shape)
@@ -48,58 +43,6 @@ def test_profiles_follow_their_formulas(profile, dilation):
     torch.testing.assert_close(kernel[0, 0], expected, **EXACT)
     layer = LAYERS[len(dilation)](1, 1, dilation=dilation, tent=profile, dtype=torch.float64)
     torch.testing.assert_close(layer.tent.double(), expected, **EXACT)
-
-
-def test_linear_is_the_default():
-    weight = torch.randn(2, 2, 3, 3, dtype=torch.float64)
-    for dilation in (1, 2, 3, 4):
-        expected = effective_kernel(weight, dilation, fade=1.7)
-        named = effective_kernel(weight, dilation, fade=1.7, tent="linear")
-        torch.testing.assert_close(named, expected, **EXACT)
-
-
-@pytest.mark.parametrize("dims", [1, 2, 3])
-@pytest.mark.parametrize("per_channel", [False, True])
-@pytest.mark.parametrize("fade", [None, 1.7])
-def test_a_tensor_as_tent(reference, random_tensor, assert_near, dims, per_channel, fade):
-    shape = (3, 5, 3)[:dims]
-    tent = tent_of(random_tensor, *((4,) if per_channel else ()), *shape, dims=dims)
-    settings = {"dilation": (2, 3, 2)[:dims], "groups": 2, "fade": fade, "tent": tent}
-    layer = LAYERS[dims](4, 6, padding=1, dtype=torch.float64, **settings)
-    torch.testing.assert_close(layer.tent, tent, rtol=0, atol=0)
-    x = random_tensor(2, 4, *SIZE[:dims])
-    expected = reference.convolution(x, layer.weight, layer.bias, padding=1, **settings)
-    assert_near(layer(x), expected)
-    actual = CONVOLUTIONS[dims](x, layer.weight, layer.bias, padding=1, **settings)
-    assert_near(actual, expected)
-    assert_near(layer.effective_kernel(), reference.effective_kernel(layer.weight, **settings))
-
-
-def test_a_tent_per_channel_goes_with_the_input_channel(random_tensor, assert_near):
-    tent = tent_of(random_tensor, 4, 3, 3, dims=2)
-    weight, x = random_tensor(6, 2, 3, 3), random_tensor(1, 4, 8, 8)
-    for path in ("expanded", "tent_first"):
-        output = interpodil_conv2d(x, weight, groups=2, tent=tent, algorithm=path)
-        parts = []
-        for o in range(6):
-            channels = [2 * (o // 3), 2 * (o // 3) + 1]
-            parts.append(
-                sum(
-                    interpodil_conv2d(x[:, [c]], weight[o, i][None, None], tent=tent[c])
-                    for i, c in enumerate(channels)
-                )
-            )
-        assert_near(output, torch.cat(parts, 1))
-
-
-@pytest.mark.parametrize("dims", [1, 2, 3])
-def test_per_channel_tents_that_are_alike_are_one_tent(random_tensor, assert_near, dims):
-    tent = tent_of(random_tensor, *(3,) * dims, dims=dims)
-    x, weight = random_tensor(2, 4, *SIZE[:dims]), random_tensor(2, 4, *(3,) * dims)
-    for fade in (None, 0.5):
-        one = CONVOLUTIONS[dims](x, weight, fade=fade, tent=tent)
-        each = CONVOLUTIONS[dims](x, weight, fade=fade, tent=tent.expand(4, *tent.shape))
-        assert_near(each, one)
 
 
 def test_the_modules_tent_is_not_the_callers_tensor():
@@ -120,9 +63,9 @@ VMAP_SETTINGS = [
 
 
 @pytest.mark.parametrize("settings", VMAP_SETTINGS)
-def test_vmap_over_edge_and_corner(random_tensor, assert_near, settings):
-    x, weight = random_tensor(2, 3, 8, 9), random_tensor(4, 3, 3, 3)
-    edges, corners = random_tensor(5), random_tensor(5)
+def test_vmap_over_edge_and_corner(settings):
+    x, weight = draw(2, 3, 8, 9), draw(4, 3, 3, 3)
+    edges, corners = draw(5), draw(5)
 
     def convolution(edge, corner):
         return interpodil_conv2d(x, weight, padding=1, edge=edge, corner=corner, **settings)
@@ -140,10 +83,10 @@ def test_vmap_over_edge_and_corner(random_tensor, assert_near, settings):
 
 @pytest.mark.parametrize("settings", VMAP_SETTINGS)
 @pytest.mark.parametrize("per_channel", [False, True])
-def test_vmap_over_tents(random_tensor, assert_near, per_channel, settings):
-    x, weight = random_tensor(2, 3, 8, 9), random_tensor(4, 3, 3, 3)
+def test_vmap_over_tents(per_channel, settings):
+    x, weight = draw(2, 3, 8, 9), draw(4, 3, 3, 3)
     shape = (5, 3, 3, 3) if per_channel else (5, 3, 3)
-    tents = tent_of(random_tensor, *shape, dims=2)
+    tents = tent_of(*shape, dims=2)
 
     def convolution(tent):
         return interpodil_conv2d(x, weight, padding=1, tent=tent, **settings)
@@ -156,9 +99,9 @@ def test_vmap_over_tents(random_tensor, assert_near, per_channel, settings):
 
 
 @pytest.mark.parametrize("dims", [1, 3])
-def test_vmap_in_one_and_three_dimensions(random_tensor, assert_near, dims):
-    x, weight = random_tensor(1, 2, *SIZE[:dims]), random_tensor(2, 2, *(3,) * dims)
-    edges = random_tensor(3)
+def test_vmap_in_one_and_three_dimensions(dims):
+    x, weight = draw(1, 2, *SIZE[:dims]), draw(2, 2, *(3,) * dims)
+    edges = draw(3)
 
     def convolution(edge):
         return CONVOLUTIONS[dims](x, weight, padding=1, edge=edge)
@@ -171,9 +114,9 @@ def refuses_as_no_product():
 
 
 @pytest.mark.parametrize("dims", [2, 3])
-def test_products_of_lines_are_separable(random_tensor, dims):
-    for _ in range(100):
-        lines = [tent_of(random_tensor, 5, dims=1) for _ in range(dims)]
+def test_products_of_lines_are_separable(dims):
+    for _ in range(20):
+        lines = [tent_of(5, dims=1) for _ in range(dims)]
         tent = torch.ones((), dtype=torch.float64)
         for line in lines:
             tent = tent[..., None] * line
@@ -194,8 +137,8 @@ def test_products_are_told_in_double_precision(dtype):
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
 @pytest.mark.parametrize("fade", [None, 3])
-def test_algorithms_agree_on_what_is_nearly_a_product(random_tensor, assert_near, dtype, fade):
-    x = random_tensor(1, 8, 16, 16)
+def test_algorithms_agree_on_what_is_nearly_a_product(dtype, fade):
+    x = draw(1, 8, 16, 16)
     off = 2 * torch.finfo(dtype).eps
     for edge, corner in ((0.5, 0.28), (0.5, 0.25 + off), (1e-3, 0.0), (0.0, 1e-9)):
         tent = torch.tensor(
@@ -209,8 +152,8 @@ def test_algorithms_agree_on_what_is_nearly_a_product(random_tensor, assert_near
         assert_near(outputs["auto"], outputs["expanded"])
 
 
-def test_function_and_module_agree_on_what_is_separable(random_tensor):
-    x, weight = random_tensor(1, 2, 9, 9), random_tensor(3, 2, 3, 3)
+def test_function_and_module_agree_on_what_is_separable():
+    x, weight = draw(1, 2, 9, 9), draw(3, 2, 3, 3)
     for edge, corner, exact in (
         (0.3, 0.3**2, True),
         (1 / 3, 1 / 9, True),
