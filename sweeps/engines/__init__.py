@@ -21,7 +21,8 @@ def make_engine(name: str, plan: WorkerPlan, slots: Sequence[Slot], **settings: 
         name: one of ``ENGINES``.
         plan: what the workers are to do.
         slots: one per worker, as from :func:`find_slots`.
-        settings: the engine's own. Ray: ``address``. SLURM: ``settings``, ``cluster``.
+        settings: the engine's own. Local: ``server``. Ray: ``address``. SLURM: ``settings``,
+            ``cluster``.
 
     Raises:
         SweepsError: its extra is not installed, or there is no such engine.

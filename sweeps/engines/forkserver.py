@@ -28,19 +28,25 @@ _END_SECONDS = 1.0
 
 
 class ForkServer:
-    """Starts a fork server, which ends with this object or this process.
+    """A fork server, which ends with this object or this process; it may serve several runs."""
 
-    Args:
-        module: imported by the server before it forks.
-        threads: CPU threads of a worker.
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
 
-    Raises:
-        OSError: this system has no fork servers.
-    """
+    def start(self, module: str, threads: int) -> None:
+        """Start the server, unless it runs.
 
-    def __init__(self, module: str, threads: int) -> None:
+        Args:
+            module: imported by the server before it forks.
+            threads: CPU threads of a worker.
+
+        Raises:
+            OSError: this system has no fork servers.
+        """
         if sys.platform != "linux":
             raise OSError("only Linux lets a process adopt orphans")
+        if self._process is not None:
+            return
         self._link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._link.settimeout(_FORK_SECONDS)
         # A process with threads should not fork, and OpenBLAS starts its own on import.
@@ -85,13 +91,16 @@ class ForkServer:
         return pid
 
     def close(self) -> None:
-        """End the server; what it has forked lives on."""
+        """End the server, if it runs; what it has forked lives on."""
+        if self._process is None:
+            return
         self._link.close()
         try:
             self._process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._process = None
 
 
 def _adopt_orphans(wanted: bool) -> None:

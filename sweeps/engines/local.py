@@ -19,22 +19,28 @@ class LocalEngine:
     Args:
         plan: what the workers are to do.
         slots: one per worker.
+        server: forks the workers on CPUs; ``None`` for one that ends with this run.
     """
 
     restarts_workers = False
 
-    def __init__(self, plan: WorkerPlan, slots: Sequence[Slot]) -> None:
+    def __init__(
+        self, plan: WorkerPlan, slots: Sequence[Slot], server: ForkServer | None = None
+    ) -> None:
         self._plan = plan
         self._slots = {plan.name(index): slot for index, slot in enumerate(slots)}
         self._processes: dict[str, WorkerProcess] = {}
-        self._server: ForkServer | None = None
+        self._server = server or ForkServer()
+        self._owns_server = server is None
+        self._forks = False
 
     def start(self) -> None:
         # Workers on GPUs have to choose theirs before PyTorch is imported.
         if all(slot.device == "cpu" for slot in self._slots.values()):
             threads = max(slot.threads for slot in self._slots.values())
             with suppress(OSError), block_signals():
-                self._server = ForkServer(self._plan.preload, threads)
+                self._server.start(self._plan.preload, threads)
+                self._forks = True
         for name in self._slots:
             self.restart(name)
 
@@ -65,7 +71,8 @@ class LocalEngine:
             if process.wait(deadline - time.monotonic()) is None:
                 _logger.warning("%s: process %d was killed and does not end", name, process.pid)
         self._processes.clear()
-        self._close_server()
+        if self._owns_server:
+            self._server.close()
 
     @property
     def running(self) -> int:
@@ -78,7 +85,7 @@ class LocalEngine:
         def show(line: str) -> None:
             _logger.info("%s: %s", name, line)
 
-        if self._server is not None:
+        if self._forks:
             try:
                 return WorkerProcess(command, environment, show, self._server)
             except OSError as error:
@@ -87,10 +94,6 @@ class LocalEngine:
                     "from here on",
                     error,
                 )
-                self._close_server()
+                self._forks = False
+                self._server.close()
         return WorkerProcess(command, environment, show)
-
-    def _close_server(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None

@@ -1,8 +1,7 @@
 """A comparison from its spec to its verdicts: explored, tuned and confirmed, each by sweeps."""
 
-import logging
-import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +23,12 @@ from storage import (
     study_names,
 )
 from sweeps.data import Dataset
+from sweeps.engines.forkserver import ForkServer
 from sweeps.errors import SweepsError
+from sweeps.reporting import Reporter
 from sweeps.runner.prepare import check_runs, open_images
-from sweeps.runner.sweep import run_sweep
+from sweeps.runner.stages import Stages, TimeIsUp
+from sweeps.runner.sweep import reported, run_sweep
 from sweeps.spec.comparison import ComparisonSpec
 from sweeps.spec.search import setting_of
 from sweeps.spec.spec import Baseline, Spec, check_study_name
@@ -51,8 +53,6 @@ from sweeps.study.study import (
     trial_config,
 )
 
-_logger = logging.getLogger(__name__)
-
 
 def run_comparison(
     spec: ComparisonSpec,
@@ -60,6 +60,7 @@ def run_comparison(
     storage: str = DEFAULT_URL,
     study: str | None = None,
     data_dir: Path | str = "data",
+    reporter: Reporter | None = None,
     **settings: Any,
 ) -> Comparison:
     """Run a comparison, or resume it, until it is settled, or its seeds or time are spent.
@@ -72,6 +73,7 @@ def run_comparison(
         storage: where results go: a database URL, or the path of a SQLite file.
         study: its name; ``None`` for the spec's and the dataset's. Its studies are called after it.
         data_dir: the folder of the datasets.
+        reporter: shows what happens, as for :func:`sweeps.run_sweep`.
         settings: others of :func:`sweeps.run_sweep`, which runs every stage.
 
     Returns:
@@ -83,52 +85,39 @@ def run_comparison(
         KeyboardInterrupt, Stopped: as :func:`sweeps.run_sweep`.
     """
     data_dir = Path(data_dir).absolute()
-    minutes = spec.budget.minutes
-    ends_at = None if minutes is None else time.monotonic() + minutes * 60
-    spec, dataset = open_images(spec, data_dir)
-    name = study or study_name(spec)
-    for arm in spec.arms:
-        check_study_name(explore_name(name, arm), "--study" if study else "name")
-    url = parse_url(storage)
-    check_storage(url)
-    _check(spec, dataset)
-    opened = open_storage(url, create=True)
-    try:
+    with ExitStack() as stack:
+        reporter = stack.enter_context(reported(reporter, study))
+        spec, dataset = open_images(spec, data_dir)
+        name = study or study_name(spec)
+        for arm in spec.arms:
+            check_study_name(explore_name(name, arm), "--study" if study else "name")
+        url = parse_url(storage)
+        check_storage(url)
+        _check(spec, dataset)
+        opened = open_storage(url, create=True)
+        stack.callback(opened.engine.dispose)
         _begin(opened, spec, name, dataset)
+        if settings.get("engine", "local") == "local":
+            # One for all stages: to import torch takes seconds.
+            server = stack.enter_context(closing(ForkServer()))
+            settings["engine_settings"] = {"server": server}
 
         def run(stage: Spec, stage_name: str) -> None:
-            target = stage.budget.trials or 0
-            if stage_name in study_names(opened) and _finished(opened, stage_name) >= target:
-                return
-            left = None if ends_at is None else (ends_at - time.monotonic()) / 60
-            if left is not None and left <= 0:
-                raise _TimeIsUp
-            budget = stage.budget.model_copy(update={"minutes": left})
             run_sweep(
-                stage.model_copy(update={"budget": budget}),
+                stage,
                 storage=storage,
                 study=stage_name,
                 data_dir=data_dir,
+                reporter=reporter,
                 **settings,
             )
-            if _finished(opened, stage_name) < target:
-                raise _TimeIsUp
 
+        stages = Stages(opened, spec, name, reporter, run)
         try:
-            _run_stages(opened, spec, name, dataset, run)
-        except _TimeIsUp:
-            _logger.info("%s: the time is up; the same command goes on", name)
+            _run_stages(opened, spec, name, dataset, stages.run)
+        except TimeIsUp:
+            reporter.say(f"{name}: the time is up; run it again to resume")
         return read_comparison(opened, name)
-    finally:
-        opened.engine.dispose()
-
-
-class _TimeIsUp(Exception):
-    """No run may start any more."""
-
-
-def _finished(storage: HardenedStorage, study: str) -> int:
-    return count_finished(open_study(storage, study).get_trials(deepcopy=False))
 
 
 def _check(spec: ComparisonSpec, dataset: Dataset | None) -> None:

@@ -90,10 +90,7 @@ def run_sweep(
     """
     settings = dict(engine_settings or {})
     with ExitStack() as stack:
-        if reporter is None:
-            stack.enter_context(_interrupted_by_ctrl_c())
-            stack.enter_context(_optuna_quiet())
-            reporter = stack.enter_context(reporting(study))
+        reporter = stack.enter_context(reported(reporter, study))
         slots = find_slots(
             engine, devices, workers, workers_per_gpu, storage_url=storage, **settings
         )
@@ -116,6 +113,17 @@ def run_sweep(
             reporter.say(f"{_headline(sweep, progress, slots)}, results in {where}")
             run_workers(sweep, slots, reporter, engine=engine, **settings)
         return SweepStudy(name, sweep.storage)
+
+
+@contextmanager
+def reported(reporter: Reporter | None, study: str | None) -> Iterator[Reporter]:
+    """Report to a reporter; where there is none, as scripts and notebooks expect it."""
+    with ExitStack() as stack:
+        if reporter is None:
+            stack.enter_context(_interrupted_by_ctrl_c())
+            stack.enter_context(_optuna_quiet())
+            reporter = stack.enter_context(reporting(study))
+        yield reporter
 
 
 @contextmanager

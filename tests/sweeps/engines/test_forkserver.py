@@ -12,7 +12,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux has fork 
 
 @pytest.fixture
 def server():
-    server = ForkServer("numpy.random", 1)
+    server = ForkServer()
+    server.start("numpy.random", 1)
     yield server
     server.close()
 

@@ -2,7 +2,9 @@
 
 import csv
 import json
+import re
 import signal
+import sys
 from pathlib import Path
 
 import optuna
@@ -34,6 +36,8 @@ def confirm(context):
     fit(context, 0.25)
 
 def fit(context, test):
+    with open("hashes", "a") as file:
+        print(hash("random in each interpreter, the same in its forks"), file=file)
     options = context.options
     for epoch in range(1, context.config.training.epochs + 1):
         while test and Path("wait").exists() and not context.should_stop():
@@ -84,6 +88,7 @@ def in_place(place: Place, tree=TOY) -> Place:
 def finished(tmp_path_factory, data_dir):
     """A comparison that ran to its end, and what it printed."""
     place = in_place(Place(tmp_path_factory.mktemp("compared"), data_dir))
+    place.environment.pop("PYTHONHASHSEED", None)
     done = place.run("compare", "spec.yaml", "--workers", "1")
     assert done.returncode == 0, done.stderr
     return place, done
@@ -125,6 +130,22 @@ class TestFinished:
             # Selection saw one seed, and nothing of the test part.
             assert {trial.user_attrs["config"]["seed"] for trial in tuned} == {0}
             assert not any("test_score" in trial.user_attrs["metrics"] for trial in tuned)
+
+    def test_which_stage_runs_is_said_and_how_long_all_will_take(self, finished):
+        said = re.findall(r"stage (\d) of 7: (.*)", finished[1].stderr)
+        titles = [f"{stage} {arm}" for stage in ("explore", "tune") for arm in TOY["arms"]]
+        # The rounds of confirming runs are one stage.
+        numbers, words = zip(*said[:7], strict=True)
+        assert numbers == tuple("1234567")
+        assert {number for number, _ in said[7:]} <= {"7"}
+        assert words[0] == titles[0]
+        for title, said_of_it in zip([*titles, "confirm"][1:], words[1:], strict=True):
+            assert re.fullmatch(rf"{title}, about \d+:\d\d left in all", said_of_it)
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="Linux has fork servers")
+    def test_one_process_forks_the_workers_of_all_stages(self, finished):
+        hashes = (finished[0].folder / "hashes").read_text().split()
+        assert (len(hashes) > 7, len({*hashes})) == (True, 1)
 
     def test_arms_are_confirmed_on_the_same_fresh_seeds_with_their_best_settings(
         self, finished, comparison
@@ -294,6 +315,15 @@ def test_interrupted_killed_and_given_more_it_goes_on_and_names_the_earlier_one(
     assert other.returncode == 0, other.stderr
     assert "wide equals plain within the margin of 0.1" in other.stdout
     assert "an earlier comparison on these images, with other margin: toy." in other.stdout
+
+
+def test_from_python_too_the_end_of_its_time_is_said(place, monkeypatch, capsys):
+    monkeypatch.chdir(place.folder)
+    monkeypatch.syspath_prepend(place.folder)
+    in_place(place)
+    spec = parse_comparison(TOY | {"budget": {**TOY["budget"], "minutes": 1e-9}}, "toy")
+    assert not run_comparison(spec, workers=1).arms["plain"].explored
+    assert capsys.readouterr().err == "toy: the time is up; run it again to resume\n"
 
 
 def test_arms_tuned_with_unequal_budgets_are_refused(place, monkeypatch):
