@@ -66,7 +66,8 @@ def command(
     stages are kept, and more seeds may be given at any time.
     """
     from storage import parse_url, show_url
-    from sweeps.reporting.verdicts import comparison_tree, print_comparison
+    from sweeps.reporting.summary import print_comparison
+    from sweeps.reporting.verdicts import comparison_tree
     from sweeps.runner.comparison import run_comparison
     from sweeps.spec.comparison import load_comparison, parse_comparison
     from sweeps.study.study import spec_tree

@@ -64,7 +64,8 @@ def command(study: str | None, storage: str, watch: bool, interval: float, as_js
 
 
 def _show_comparison(storage: "HardenedStorage", name: str, as_json: bool) -> None:
-    from sweeps.reporting.verdicts import comparison_tree, print_comparison
+    from sweeps.reporting.summary import print_comparison
+    from sweeps.reporting.verdicts import comparison_tree
     from sweeps.study.comparison_reading import read_comparison
 
     comparison = read_comparison(storage, name)

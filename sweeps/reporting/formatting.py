@@ -1,10 +1,12 @@
 """Tables, durations and counts, the same everywhere."""
 
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from sweeps.study.progress import Progress
 
@@ -24,6 +26,22 @@ def print_table(console: Console, table: Table) -> None:
         console.print(table)
     for line in captured.get().splitlines():
         print_line(console, line.rstrip())
+
+
+def print_rows(
+    console: Console,
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    words: Collection[str],
+) -> None:
+    """Print a table of texts, flush right but for the columns of ``words``."""
+    table = make_table()
+    for name in header:
+        table.add_column(name, justify="left" if name in words else "right")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    print_table(console, table)
 
 
 def print_line(console: Console, text: str) -> None:

@@ -1,31 +1,39 @@
-"""What a sweep found: printed at its end and by ``sweeps status``."""
+"""What a study or a comparison found, printed: by the commands that make them, and ``status``."""
 
-from optuna.trial import FrozenTrial, TrialState
+from collections.abc import Iterable, Sequence
+
+from optuna.trial import FrozenTrial
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from storage import CONFIGURATION
+from sweeps.reporting import verdicts
 from sweeps.reporting.events import params_of
 from sweeps.reporting.findings import (
-    latest_baselines,
-    learned,
-    state_words,
+    baseline_rows,
+    caveats,
+    noise_words,
+    searched,
     value_words,
     verdict_words,
 )
-from sweeps.reporting.formatting import make_table, print_line, print_table
+from sweeps.reporting.formatting import make_table, print_line, print_rows, print_table
 from sweeps.reporting.live import worker_table
 from sweeps.study.attributes import METRICS
+from sweeps.study.comparison import Comparison
 from sweeps.study.progress import Progress, best_first, count_words, pareto_front
+
+# So many letters of an arm's name stay on one line however narrow the terminal.
+_FULL_NAME = 18
+# Of a table that is not squeezed, in letters.
+_WIDEST = 10_000
 
 
 def print_summary(console: Console, progress: Progress, where: str) -> None:
     """Print the best trial, and how it compares with the baselines.
 
-    Args:
-        console: where to print.
-        progress: the study.
-        where: the storage, as a person knows it.
+    The storage is ``where`` a person knows it to be.
     """
     total = "" if progress.target is None else f" of {progress.target}"
     print_line(console, f"\nStudy {progress.study_name} in {where}")
@@ -43,14 +51,15 @@ def print_summary(console: Console, progress: Progress, where: str) -> None:
         settings.add_row(name, Text(f"{value:.4g}" if isinstance(value, float) else str(value)))
     print_table(console, settings)
     if others := _other_metrics(progress, best):
-        console.print(Text(others, style="dim"), soft_wrap=not console.is_terminal)
+        _print_notes(console, [others])
     if len(progress.metrics) > 1:
         _print_pareto_front(console, progress)
-    baselines = [trial for trial in latest_baselines(progress) if trial.number != best.number]
-    if baselines:
-        _print_comparison(console, progress, best, baselines)
-    for note in _notes(progress, best, baselines):
-        console.print(Text(note, style="dim"), soft_wrap=not console.is_terminal)
+    if baselines := baseline_rows(progress, best):
+        print_line(console, "\nAgainst the baselines:")
+        header = ["baseline", "trial", progress.metric, "best is"]
+        print_rows(console, header, baselines, words={"baseline"})
+    found = [_nothing_better(progress, best)] if CONFIGURATION in best.user_attrs else []
+    _print_notes(console, [*found, *noise_words(progress), *caveats(progress)])
 
 
 def print_status(console: Console, progress: Progress, where: str) -> None:
@@ -70,13 +79,17 @@ def print_status(console: Console, progress: Progress, where: str) -> None:
         print_line(console, "The running trials are orphaned; the next run queues them again")
 
 
+def _print_notes(console: Console, notes: Iterable[str]) -> None:
+    for note in notes:
+        console.print(Text(note, style="dim"), soft_wrap=not console.is_terminal)
+
+
 def _other_metrics(progress: Progress, trial: FrozenTrial) -> str:
     """Name what else the last epoch of a trial measured, as ``val_loss 1.234, step_ms 20.1``."""
-    metrics = trial.user_attrs.get(METRICS, {})
-    shown = {name: value for name, value in metrics.items() if name != progress.metric}
     return ", ".join(
         f"{name} {'not finite' if value is None else f'{value:.4g}'}"
-        for name, value in shown.items()
+        for name, value in trial.user_attrs.get(METRICS, {}).items()
+        if name != progress.metric
     )
 
 
@@ -84,63 +97,20 @@ def _print_pareto_front(console: Console, progress: Progress) -> None:
     front = pareto_front(progress.trials, progress.directions)
     complete = progress.outcomes["completed"]
     print_line(console, f"\nPareto front, {len(front)} of {complete} complete trials:")
-    table = make_table()
-    table.add_column("trial", justify="right")
-    for name, direction in zip(progress.metrics, progress.directions, strict=True):
-        table.add_column(f"{name} ({direction})", justify="right")
-    table.add_column("baseline")
-    for trial in front:
-        values = [f"{value:.4g}" for value in trial.values]
-        table.add_row(str(trial.number), *values, Text(trial.user_attrs.get(CONFIGURATION, "")))
-    print_table(console, table)
+    goals = zip(progress.metrics, progress.directions, strict=True)
+    header = ["trial", *(f"{name} ({direction})" for name, direction in goals), "baseline"]
+    rows = [
+        [str(t.number), *(f"{v:.4g}" for v in t.values), t.user_attrs.get(CONFIGURATION, "")]
+        for t in front
+    ]
+    print_rows(console, header, rows, words={"baseline"})
 
 
-def _print_comparison(
-    console: Console, progress: Progress, best: FrozenTrial, baselines: list[FrozenTrial]
-) -> None:
-    print_line(console, "\nAgainst the baselines:")
-    table = make_table()
-    table.add_column("baseline")
-    for name in ("trial", progress.metric, "best is"):
-        table.add_column(name, justify="right")
-    for trial in baselines:
-        value, verdict = state_words(progress, trial), "-"
-        if trial.state is TrialState.COMPLETE:
-            value = value_words(progress, trial)
-            verdict = verdict_words(progress, best.values[0], trial.values[0])
-        table.add_row(Text(trial.user_attrs[CONFIGURATION]), str(trial.number), value, verdict)
-    print_table(console, table)
-
-
-def _notes(progress: Progress, best: FrozenTrial, baselines: list[FrozenTrial]) -> list[str]:
-    """List what a reader has to know to read the numbers rightly."""
-    notes = []
-    if CONFIGURATION in best.user_attrs:
-        notes.append(_search_found_nothing_better(progress, best))
-    if progress.metric == "val_accuracy" and progress.val_images:
-        notes.append(
-            f"±: one standard error, of {progress.val_images:,} validation images. "
-            "Within the noise: less than two standard errors of the difference."
-        )
-    if not all(learned(progress, t.values[0]) for t in baselines if t.values):
-        notes.append(
-            "A baseline that did not learn is no better than guessing: most often its learning "
-            "rate is too high for it. That says nothing about what it could reach."
-        )
-    if baselines and CONFIGURATION not in best.user_attrs:
-        notes.append(
-            f"The best is the best of {progress.outcomes['completed']}, chosen on these images; "
-            "the baselines were set beforehand and not tuned."
-        )
-    notes.append("One seed each: another seed moves every value.")
-    return notes
-
-
-def _search_found_nothing_better(progress: Progress, best: FrozenTrial) -> str:
-    searched = [t for t in progress.trials if CONFIGURATION not in t.user_attrs]
-    if not any(trial.state.is_finished() for trial in searched):
+def _nothing_better(progress: Progress, best: FrozenTrial) -> str:
+    sampled = searched(progress)
+    if not any(trial.state.is_finished() for trial in sampled):
         return "The search has not begun: only baselines have run."
-    complete = best_first(searched, progress.directions)
+    complete = best_first(sampled, progress.directions)
     if not complete:
         yet = "" if progress.is_done else " yet"
         return f"The search has found nothing better{yet}: none of its trials is complete."
@@ -150,3 +120,50 @@ def _search_found_nothing_better(progress: Progress, best: FrozenTrial) -> str:
         f"The search found nothing better. Its own best is trial {found.number} with "
         f"{value_words(progress, found)}: {verdict}."
     )
+
+
+def print_comparison(console: Console, comparison: Comparison, where: str) -> None:
+    """Print the arms, what is declared of them, and what a reader has to know.
+
+    The storage is ``where`` a person knows it to be; the comparison may be under way.
+    """
+    print_line(console, f"\nComparison {comparison.name} in {where}")
+    measured, direction = comparison.spec.measured.name, comparison.spec.measured.direction
+    better = "higher" if direction == "maximize" else "lower"
+    print_line(console, f"{measured} ({better} is better), {comparison.runs} confirming runs\n")
+    _print_arms(console, comparison)
+    for pair in comparison.pairs:
+        sentence = Text(verdicts.verdict_sentence(comparison, pair), style="bold")
+        console.print(sentence, soft_wrap=not console.is_terminal)
+    if comparison.equal_time:
+        print_line(console, "\nAt equal time:")
+        print_line(console, verdicts.equal_time_words(comparison))
+        for pair in comparison.equal_time:
+            print_line(console, verdicts.verdict_sentence(comparison, pair))
+    print_line(console, "")
+    _print_notes(console, verdicts.caveats(comparison))
+
+
+def _print_arms(console: Console, comparison: Comparison) -> None:
+    """Print what arms reached and what they cost: in two tables where one would be too wide."""
+    rows = verdicts.arm_rows(comparison)
+    whole = _arms_table([*rows[0]], rows)
+    free = console.options.update(max_width=_WIDEST)
+    if console.measure(whole, options=free).maximum <= console.width:
+        print_table(console, whole)
+        return
+    quality = (comparison.spec.measured.name, "seeds", "dead")
+    for names in (("arm", *quality), [name for name in rows[0] if name not in quality]):
+        print_table(console, _arms_table(names, rows))
+
+
+def _arms_table(names: Sequence[str], rows: list[dict[str, str]]) -> Table:
+    # Nothing is cut: what does not fit goes on in the next line.
+    table = make_table()
+    longest = max(len(row["arm"]) for row in rows)
+    table.add_column("arm", overflow="fold", min_width=min(longest, _FULL_NAME))
+    for name in names[1:]:
+        table.add_column(name.replace(" (", "\n("), justify="right", overflow="fold")
+    for row in rows:
+        table.add_row(*(row[name] for name in names))
+    return table

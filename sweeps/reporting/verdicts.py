@@ -1,79 +1,17 @@
 """What is said of a comparison: its arms in a table, and a sentence for each verdict."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
-from sweeps.reporting.formatting import make_table, print_line, print_table
+from sweeps.reporting.events import json_value
 from sweeps.study.comparison import ArmResult, Comparison, Pair
 
 _MILLION = 1e6
 # So many changed settings are named one by one; of more the sections are.
 _MOST_CHANGES = 4
-# So many letters of an arm's name stay on one line however narrow the terminal.
-_FULL_NAME = 18
-# Of a table that is not squeezed, in letters.
-_WIDEST = 10_000
 #: The answer has the intervals of so many verdicts; of more it says what they are.
 _MOST_IN_DETAIL = 3
-
-
-def print_comparison(console: Console, comparison: Comparison, where: str) -> None:
-    """Print the arms, what is declared of them, and what a reader has to know.
-
-    Args:
-        console: where to print.
-        comparison: the comparison, which may be under way.
-        where: the storage, as a person knows it.
-    """
-    print_line(console, f"\nComparison {comparison.name} in {where}")
-    measured, direction = comparison.spec.measured.name, comparison.spec.measured.direction
-    better = "higher" if direction == "maximize" else "lower"
-    print_line(console, f"{measured} ({better} is better), {comparison.runs} confirming runs\n")
-    _print_arms(console, comparison)
-    for pair in comparison.pairs:
-        console.print(
-            Text(verdict_sentence(comparison, pair), style="bold"),
-            soft_wrap=not console.is_terminal,
-        )
-    if comparison.equal_time:
-        print_line(console, "\nAt equal time:")
-        print_line(console, equal_time_words(comparison))
-        for pair in comparison.equal_time:
-            print_line(console, verdict_sentence(comparison, pair))
-    print_line(console, "")
-    for note in (*state_words(comparison), *notes(comparison)):
-        console.print(Text(note, style="dim"), soft_wrap=not console.is_terminal)
-
-
-def _print_arms(console: Console, comparison: Comparison) -> None:
-    """Print what arms reached and what they cost: in two tables where one would be too wide."""
-    rows = arm_rows(comparison)
-    whole = _arms_table([*rows[0]], rows)
-    free = console.options.update(max_width=_WIDEST)
-    if console.measure(whole, options=free).maximum <= console.width:
-        print_table(console, whole)
-        return
-    quality = (comparison.spec.measured.name, "seeds", "dead")
-    for names in (("arm", *quality), [name for name in rows[0] if name not in quality]):
-        print_table(console, _arms_table(names, rows))
-
-
-def _arms_table(names: Sequence[str], rows: list[dict[str, str]]) -> Table:
-    # Nothing is cut: what does not fit goes on in the next line.
-    table = make_table()
-    longest = max(len(row["arm"]) for row in rows)
-    table.add_column("arm", overflow="fold", min_width=min(longest, _FULL_NAME))
-    for name in names[1:]:
-        table.add_column(name.replace(" (", "\n("), justify="right", overflow="fold")
-    for row in rows:
-        table.add_row(*(row[name] for name in names))
-    return table
 
 
 def arm_rows(comparison: Comparison) -> list[dict[str, str]]:
@@ -105,40 +43,36 @@ def value_words(comparison: Comparison, arm: ArmResult) -> str:
 
 def verdict_sentence(comparison: Comparison, pair: Pair) -> str:
     """Say in a sentence what is declared of two arms."""
-    spec, verdict = comparison.spec, pair.verdict
-    name = spec.measured.name
+    verdict = pair.verdict
     if not verdict.seeds:
         return f"{pair.arm} and {pair.other}: nothing is known yet."
-    evidence = (
-        f"{_amount(pair)} in {name} after {_counted(verdict.seeds, 'seed')}; a run of {pair.arm} "
-        f"beats one of {pair.other} with a probability of {pair.probability:.2f}."
+    sentence = (
+        f"{_claim(comparison, pair)} in {comparison.spec.measured.name} after "
+        f"{_counted(verdict.seeds, 'seed')}; a run of {pair.arm} beats one of {pair.other} with a "
+        f"probability of {pair.probability:.2f}."
     )
-    if verdict.declaration == "equal":
-        return (
-            f"{pair.arm} equals {pair.other} within the margin of {spec.margin:g}: it is "
-            f"{_side(pair)} by {evidence}"
-        )
     if verdict.is_settled:
-        return f"{pair.arm} is {verdict.declaration} than {pair.other} by {evidence}"
-    need = (
-        f"If mean and spread stay as they are, {verdict.seeds_needed:,} seeds would settle it."
-        if verdict.seeds_needed is not None
-        else "No number of seeds that can be had would settle it, as it looks now."
-    )
+        return sentence
+    if verdict.seeds_needed is None:
+        return f"{sentence} No number of seeds that can be had would settle it, as it looks now."
     return (
-        f"{pair.arm} against {pair.other} is not resolved: it is {_side(pair)} by {evidence} {need}"
+        f"{sentence} If mean and spread stay as they are, {verdict.seeds_needed:,} seeds would "
+        "settle it."
     )
 
 
-def _side(pair: Pair) -> str:
-    return "ahead" if pair.verdict.mean >= 0 else "behind"
-
-
-def _amount(pair: Pair) -> str:
-    """Write by how much a pair's arm is ahead, or behind where it is behind."""
-    low, high = pair.verdict.low, pair.verdict.high
-    ends = (low, high) if pair.verdict.mean >= 0 else (-high, -low)
-    return f"{abs(pair.verdict.mean):.4f} {_interval(*ends)}"
+def _claim(comparison: Comparison, pair: Pair) -> str:
+    """Say what is declared of two arms, and by how much the one is ahead, or behind."""
+    verdict, is_ahead = pair.verdict, pair.verdict.mean >= 0
+    low, high = (verdict.low, verdict.high) if is_ahead else (-verdict.high, -verdict.low)
+    amount = f"by {abs(verdict.mean):.4f} {_interval(low, high)}"
+    side = f"it is {'ahead' if is_ahead else 'behind'} {amount}"
+    if verdict.declaration == "equal":
+        margin = f"within the margin of {comparison.spec.margin:g}"
+        return f"{pair.arm} equals {pair.other} {margin}: {side}"
+    if verdict.is_settled:
+        return f"{pair.arm} is {verdict.declaration} than {pair.other} {amount}"
+    return f"{pair.arm} against {pair.other} is not resolved: {side}"
 
 
 def equal_time_words(comparison: Comparison) -> str:
@@ -156,28 +90,22 @@ def answer(comparison: Comparison) -> str:
     known = [pair for pair in comparison.pairs if pair.verdict.seeds]
     if not known:
         return "There is no answer yet: no arm is confirmed."
-    margin = f"within the margin of {spec.margin:g}"
     if len(known) <= _MOST_IN_DETAIL:
-        clauses = []
-        for pair in known:
-            declaration = pair.verdict.declaration
-            if declaration == "equal":
-                words = f"equals {pair.other} {margin}"
-            elif declaration == "not resolved":
-                words = f"against {pair.other} is not resolved: it is {_side(pair)} by "
-            else:
-                words = f"is {declaration} than {pair.other} by "
-            numbers = "" if declaration == "equal" else _amount(pair)
-            clauses.append(f"{pair.arm} {words}{numbers}")
-        return f"In {spec.measured.name}, {'; '.join(clauses)}."
+        return f"In {spec.measured.name}, {'; '.join(_claim(comparison, pair) for pair in known)}."
     listed: dict[str, list[str]] = {}
     for pair in known:
         words = pair.arm if spec.reference else f"{pair.arm} against {pair.other}"
         listed.setdefault(pair.verdict.declaration, []).append(words)
+    declared = {
+        "better": "better",
+        "worse": "worse",
+        "equal": f"equal within the margin of {spec.margin:g}",
+        "not resolved": "not resolved",
+    }
     parts = [
-        f"{_joined(names)} {_are(names)} {f'equal {margin}' if declared == 'equal' else declared}"
-        for declared in ("better", "worse", "equal", "not resolved")
-        if (names := listed.get(declared))
+        f"{_joined(names)} {_are(names)} {words}"
+        for declaration, words in declared.items()
+        if (names := listed.get(declaration))
     ]
     against = f" against {spec.reference}" if spec.reference else ""
     return f"In {spec.measured.name}{against}: {'; '.join(parts)}."
@@ -197,7 +125,12 @@ def winner_words(comparison: Comparison, arm: str) -> str:
     return "\n".join(words)
 
 
-def state_words(comparison: Comparison) -> list[str]:
+def caveats(comparison: Comparison) -> list[str]:
+    """List what is missing, and what a reader has to know to read the numbers rightly."""
+    return [*_missing(comparison), *_notes(comparison)]
+
+
+def _missing(comparison: Comparison) -> list[str]:
     """Say what is missing in a comparison that is not finished; nothing of a finished one."""
     spec, arms = comparison.spec, comparison.arms.values()
     untuned = [arm.name for arm in arms if arm.choice is None]
@@ -232,8 +165,7 @@ def _are(names: list[str]) -> str:
     return "is" if len(names) == 1 else "are"
 
 
-def notes(comparison: Comparison) -> list[str]:
-    """List what a reader has to know to read the numbers rightly."""
+def _notes(comparison: Comparison) -> list[str]:
     spec = comparison.spec
     many = len(spec.pairs)
     verdicts = "the verdict is" if many == 1 else f"one of the {many} verdicts or more is"
@@ -281,26 +213,21 @@ def notes(comparison: Comparison) -> list[str]:
 def comparison_tree(comparison: Comparison) -> dict[str, Any]:
     """Return a comparison as a plain tree for JSON, without numbers that are not finite."""
     spec = comparison.spec
-    return {
-        "comparison": comparison.name,
-        "metric": spec.measured.name,
-        "direction": spec.measured.direction,
-        "reference": spec.reference,
-        "margin": spec.margin,
-        "error": spec.error,
-        "arms": [_finite(asdict(arm)) for arm in comparison.arms.values()],
-        "pairs": [_finite(asdict(pair)) for pair in comparison.pairs],
-        "equal_time": [_finite(asdict(pair)) for pair in comparison.equal_time],
-        "earlier": [asdict(earlier) for earlier in comparison.earlier],
-    }
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    tree: dict[str, Any] = json_value(
+        {
+            "comparison": comparison.name,
+            "metric": spec.measured.name,
+            "direction": spec.measured.direction,
+            "reference": spec.reference,
+            "margin": spec.margin,
+            "error": spec.error,
+            "arms": [asdict(arm) for arm in comparison.arms.values()],
+            "pairs": [asdict(pair) for pair in comparison.pairs],
+            "equal_time": [asdict(pair) for pair in comparison.equal_time],
+            "earlier": [asdict(earlier) for earlier in comparison.earlier],
+        }
+    )
+    return tree
 
 
 def _interval(low: float, high: float) -> str:

@@ -3,8 +3,10 @@
 Text is plain: what comes from people, names above all, is escaped by the formats.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from importlib.metadata import version
 
 from sweeps.reporting.report.chart import Chart
 
@@ -44,12 +46,24 @@ class Charts:
 Block = str | Table | Code | Warning | Charts
 
 
-@dataclass
+def side_by_side(charts: Iterable[Chart | None]) -> list[Block]:
+    """Put those charts that there are side by side; no block without any."""
+    drawn = [chart for chart in charts if chart is not None]
+    return [Charts(drawn)] if drawn else []
+
+
+def text_columns(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> Table:
+    """Make a table of words, without the last column where no row has anything in it."""
+    width = len(header) if any(row[-1] for row in rows) else len(header) - 1
+    return Table(header[:width], [row[:width] for row in rows], caption=caption)
+
+
+@dataclass(frozen=True)
 class Section:
     """A part of a report: paragraphs and other blocks under a heading."""
 
     title: str
-    blocks: list[Block] = field(default_factory=list)
+    blocks: Sequence[Block]
 
     @property
     def anchor(self) -> str:
@@ -57,7 +71,12 @@ class Section:
         return self.title.lower().replace(" ", "-")
 
 
-@dataclass
+def _made() -> str:
+    now = datetime.now().astimezone()
+    return f"Made by sweeps report {version('interpodil')} on {now:%Y-%m-%d at %H:%M %Z}."
+
+
+@dataclass(frozen=True)
 class Report:
     """A report.
 
@@ -68,7 +87,7 @@ class Report:
         answer: the finding in one sentence.
         caveats: what has to be known to read that rightly.
         figures: the numbers that matter most, by what they are.
-        sections: the rest, in reading order.
+        contents: the rest by its headings, in reading order; what is empty is left out.
         made: when and with what the report was made.
     """
 
@@ -76,10 +95,14 @@ class Report:
     title: str
     description: str
     answer: str
-    caveats: list[str]
-    figures: dict[str, str]
-    sections: list[Section]
-    made: str
+    caveats: Sequence[str]
+    figures: Mapping[str, str]
+    contents: Mapping[str, Sequence[Block]]
+    made: str = field(default_factory=_made)
+
+    @property
+    def sections(self) -> list[Section]:
+        return [Section(title, blocks) for title, blocks in self.contents.items() if blocks]
 
     def charts(self) -> list[Chart]:
         """Return all charts, in reading order."""

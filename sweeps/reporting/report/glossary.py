@@ -1,5 +1,7 @@
 """What metrics and settings mean, in words for people who do not know the project."""
 
+from collections.abc import Iterable
+
 LAYER = (
     "The layer under test is the interpodilated convolution: a 3x3 convolution whose nine weights "
     "are set apart (dilation) and whose gaps are filled by interpolation (the tent), so that they "
@@ -53,7 +55,13 @@ SETTINGS = {
 }
 
 
-def metric_words(name: str) -> str:
-    """Say what a metric means, of the validation or the test images; empty where not known."""
-    words = METRICS.get(name.replace("test_", "val_"), "")
-    return words.replace("validation", "test") if name.startswith("test_") else words
+def meanings(metrics: Iterable[str]) -> list[str]:
+    """Say what each metric means, of the validation or the test images, where that is known."""
+    found = []
+    for name in dict.fromkeys(metrics):
+        words = METRICS.get(name.replace("test_", "val_"))
+        if words and name.startswith("test_"):
+            words = words.replace("validation", "test")
+        if words:
+            found.append(f"{name}: {words}.")
+    return found

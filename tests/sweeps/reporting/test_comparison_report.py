@@ -17,7 +17,7 @@ from sweeps.reporting.report.chart import Intervals
 from sweeps.reporting.report.comparison import comparison_report
 from sweeps.reporting.report.document import Code, Table, Warning
 from sweeps.reporting.report.kernels import expansion
-from sweeps.reporting.verdicts import print_comparison
+from sweeps.reporting.summary import print_comparison
 from sweeps.spec.comparison import parse_comparison
 from sweeps.spec.files import load_yaml
 from sweeps.spec.layer import LayerConfig

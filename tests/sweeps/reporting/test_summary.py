@@ -86,7 +86,8 @@ def test_a_best_that_was_searched_is_said_to_be_chosen(storage):
     for value, name in ((0.5, "baseline"), (0.7, None), (0.6, None)):
         _add(study, value, name)
     text = _print(storage, study)
-    assert "The best is the best of 3, chosen on these images" in text
+    assert "The search's best was chosen among 2 complete trials" in text
+    assert "it is optimistic" in text
     assert "not tuned" in text
     assert "nothing better" not in text
 
