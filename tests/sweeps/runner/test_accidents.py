@@ -56,31 +56,35 @@ def test_trials_that_cannot_work_end_the_sweep_with_their_reason(place, small):
     assert "ZeroDivisionError" in trials[0].user_attrs["reason"]
 
 
-FAILING_BESIDE = """
+OWN = {
+    "name": "own",
+    "objective": "loops:train",
+    "options": {"x": 0.5},
+    "metric": {"name": "loss", "direction": "minimize"},
+    "budget": {"trials": 20},
+    "search": {"options.x": {"float": [-1.0, 1.0]}},
+    "pruner": {"name": "none"},
+}
+# Costs no time: what is tested happens to trials that are at work.
+WAITING = """
 import time
 from sweeps import Interrupted
 
 def train(context):
-    if context.trial.number > 0:
-        raise ZeroDivisionError
     context.report(1, loss=1.0)
     while not context.should_stop():
         time.sleep(0.01)
     raise Interrupted
 """
+FAILING_BESIDE = WAITING.replace(
+    "    context.report",
+    "    if context.trial.number > 0:\n        raise ZeroDivisionError\n    context.report",
+)
 
 
 def test_what_runs_beside_five_failures_is_interrupted_and_queued_again(place):
     (place.folder / "loops.py").write_text(FAILING_BESIDE)
-    spec = {
-        "name": "own",
-        "objective": "loops:train",
-        "options": {"x": 0.5},
-        "metric": {"name": "loss", "direction": "minimize"},
-        "budget": {"trials": 20},
-        "search": {"options.x": {"float": [-1.0, 1.0]}},
-    }
-    done = place.run("run", place.write_spec(spec), "--workers", "2", "--devices", "cpu")
+    done = place.run("run", place.write_spec(OWN), "--workers", "2", "--devices", "cpu")
     assert done.returncode == 1
     assert "5 trials failed in a row" in done.stderr
     first, *others, retry = place.study().trials
@@ -89,10 +93,9 @@ def test_what_runs_beside_five_failures_is_interrupted_and_queued_again(place):
     assert (retry.state.name, retry.user_attrs["retry_of"]) == ("WAITING", 0)
 
 
-def test_a_study_that_is_deleted_ends_its_run(place, small):
-    small["training"]["epochs"] = 500
-    spec = place.write_spec(small)
-    run = place.start("run", spec, "--workers", "1")
+def test_a_study_that_is_deleted_ends_its_run(place):
+    (place.folder / "loops.py").write_text(WAITING)
+    run = place.start("run", place.write_spec(OWN), "--workers", "1")
     pids = place.wait_for_epochs(1)
     study = place.study()
     optuna.delete_study(study_name=study.study_name, storage=study._storage)
@@ -103,11 +106,9 @@ def test_a_study_that_is_deleted_ends_its_run(place, small):
     assert all(is_gone(pid) for pid in pids)
 
 
-def test_a_run_and_a_worker_by_hand_beside_another_run(place, small):
-    small["training"]["epochs"] = 500
-    # However late a worker starts, trials are left for it.
-    small["pruner"] = {"name": "none"}
-    spec = place.write_spec(small)
+def test_a_run_and_a_worker_by_hand_beside_another_run(place):
+    (place.folder / "loops.py").write_text(WAITING)
+    spec = place.write_spec(OWN)
     first = place.start("run", spec, "--workers", "1")
     place.wait_for_epochs(1)
     second = place.start("run", spec, "--workers", "1")
