@@ -40,8 +40,9 @@ def command(
     STUDY is the name of either, and defaults to the newest; it may still run.
     """
     from storage import open_storage, open_study, study_names
-    from sweeps.reporting.report import show_in_dashboard, write_report
     from sweeps.reporting.report.comparison import comparison_report
+    from sweeps.reporting.report.dashboard import show_in_dashboard
+    from sweeps.reporting.report.files import write_report
     from sweeps.reporting.report.records import write_records
     from sweeps.reporting.report.study import study_report
     from sweeps.study.stages import confirm_name, find_comparison, stages

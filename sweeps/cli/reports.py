@@ -11,7 +11,7 @@ from sweeps.cli.options import option
 from sweeps.errors import Stopped, in_words
 
 if TYPE_CHECKING:
-    from sweeps.reporting.notifications import Service
+    from sweeps.reporting.channels import Service
 
 # As sweeps.reporting.notifications.KINDS, which takes a second to import.
 _KINDS = ("finished", "failed", "stopped", "best")
@@ -50,7 +50,8 @@ def report_options(command: Callable[..., None]) -> Callable[..., None]:
         **options: Any,
     ) -> None:
         from sweeps.reporting import reporting
-        from sweeps.reporting.notifications import Channel, Command
+        from sweeps.reporting.channels import Command
+        from sweeps.reporting.notifications import Channel
 
         channels: list[Channel] = [notify_url] if notify_url else []
         if notify_command:
@@ -86,7 +87,7 @@ def _open_service(
 ) -> "Service | None":
     if not url:
         return None
-    from sweeps.reporting.notifications import Service
+    from sweeps.reporting.channels import Service
 
     try:
         return Service(url)

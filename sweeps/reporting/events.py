@@ -1,11 +1,14 @@
-"""What happens in a sweep. Every table, line, log and notification is made of these events."""
+"""What happens in a sweep. Every table, line, log and notification is made of these events.
+
+What their fields mean is promised in ``docs/reports.md``.
+"""
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Literal, TypedDict
+from typing import Any, ClassVar, Literal
 
 from optuna.trial import FrozenTrial
 
@@ -14,24 +17,6 @@ from sweeps.study.attributes import METRICS
 from sweeps.study.progress import Progress
 
 Ending = Literal["finished", "time_is_up", "stopped", "failed"]
-
-
-class Best(TypedDict):
-    """The best trial.
-
-    Attributes:
-        trial: its number.
-        value: of the metric, or of the first objective.
-        metrics: what its last epoch measured; ``None`` where that was not finite.
-        configuration: its baseline's name, if it is one.
-        params: its settings.
-    """
-
-    trial: int
-    value: float
-    metrics: dict[str, float | None]
-    configuration: str | None
-    params: dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +38,7 @@ class Event(ABC):
         """Say in plain words what happened."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Convert to plain JSON values: no NaN, and the time in ISO 8601.
-
-        Example:
-            >>> Message(study="quick", text="hello").as_dict()
-            {'time': '2026-01-31T12:00:00.000Z', 'event': 'message', 'study': 'quick', ...}
-        """
+        """Convert to plain JSON values: no NaN, and the time in ISO 8601."""
         own = {item.name: json_value(getattr(self, item.name)) for item in fields(self)}
         del own["study"], own["time"]
         head = {"time": iso_time(self.time), "event": self.name, "study": self.study}
@@ -80,28 +60,25 @@ class SweepStarted(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorkerStarted(Event):
-    name = "worker_started"
-
+class _WorkerEvent(Event):
     worker: str
     host: str
     pid: int
     device: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerStarted(_WorkerEvent):
+    name = "worker_started"
 
     def sentence(self) -> str:
         return f"{self.worker} started on {self.device} of {self.host}"
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorkerEnded(Event):
-    """A worker ended; ``trial`` is the trial on which it was last seen."""
-
+class WorkerEnded(_WorkerEvent):
     name = "worker_ended"
 
-    worker: str
-    host: str
-    pid: int
-    device: str
     trial: int | None
 
     def sentence(self) -> str:
@@ -139,15 +116,6 @@ class EpochEnded(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class TrialEnded(Event):
-    """A trial ended.
-
-    Attributes:
-        value: the metric in the last epoch; ``None`` if there is none or it is not finite.
-        metrics: whatever the last epoch measured.
-        queued_again: whether a retry replaces this trial.
-        finished, target: how many trials the study has finished, and how many it is to have.
-    """
-
     name = "trial_ended"
 
     trial: int
@@ -181,8 +149,6 @@ class TrialEnded(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class NewBest(Event):
-    """A completed trial beat all earlier ones; ``previous`` is the best value until then."""
-
     name = "new_best"
 
     trial: int
@@ -203,8 +169,6 @@ class NewBest(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Message(Event):
-    """Something that a person should know."""
-
     name = "message"
 
     text: str
@@ -215,16 +179,7 @@ class Message(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class SweepEnded(Event):
-    """The sweep ended; another run can resume its study.
-
-    Attributes:
-        how: ``finished`` if the study has all its trials, else ``time_is_up``, ``stopped`` or
-            ``failed``.
-        reason: why it stopped or failed.
-        seconds: how long it took.
-
-    All fields after ``reason`` are ``None`` if the sweep ended before its study was found.
-    """
+    """The sweep ended; another run can resume its study, if that was found."""
 
     name = "sweep_ended"
 
@@ -234,7 +189,7 @@ class SweepEnded(Event):
     finished: int | None = None
     target: int | None = None
     outcomes: Mapping[str, int] | None = None
-    best: Best | None = None
+    best: dict[str, Any] | None = None
     seconds: float | None = None
 
     def sentence(self) -> str:
@@ -255,17 +210,17 @@ class SweepEnded(Event):
         return best + _bracketed(self.best["configuration"])
 
 
-def best_of(progress: Progress) -> Best | None:
+def best_of(progress: Progress) -> dict[str, Any] | None:
     """Describe the best trial of a study; ``None`` if no trial is complete."""
     if progress.best is None:
         return None
-    return Best(
-        trial=progress.best.number,
-        value=progress.best.values[0],
-        metrics=progress.best.user_attrs.get(METRICS, {}),
-        configuration=progress.best.user_attrs.get(CONFIGURATION),
-        params=params_of(progress.best),
-    )
+    return {
+        "trial": progress.best.number,
+        "value": progress.best.values[0],
+        "metrics": progress.best.user_attrs.get(METRICS, {}),
+        "configuration": progress.best.user_attrs.get(CONFIGURATION),
+        "params": params_of(progress.best),
+    }
 
 
 def params_of(trial: FrozenTrial) -> dict[str, Any]:

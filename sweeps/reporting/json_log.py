@@ -14,16 +14,12 @@ import click
 
 from storage import OUTCOMES
 from sweeps.reporting.events import Event, Message, best_of, iso_time, json_value
-from sweeps.reporting.stream import Sink
+from sweeps.reporting.stream import Sink, worker_fields
 from sweeps.study.progress import Progress
 
 
 class JsonLog(Sink):
-    """Writes each event as a line of JSON.
-
-    Args:
-        stream: where to write.
-    """
+    """Writes each event as a line of JSON."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -80,10 +76,7 @@ class _LineWriter(io.TextIOBase):
 class JsonStates(Sink):
     """Writes a study's state to stdout as a line of JSON whenever it changes.
 
-    Messages go to stderr.
-
-    Args:
-        where: the storage, as a person knows it.
+    Messages go to stderr. The storage is ``where`` a person knows it to be.
     """
 
     def __init__(self, where: str) -> None:
@@ -104,12 +97,7 @@ class JsonStates(Sink):
 
 
 def state_of(progress: Progress, where: str) -> dict[str, Any]:
-    """Describe a study at one moment in plain JSON values.
-
-    Args:
-        progress: the study.
-        where: the storage, as a person knows it.
-    """
+    """Describe a study at one moment in plain JSON values."""
     states = Counter(trial.state.name.lower() for trial in progress.trials)
     target = progress.target
     left = None if target is None else max(target - progress.finished, 0)
@@ -129,10 +117,7 @@ def state_of(progress: Progress, where: str) -> dict[str, Any]:
         "best": best_of(progress),
         "workers": [
             {
-                "worker": worker.name,
-                "host": worker.host,
-                "pid": worker.pid,
-                "device": worker.device,
+                **worker_fields(worker),
                 "trial": worker.trial_number,
                 "epoch": worker.epoch,
                 "epochs": worker.epochs,

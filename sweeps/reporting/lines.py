@@ -25,12 +25,6 @@ class Lines(Sink):
     Args:
         console: where to write.
         watching: also tell of workers, and how the sweep ends. A run's other output tells it too.
-
-    Example:
-        The lines of a run::
-
-            0:04  trial   0 started: plain 3x3
-            0:21  trial   0 completed val_accuracy 0.5120 after 5 epochs (plain 3x3)  [1/24 ...]
     """
 
     def __init__(self, console: Console, *, watching: bool = False) -> None:

@@ -119,12 +119,7 @@ class _Cell:
 
 
 def worker_table(progress: Progress, most: int | None = None) -> Table:
-    """Make a table of the workers' trials, epochs and metrics, with hosts if there are several.
-
-    Args:
-        progress: the study.
-        most: how many workers to show; ``None`` for all.
-    """
+    """Make a table of the workers, at ``most`` so many, with hosts if there are several."""
     several_hosts = len({worker.host for worker in progress.workers}) > 1
     table = make_table()
     for name in ("worker", "host", "device") if several_hosts else ("worker", "device"):

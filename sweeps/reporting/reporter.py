@@ -33,11 +33,7 @@ class Reporter:
 
     @contextmanager
     def running(self, progress: Progress) -> Iterator[None]:
-        """Report a run from its start to its end; an error that leaves the block ended it.
-
-        Args:
-            progress: the study before the run.
-        """
+        """Report a run from its start to its end; an error that leaves the block ended it."""
         self._study = progress.study_name
         self._stream = EventStream(progress)
         with ExitStack() as started:
@@ -53,12 +49,7 @@ class Reporter:
             self._show(self._stream.ended(None))
 
     def update(self, progress: Progress, seconds_left: float | None) -> None:
-        """Report what has happened since the last look; only while running.
-
-        Args:
-            progress: the study now.
-            seconds_left: until no more trials are started; ``None`` for no limit.
-        """
+        """Report what has happened since the last look; only while running."""
         assert self._stream is not None, "update() is for running sweeps"
         events = self._stream.advance(progress, seconds_left)
         for sink in self._sinks:
@@ -140,8 +131,7 @@ def reporting(
 def show_log(show: Callable[[str], None]) -> Iterator[None]:
     """Show what the project logs, from INFO on, for the length of a block.
 
-    Args:
-        show: called with each message, from any thread. In nested blocks the innermost is called.
+    Messages come from any thread. Of nested blocks only the innermost shows them.
     """
     logger = logging.getLogger("sweeps")
     handlers, level = logger.handlers[:], logger.level

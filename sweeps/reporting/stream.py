@@ -54,10 +54,7 @@ class Sink:
 
 
 class EventStream:
-    """Works out what happened in a study since the last look.
-
-    Args:
-        progress: the study at the first look. What happened before is no event.
+    """Works out what happened in a study since the last look; before the first one is no event.
 
     Attributes:
         progress: the study at the last look.
@@ -87,12 +84,7 @@ class EventStream:
         )
 
     def advance(self, progress: Progress, seconds_left: float | None) -> list[Event]:
-        """Return what happened since the last look, in an order in which it may have happened.
-
-        Args:
-            progress: the study now.
-            seconds_left: until no more trials are started; ``None`` for no limit.
-        """
+        """Return what happened since the last look, in an order in which it may have happened."""
         self._has_time_limit = self._has_time_limit or seconds_left is not None
         before, self.progress = self.progress, progress
         old_workers = {worker.worker_id: worker for worker in before.workers}
@@ -100,7 +92,7 @@ class EventStream:
         study = progress.study_name
 
         events: list[Event] = [
-            WorkerStarted(study=study, **_worker_fields(worker))
+            WorkerStarted(study=study, **worker_fields(worker))
             for key, worker in new_workers.items()
             if key not in old_workers
         ]
@@ -110,18 +102,14 @@ class EventStream:
         self._seen = _seen(progress)
         events += _new_best(before, progress)
         events += [
-            WorkerEnded(study=study, **_worker_fields(worker), trial=worker.trial_number)
+            WorkerEnded(study=study, **worker_fields(worker), trial=worker.trial_number)
             for key, worker in old_workers.items()
             if key not in new_workers
         ]
         return events
 
     def ended(self, error: BaseException | None) -> SweepEnded:
-        """Return the event of the sweep's end, as of the last look.
-
-        Args:
-            error: what ended it; ``None`` if it ran to its end.
-        """
+        """Return the event of the sweep's end, as of the last look; an error may have ended it."""
         progress = self.progress
         how, reason = why_ended(error)
         # Another process runs the trials that still run, and will finish them.
@@ -224,13 +212,10 @@ def _new_best(before: Progress, progress: Progress) -> Iterator[Event]:
         yield NewBest(study=progress.study_name, metric=progress.metric, previous=previous, **best)
 
 
-def _worker_fields(worker: WorkerRecord) -> dict[str, Any]:
-    return {
-        "worker": worker.name,
-        "host": worker.host,
-        "pid": worker.pid,
-        "device": worker.device,
-    }
+def worker_fields(worker: WorkerRecord) -> dict[str, Any]:
+    """Say which worker it is, as events and states do."""
+    own = {name: getattr(worker, name) for name in ("host", "pid", "device")}
+    return {"worker": worker.name, **own}
 
 
 def _finite(value: float) -> float | None:

@@ -96,17 +96,11 @@ def answer(comparison: Comparison) -> str:
     for pair in known:
         words = pair.arm if spec.reference else f"{pair.arm} against {pair.other}"
         listed.setdefault(pair.verdict.declaration, []).append(words)
-    declared = {
-        "better": "better",
-        "worse": "worse",
-        "equal": f"equal within the margin of {spec.margin:g}",
-        "not resolved": "not resolved",
-    }
-    parts = [
-        f"{_joined(names)} {_are(names)} {words}"
-        for declaration, words in declared.items()
-        if (names := listed.get(declaration))
-    ]
+    parts = []
+    for declared in ("better", "worse", "equal", "not resolved"):
+        if names := listed.get(declared):
+            margin = f" within the margin of {spec.margin:g}" if declared == "equal" else ""
+            parts.append(f"{_joined(names)} {_are(names)} {declared}{margin}")
     against = f" against {spec.reference}" if spec.reference else ""
     return f"In {spec.measured.name}{against}: {'; '.join(parts)}."
 
@@ -127,30 +121,27 @@ def winner_words(comparison: Comparison, arm: str) -> str:
 
 def caveats(comparison: Comparison) -> list[str]:
     """List what is missing, and what a reader has to know to read the numbers rightly."""
-    return [*_missing(comparison), *_notes(comparison)]
+    missing = _missing(comparison)
+    state = [f"The comparison is not finished: {missing}."] if missing else []
+    return [*state, *_notes(comparison)]
 
 
-def _missing(comparison: Comparison) -> list[str]:
+def _missing(comparison: Comparison) -> str:
     """Say what is missing in a comparison that is not finished; nothing of a finished one."""
     spec, arms = comparison.spec, comparison.arms.values()
-    untuned = [arm.name for arm in arms if arm.choice is None]
-    if untuned:
-        return [f"The comparison is not finished: {_joined(untuned)} {_are(untuned)} not tuned."]
+    if untuned := [arm.name for arm in arms if arm.choice is None]:
+        return f"{_joined(untuned)} {_are(untuned)} not tuned"
     fewest = min(len(arm.runs) for arm in arms)
     if fewest < spec.first_seeds:
-        return [
-            f"The comparison is not finished: the first round has {spec.first_seeds} seeds of each "
-            f"arm, and {fewest} have ended for all."
-        ]
+        return (
+            f"the first round has {spec.first_seeds} seeds of each arm, and {fewest} have ended "
+            "for all"
+        )
     wanted = comparison.wanted_seeds()
     if more := [arm.name for arm in arms if wanted[arm.name] > len(arm.runs)]:
-        return [f"The comparison is not finished: resumed, it adds seeds of {_joined(more)}."]
+        return f"resumed, it adds seeds of {_joined(more)}"
     late = [arm.name for arm in arms if len(arm.equal_time_runs) < len(arm.runs)]
-    if spec.equal_time and late:
-        return [
-            f"The comparison is not finished: runs at equal time are missing of {_joined(late)}."
-        ]
-    return []
+    return f"runs at equal time are missing of {_joined(late)}" if spec.equal_time and late else ""
 
 
 def _joined(names: list[str]) -> str:

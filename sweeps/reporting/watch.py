@@ -78,12 +78,9 @@ class Observer:
 
 
 def watch(observer: Observer, sink: Sink, interval: float) -> Progress:
-    """Show a study until it is done and no worker is left.
+    """Show a study every ``interval`` seconds until it is done and no worker is left.
 
-    Args:
-        observer: reads the study. A storage that is unavailable is waited for.
-        sink: shows it.
-        interval: seconds between two looks.
+    A storage that is unavailable is waited for.
 
     Returns:
         The study at its end.

@@ -4,22 +4,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-# The palette of Okabe and Ito, apart for the color-blind: https://jfly.uni-koeln.de/color/
-BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY = (
-    "#0072b2",
-    "#d55e00",
-    "#009e73",
-    "#e69f00",
-    "#cc79a7",
-    "#56b4e9",
-)
-GRAY = "#7f858c"
+#: The palette of Okabe and Ito, apart for the color-blind: https://jfly.uni-koeln.de/color/. An
+#: HTML report has a variable of each name.
+PALETTE = {
+    "blue": "#0072b2",
+    "vermillion": "#d55e00",
+    "green": "#009e73",
+    "orange": "#e69f00",
+    "purple": "#cc79a7",
+    "sky": "#56b4e9",
+    "gray": "#7f858c",
+}
+BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, GRAY = PALETTE.values()
 #: For several of a kind, with a line style and a shape each: color alone tells nothing in print.
 COLORS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
 Dash = Literal["solid", "dashed", "dotted", "dashdot"]
 DASHES: tuple[Dash, ...] = ("solid", "dashed", "dotted", "dashdot")
 Shape = Literal["circle", "triangle", "diamond", "star", "square", "cross"]
-SHAPES: tuple[Shape, ...] = ("circle", "square", "triangle", "diamond", "cross", "star")
 
 
 @dataclass(frozen=True)

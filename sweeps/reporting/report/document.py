@@ -58,19 +58,6 @@ def text_columns(header: Sequence[str], rows: Sequence[Sequence[str]], caption: 
     return Table(header[:width], [row[:width] for row in rows], caption=caption)
 
 
-@dataclass(frozen=True)
-class Section:
-    """A part of a report: paragraphs and other blocks under a heading."""
-
-    title: str
-    blocks: Sequence[Block]
-
-    @property
-    def anchor(self) -> str:
-        """The heading's id in a page."""
-        return self.title.lower().replace(" ", "-")
-
-
 def _made() -> str:
     now = datetime.now().astimezone()
     return f"Made by sweeps report {version('interpodil')} on {now:%Y-%m-%d at %H:%M %Z}."
@@ -87,7 +74,7 @@ class Report:
         answer: the finding in one sentence.
         caveats: what has to be known to read that rightly.
         figures: the numbers that matter most, by what they are.
-        contents: the rest by its headings, in reading order; what is empty is left out.
+        contents: the rest by its headings, in reading order; those without blocks are left out.
         made: when and with what the report was made.
     """
 
@@ -100,11 +87,7 @@ class Report:
     contents: Mapping[str, Sequence[Block]]
     made: str = field(default_factory=_made)
 
-    @property
-    def sections(self) -> list[Section]:
-        return [Section(title, blocks) for title, blocks in self.contents.items() if blocks]
-
     def charts(self) -> list[Chart]:
         """Return all charts, in reading order."""
-        blocks = (block for section in self.sections for block in section.blocks)
+        blocks = (block for blocks in self.contents.values() for block in blocks)
         return [chart for block in blocks if isinstance(block, Charts) for chart in block.charts]

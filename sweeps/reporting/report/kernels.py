@@ -3,7 +3,10 @@
 import json
 import math
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -30,15 +33,22 @@ _STEPS = 64
 _MOST_LAYERS = 3
 
 
+@dataclass(frozen=True)
+class _Kernel:
+    """Kernels of a layer, (number, height, width); what to note of them; and their color."""
+
+    taps: Tensor
+    note: str
+    color: str
+
+
 def kernel_blocks(
     layers: Mapping[str, LayerConfig],
     weights: Path | None,
     studies: Collection[str],
-    colors: Mapping[str, str] | None = None,
+    colors: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Block]:
     """Draw the kernels of layers, each alone, and what frequencies they pass, together.
-
-    What is shown is the root mean square over all of a layer's kernels.
 
     Args:
         layers: by name; those that have the same kernel are drawn once.
@@ -49,46 +59,25 @@ def kernel_blocks(
     Raises:
         SweepsError: the weights are none, or of another study.
     """
-    trained = {} if weights is None else read_trained(weights, studies)
-    names: dict[str, list[str]] = {}
+    kernels: dict[str, _Kernel] = {}
+    same: dict[str, list[str]] = {}
     for name, layer in layers.items():
-        names.setdefault(str([getattr(layer, each) for each in (*_FORM, "blur")]), []).append(name)
-    merged = {", ".join(same): same[0] for same in names.values()}
-    notes = {name: _tent(layers[first]) for name, first in merged.items()}
-    kernels = {name: expansion(layers[first]) for name, first in merged.items()} | trained
+        same.setdefault(str([getattr(layer, each) for each in (*_FORM, "blur")]), []).append(name)
+    for first, *others in same.values():
+        color = colors.get(first, COLORS[len(kernels) % len(COLORS)])
+        name = ", ".join([first, *others])
+        kernels[name] = _Kernel(expansion(layers[first]), _tent(layers[first]), color)
+    trained = {} if weights is None else _read_trained(weights, studies)
+    for name, taps in trained.items():
+        kernels[name] = _Kernel(taps, "after training", COLORS[len(kernels) % len(COLORS)])
     if not kernels:
         return []
-    looks = {
-        name: (colors or {}).get(merged.get(name, ""), COLORS[index % len(COLORS)])
-        for index, name in enumerate(kernels)
-    }
-    grids = []
-    for index, (name, kernel) in enumerate(kernels.items()):
-        # Before training, over random base weights, all of one variance.
-        weight = kernel.double().square().mean(0).sqrt()
-        height, width = weight.shape
-        grids.append(
-            Chart(
-                key=f"kernel-{index}",
-                title=shown(name, 60),
-                alt=f"The effective kernel of {name}, {height}x{width} pixels.",
-                marks=[Grid((weight / weight.max()).tolist(), looks[name])],
-                caption=f"{height}x{width} pixels, {notes.get(name, 'after training')}",
-            )
-        )
-    return [_WORDS, Charts(grids), Charts([_response_chart(kernels, looks)])]
+    grids = [_grid_chart(f"kernel-{index}", *each) for index, each in enumerate(kernels.items())]
+    return [_WORDS, Charts(grids), Charts([_response_chart(kernels)])]
 
 
-def read_trained(file: Path, studies: Collection[str]) -> dict[str, Tensor]:
-    """Read the trained kernels of the layers, by name, (number, height, width).
-
-    Args:
-        file: what ``sweeps train --save FILE.safetensors`` wrote.
-        studies: those that its configuration may come from.
-
-    Raises:
-        SweepsError: it is no such file, or of another study.
-    """
+def _read_trained(file: Path, studies: Collection[str]) -> dict[str, Tensor]:
+    """Read the trained kernels of layers, by name, from a file of ``sweeps train --save``."""
     try:
         with safe_open(file, framework="pt") as opened:
             known = opened.metadata() or {}
@@ -132,15 +121,27 @@ def response(kernels: Tensor) -> Tensor:
     return (power / power[0]).sqrt()
 
 
-def _response_chart(kernels: Mapping[str, Tensor], colors: Mapping[str, str]) -> Chart:
+def _grid_chart(key: str, name: str, kernel: _Kernel) -> Chart:
+    """Draw the root mean square over all of a layer's kernels."""
+    # Before training, over random base weights, all of one variance.
+    weight = kernel.taps.double().square().mean(0).sqrt()
+    height, width = weight.shape
+    return Chart(
+        key=key,
+        title=shown(name, 60),
+        alt=f"The effective kernel of {name}, {height}x{width} pixels.",
+        marks=[Grid((weight / weight.max()).tolist(), kernel.color)],
+        caption=f"{height}x{width} pixels, {kernel.note}",
+    )
+
+
+def _response_chart(kernels: Mapping[str, _Kernel]) -> Chart:
     frequencies = torch.linspace(0, math.pi, _STEPS + 1).tolist()
-    highest, ends, lines = 1.1, [], []
-    for index, (name, kernel) in enumerate(kernels.items()):
-        values = response(kernel).tolist()
-        highest = max(highest, 1.05 * max(values))
-        ends.append(f"{name} {values[-1]:.0%}")
-        dash = DASHES[index % len(DASHES)]
-        lines.append(Line(frequencies, values, name, colors[name], dash))
+    lines = [
+        Line(frequencies, response(kernel.taps).tolist(), name, kernel.color, dash)
+        for (name, kernel), dash in zip(kernels.items(), cycle(DASHES))
+    ]
+    ends = [f"{line.name} {line.y[-1]:.0%}" for line in lines]
     return Chart(
         key="frequencies",
         title="Frequencies that pass",
@@ -151,5 +152,5 @@ def _response_chart(kernels: Mapping[str, Tensor], colors: Mapping[str, str]) ->
         caption="With random weights a plain convolution, dilated or not, lets all frequencies "
         "pass alike; the tent between the taps damps the high ones, which a stride would alias.",
         x_ticks={0: "0", math.pi / 2: "π/2", math.pi: "π"},
-        y_range=(0, highest),
+        y_range=(0, max(1.1, *(1.05 * max(line.y) for line in lines))),
     )

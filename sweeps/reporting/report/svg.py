@@ -4,6 +4,7 @@ import io
 import re
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from math import ceil, log10
 from typing import Any
 from xml.sax.saxutils import quoteattr
@@ -16,14 +17,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from sweeps.reporting.report.chart import (
-    BLUE,
-    COLORS,
     GRAY,
-    GREEN,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILLION,
+    PALETTE,
     Bars,
     Chart,
     Grid,
@@ -35,18 +30,7 @@ from sweeps.reporting.report.chart import (
 
 #: A page's variable by the color that it replaces, which is used where there is no such page.
 _INK, _RULE = "#1f2328", "#d8dbdf"
-VARIABLES = {
-    _INK: "ink",
-    _RULE: "rule",
-    GRAY: "gray",
-    BLUE: "blue",
-    VERMILLION: "vermillion",
-    GREEN: "green",
-    ORANGE: "orange",
-    PURPLE: "purple",
-    SKY: "sky",
-}
-assert set(COLORS) < set(VARIABLES)
+_VARIABLES = {_INK: "ink", _RULE: "rule"} | {color: name for name, color in PALETTE.items()}
 
 # In inches of 72 points, which a page scales to its width: about 360 pixels.
 _WIDTH, _HEIGHT = 3.75, 2.4
@@ -78,11 +62,11 @@ _STYLE: dict[Any, Any] = {
 }
 _MARKERS = {
     "circle": "o",
+    "square": "s",
     "triangle": "v",
     "diamond": "D",
-    "star": "*",
-    "square": "s",
     "cross": "x",
+    "star": "*",
 }
 
 
@@ -116,24 +100,17 @@ def _draw(chart: Chart, most_shapes: int) -> Figure:
     size = (1.8, 1.8) if square else (_WIDTH, height)
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.add_subplot()
-    if chart.log_x:
-        axes.set_xscale("log")
-        # As numbers: powers would be written in TeX.
-        subs = (1, 2, 5) if _decades(chart) < 2.5 else (1,)
-        axes.xaxis.set_major_locator(LogLocator(subs=subs, numticks=7))
-        axes.xaxis.set_major_formatter("{x:g}")
-        axes.xaxis.set_minor_formatter(NullFormatter())
-    elif not bars:
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=_is_whole(chart)))
+    _scale_x(axes, chart, bool(bars))
     as_pixels = sum(len(m.x) for m in chart.marks if isinstance(m, Points)) > most_shapes
-    handles: list[tuple[Line2D, str]] = []
+    handles = []
     for mark in chart.marks:
         if isinstance(mark, Line):
-            handles.append((_draw_line(axes, mark), mark.name))
+            handles.append(_draw_line(axes, mark))
         elif isinstance(mark, Points):
-            handles.append((_draw_points(axes, mark, as_pixels=as_pixels), mark.name))
+            handles.append(_draw_points(axes, mark, as_pixels))
         elif isinstance(mark, Bars):
-            _draw_bars(axes, mark)
+            axes.barh(range(len(mark.names)), mark.values, height=0.62, color=mark.color)
+            _name_rows(axes, mark.names)
         elif isinstance(mark, Intervals):
             _draw_intervals(axes, mark)
         else:
@@ -147,37 +124,36 @@ def _draw(chart: Chart, most_shapes: int) -> Figure:
         axes.set_xlim(*chart.x_range)
     if chart.y_range is not None:
         axes.set_ylim(*chart.y_range)
-    named = [(handle, shown(name)) for handle, name in handles if name]
-    if named:
+    if names:
+        lines = [m for m in chart.marks if isinstance(m, Line | Points)]
+        named = [handle for handle, mark in zip(handles, lines, strict=True) if mark.name]
         # A label that begins with an underscore would be left out.
-        figure.legend(
-            [handle for handle, _ in named],
-            [f"\u2060{name}" for _, name in named],
-            loc="outside lower left",
-            ncols=columns,
-        )
+        labels = [f"\u2060{name}" for name in names]
+        figure.legend(named, labels, loc="outside lower left", ncols=columns)
     return figure
 
 
-def _places(chart: Chart) -> list[float]:
-    return [x for mark in chart.marks if isinstance(mark, Line | Points) for x in mark.x]
-
-
-def _decades(chart: Chart) -> float:
-    """How many powers of ten a logarithmic axis spans."""
-    places = chart.x_range or _places(chart)
-    return log10(max(places) / min(places)) if places else 0.0
-
-
-def _is_whole(chart: Chart) -> bool:
-    """Whether an axis counts: epochs, trials or seeds."""
-    return all(float(x).is_integer() for x in _places(chart))
+def _scale_x(axes: Axes, chart: Chart, has_rows: bool) -> None:
+    places = [x for mark in chart.marks if isinstance(mark, Line | Points) for x in mark.x]
+    if chart.log_x:
+        axes.set_xscale("log")
+        ends = chart.x_range or places
+        decades = log10(max(ends) / min(ends)) if ends else 0.0
+        # As numbers: powers would be written in TeX.
+        subs = (1, 2, 5) if decades < 2.5 else (1,)
+        axes.xaxis.set_major_locator(LogLocator(subs=subs, numticks=7))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    elif not has_rows:
+        # An axis that counts epochs, trials or seeds has no halves.
+        counts = all(float(x).is_integer() for x in places)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=counts))
 
 
 def _draw_line(axes: Axes, line: Line) -> Line2D:
     if line.low is not None and line.high is not None:
         axes.fill_between(line.x, line.low, line.high, color=line.color, alpha=0.18, linewidth=0)
-    (drawn,) = axes.plot(
+    return axes.plot(
         line.x,
         line.y,
         color=line.color,
@@ -186,30 +162,23 @@ def _draw_line(axes: Axes, line: Line) -> Line2D:
         drawstyle="steps-post" if line.steps else "default",
         marker="o" if len(line.x) == 1 else None,
         markersize=3,
-    )
-    return drawn
+    )[0]
 
 
-def _draw_points(axes: Axes, points: Points, *, as_pixels: bool) -> Line2D:
-    settings: dict[str, Any] = {"color": points.color, "alpha": 0.85, "markeredgewidth": 0.8}
-    if not points.filled:
-        settings["markerfacecolor"] = "none"
-    (drawn,) = axes.plot(
+def _draw_points(axes: Axes, points: Points, as_pixels: bool) -> Line2D:
+    return axes.plot(
         points.x,
         points.y,
+        color=points.color,
+        alpha=0.85,
         linestyle="none",
         marker=_MARKERS[points.shape],
         markersize=points.size,
+        markeredgewidth=0.8,
+        fillstyle="full" if points.filled else "none",
         rasterized=as_pixels,
         clip_on=False,
-        **settings,
-    )
-    return drawn
-
-
-def _draw_bars(axes: Axes, bars: Bars) -> None:
-    axes.barh(range(len(bars.names)), bars.values, height=0.62, color=bars.color)
-    _name_rows(axes, bars.names)
+    )[0]
 
 
 def _draw_intervals(axes: Axes, intervals: Intervals) -> None:
@@ -233,12 +202,9 @@ def _name_rows(axes: Axes, names: Sequence[str]) -> None:
 def _draw_grid(axes: Axes, grid: Grid) -> None:
     for top, row in enumerate(grid.rows):
         for left, value in enumerate(row):
-            axes.add_patch(
-                Rectangle((left, top), 0.94, 0.94, color=grid.color, alpha=value, linewidth=0)
-            )
-            axes.add_patch(
-                Rectangle((left, top), 0.94, 0.94, fill=False, edgecolor=_RULE, linewidth=0.5)
-            )
+            square = partial(Rectangle, (left, top), 0.94, 0.94)
+            axes.add_patch(square(color=grid.color, alpha=value, linewidth=0))
+            axes.add_patch(square(fill=False, edgecolor=_RULE, linewidth=0.5))
     axes.set(xlim=(-0.05, len(grid.rows[0])), ylim=(len(grid.rows), -0.05), aspect="equal")
     axes.axis("off")
 
@@ -249,11 +215,11 @@ def _polish(svg: str, chart: Chart, inline: bool) -> str:
     # Groups are named alike in all charts, and nothing refers to them.
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)
     svg = re.sub(r"\n *", " ", svg)
-    for color, variable in VARIABLES.items():
+    for color, variable in _VARIABLES.items():
         svg = svg.replace(color, f"var(--{variable}, {color})")
     head, body = svg.split(">", 1)
     box = re.search(r'viewBox="[^"]*"', head)
     assert box is not None
-    names = "" if inline else ' xmlns="http://www.w3.org/2000/svg"'
-    names += "" if inline else ' xmlns:xlink="http://www.w3.org/1999/xlink"'
-    return f'<svg{names} {box[0]} role="img" aria-label={quoteattr(shown(chart.alt, 2000))}>{body}'
+    alone = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+    label = quoteattr(shown(chart.alt, 2000))
+    return f'<svg {"" if inline else alone}{box[0]} role="img" aria-label={label}>{body}'

@@ -12,7 +12,8 @@ import pytest
 
 from sweeps.errors import Stopped, SweepsError
 from sweeps.reporting import show_log
-from sweeps.reporting.notifications import KINDS, Channel, Command, Notifier, Service
+from sweeps.reporting.channels import Command, Service
+from sweeps.reporting.notifications import KINDS, Channel, Notifier
 from tests.sweeps.waiting import is_gone, wait_for
 
 

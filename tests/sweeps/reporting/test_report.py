@@ -18,8 +18,9 @@ from safetensors.torch import save_file
 
 from interpodil import expansion_tensor
 from storage import batch, create_study, open_storage
-from sweeps.reporting.report import show_in_dashboard, write_report
+from sweeps.reporting.report.dashboard import show_in_dashboard
 from sweeps.reporting.report.document import Charts, Code, Table, Warning
+from sweeps.reporting.report.files import write_report
 from sweeps.reporting.report.glossary import METRICS, SETTINGS
 from sweeps.reporting.report.kernels import response
 from sweeps.reporting.report.study import study_report
@@ -109,11 +110,11 @@ def _trial(spec, share, number, best_at):
 
 
 def _blocks(report, kind):
-    return [b for section in report.sections for b in section.blocks if isinstance(b, kind)]
+    return [b for blocks in report.contents.values() for b in blocks if isinstance(b, kind)]
 
 
 def _text(report):
-    blocks = [block for section in report.sections for block in section.blocks]
+    blocks = [block for blocks in report.contents.values() for block in blocks]
     return "\n".join([report.answer, *report.caveats, *map(str, blocks)])
 
 
