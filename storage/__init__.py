@@ -42,7 +42,7 @@ from storage.schema import (
     WORKER_ID,
 )
 from storage.storage import HardenedStorage, check_storage, open_storage
-from storage.studies import create_study, open_study, study_names, study_uid
+from storage.studies import create_study, no_such_study, open_study, study_names, study_uid
 from storage.transactions import transaction
 from storage.trials import (
     OUTCOMES,
@@ -118,6 +118,7 @@ __all__ = [
     "list_workers",
     "living_workers",
     "mean_epoch_seconds",
+    "no_such_study",
     "note_progress",
     "open_storage",
     "open_study",

@@ -13,6 +13,7 @@ from sweeps.cli.options import (
     checkpoint_seconds_option,
     data_dir_option,
     option,
+    presets_line,
     storage_option,
 )
 from sweeps.cli.reports import report_options
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from sweeps.reporting import Reporter
 
 
-@click.command("compare")
+@click.command("compare", epilog=presets_line("comparisons"))
 @click.argument("spec")
 @option("--study", metavar="NAME", help="Name of the comparison.  [default: from spec and dataset]")
 @storage_option
@@ -61,8 +62,7 @@ def command(
 ) -> None:
     """Compare arms: tune each alike, confirm on fresh seeds, and declare what holds.
 
-    SPEC is the name of a preset (quick, cifar10, forum, little-data, resnet18,
-    imagenette-stride-2, -4 or -8) or a YAML file. A comparison that exists is resumed; finished
+    SPEC is the name of a preset or a YAML file. A comparison that exists is resumed; finished
     stages are kept, and more seeds may be given at any time.
     """
     from storage import parse_url, show_url

@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 
 import click
 
+from sweeps.spec import shipped_names
+
 #: As storage.DEFAULT_URL and sweeps.worker.checkpoints.DEFAULT_SECONDS, whose import takes long.
 DEFAULT_STORAGE = "sqlite:///sweeps.db"
 _CHECKPOINT_SECONDS = 30.0
@@ -19,6 +21,11 @@ def option(*names: str, **settings: Any) -> Callable[[F], F]:
     variable = "SWEEPS_" + long.split("/")[0].removeprefix("--").replace("-", "_").upper()
     settings.setdefault("envvar", variable)
     return click.option(*names, **settings)
+
+
+def presets_line(folder: str) -> str:
+    """Name the presets that ship, for the end of a command's help."""
+    return f"Presets: {', '.join(shipped_names(folder))}."
 
 
 storage_option = option(

@@ -15,6 +15,7 @@ from sweeps.cli.options import (
     checkpoint_seconds_option,
     data_dir_option,
     option,
+    presets_line,
     storage_option,
 )
 from sweeps.cli.reports import report_options
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from sweeps.reporting import Reporter
 
 
-@click.command("run")
+@click.command("run", epilog=presets_line("presets"))
 @click.argument("spec")
 @option("--study", metavar="NAME", help="Name of the study.  [default: from spec and dataset]")
 @storage_option
@@ -58,8 +59,8 @@ def command(
 ) -> None:
     """Run a sweep, or resume it.
 
-    SPEC is the name of a preset (quick, cifar10, imagenette) or a YAML file. A study that exists
-    is resumed, up to its number of trials.
+    SPEC is the name of a preset or a YAML file. A study that exists is resumed, up to its number of
+    trials.
     """
     from storage import open_study, parse_url, show_url
     from sweeps.errors import SweepsError

@@ -275,8 +275,7 @@ class ComparisonSpec(Spec):
         try:
             base = self.base_config().with_values(self.arms[arm].set)
         except ValidationError as error:
-            words = describe(error, f"{self.name}: arms.{arm}", RunConfig)
-            raise SweepsError(words) from None
+            raise SweepsError(describe(error, f"arms.{arm}", RunConfig)) from None
         fixed = json.loads(base.model_dump_json(by_alias=True))
         # What the arm sets is not searched; what it searches comes beside what all arms do.
         own = {n: p for n, p in tree["search"].items() if setting_of(n) not in chosen["set"]}
@@ -287,7 +286,7 @@ class ComparisonSpec(Spec):
         tree = {name: value for name, value in self._tree().items() if name in Spec.model_fields}
         tree["name"] = f"{self.name}.{stage}"
         tree["budget"] = {"trials": trials, "retries": self.budget.retries}
-        return parse_spec(tree | changes, f"{self.name}: {source}")
+        return parse_spec(tree | changes, source)
 
     def _tree(self) -> dict[str, Any]:
         tree: dict[str, Any] = json.loads(self.model_dump_json(by_alias=True))
@@ -312,7 +311,12 @@ def parse_comparison(tree: dict[str, Any], source: str) -> ComparisonSpec:
     if "arms" not in tree:
         raise SweepsError(f"{source}: has no arms to compare; sweeps run {source}")
     spec = validate(ComparisonSpec, tree, source)
+    wrong: list[str] = []
     for arm in spec.arms:
-        spec.tune_spec(arm)
-        spec.explore_spec(arm)
+        try:
+            spec.tune_spec(arm)
+        except SweepsError as error:
+            wrong += str(error).splitlines()
+    if wrong:
+        raise SweepsError("\n".join(f"{source}: {line}" for line in wrong))
     return spec

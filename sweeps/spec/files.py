@@ -12,6 +12,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.representer import SafeRepresenter
 
 from sweeps.errors import SweepsError
+from sweeps.spec import shipped_names
 from sweeps.spec.validation import unknown_name
 
 
@@ -105,12 +106,6 @@ def load_yaml(text: str, source: str) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise SweepsError(f"{source}: expected keys and values at the top, as in `name: my-sweep`")
     return tree
-
-
-def shipped_names(folder: str) -> list[str]:
-    """Return the names of the YAML files in a folder of this package."""
-    files = (resources.files("sweeps.spec") / folder).iterdir()
-    return sorted(Path(file.name).stem for file in files if file.name.endswith(".yaml"))
 
 
 def load_named(name_or_path: str, folder: str, kind: str) -> tuple[dict[str, Any], str]:

@@ -59,14 +59,14 @@ def open_comparison(name: str | None = None, storage: str = DEFAULT_URL) -> Comp
         storage: where it is: a database URL, or the path of a SQLite file.
 
     Raises:
-        storage.StorageError: the storage cannot be opened.
-        SweepsError: there is no such comparison.
+        storage.StorageError: the storage cannot be opened, or holds nothing of that name.
+        SweepsError: what is there is no comparison.
     """
     opened = open_storage(storage)
     try:
         found = find_comparison(opened, name)
         if found is None:
-            what = "the newest study is of no comparison" if name is None else "no such comparison"
+            what = "the newest study is of no comparison" if name is None else "is no comparison"
             raise SweepsError(f"{name or opened.location}: {what}; `sweeps compare` makes one")
         return read_comparison(opened, found)
     finally:

@@ -7,7 +7,7 @@ A comparison NAME is several studies: ``NAME.explore.ARM`` and ``NAME.tune.ARM``
 
 from collections.abc import Iterable
 
-from storage import HardenedStorage, open_study, study_names
+from storage import HardenedStorage, no_such_study, open_study, study_names
 
 #: Attributes of the study NAME.confirm: the comparison's spec; what each arm's tuning chose; after
 #: how many epochs arms are compared at equal time.
@@ -42,16 +42,23 @@ def find_comparison(storage: HardenedStorage, name: str | None = None) -> str | 
     Args:
         storage: where it is.
         name: a study's or a comparison's; ``None`` for the newest study, which may be a stage.
+
+    Raises:
+        storage.StorageError: there is neither of that name; the message has the nearest.
     """
     known = study_names(storage)
     if name in known or not known:
         return None
-    if name is not None:
-        return name if confirm_name(name) in known and _holds(storage, name) else None
     homes = [home for home in known if home.endswith(confirm_name(""))]
     found = [home.removesuffix(confirm_name("")) for home in homes]
-    owners = [each for each in found if stages(each, known[-1:]) and _holds(storage, each)]
-    return owners[0] if owners else None
+    if name is None:
+        found = [each for each in found if stages(each, known[-1:])]
+    comparisons = [each for each in found if _holds(storage, each)]
+    if name is None:
+        return next(iter(comparisons), None)
+    if name not in comparisons:
+        raise no_such_study(name, [*known, *comparisons], storage.location)
+    return name
 
 
 def stages(name: str, studies: Iterable[str]) -> list[str]:

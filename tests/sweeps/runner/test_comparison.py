@@ -214,6 +214,13 @@ class TestFinished:
         assert (status, out) == (0, finished[1].stdout)
         assert there("status", "toy", "--json")[1] == there("compare", "spec.yaml", "--json")[1]
 
+    def test_a_name_that_is_almost_its_own_is_told_it(self, there):
+        for command in ("status", "report", "export"):
+            status, _, err = there(command, "tyo")
+            assert (status, "no such study" in err) == (1, True)
+            assert err.endswith("did you mean toy?\n")
+        assert there("status", "toy.tune.wid")[2].endswith("did you mean toy.tune.wide?\n")
+
     def test_json_has_all_of_it(self, there, comparison):
         code, out, _ = there("compare", "spec.yaml", "--json")
         assert code == 0

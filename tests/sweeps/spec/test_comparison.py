@@ -5,9 +5,10 @@ import copy
 import pytest
 
 from sweeps.errors import SweepsError
+from sweeps.spec import shipped_names
 from sweeps.spec.arms import ARMS
 from sweeps.spec.comparison import load_comparison, parse_comparison
-from sweeps.spec.files import load_yaml, shipped_names
+from sweeps.spec.files import load_yaml
 from sweeps.study.study import spec_tree
 
 TREE = {
@@ -160,6 +161,19 @@ def test_what_is_refused(tree, change, message):
         parse_comparison(tree | change, "c.yaml")
     assert message in str(refused.value)
     assert len(str(refused.value).splitlines()) == 1
+
+
+def test_every_arm_that_does_not_fit_is_named(tree):
+    arms = {
+        "a": {"set": {"layer.growth": 4}},
+        "b": {},
+        "c": {"search": {"layer.fade": {"float": [0, 100]}}},
+    }
+    with pytest.raises(SweepsError) as refused:
+        parse_comparison(tree | {"arms": arms}, "c.yaml")
+    one, two = str(refused.value).splitlines()
+    assert one.startswith("c.yaml: arms.a: layer: growth 4 does not fit")
+    assert two.startswith("c.yaml: arms.c: search.layer.fade: ")
 
 
 def test_a_name_written_twice_is_refused_with_its_line():

@@ -3,8 +3,8 @@
 import pytest
 
 from sweeps.errors import SweepsError
+from sweeps.spec import shipped_names
 from sweeps.spec.config import RunConfig
-from sweeps.spec.files import shipped_names
 from sweeps.spec.spec import load_spec, parse_spec
 from sweeps.study.study import spec_tree
 
