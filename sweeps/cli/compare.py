@@ -1,21 +1,13 @@
 """``sweeps compare``."""
 
 import json
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sweeps.cli.console import quieten_optuna, results_console
-from sweeps.cli.engine import EngineChoice, worker_options
-from sweeps.cli.options import (
-    checkpoint_dir_option,
-    checkpoint_seconds_option,
-    data_dir_option,
-    option,
-    presets_line,
-    storage_option,
-)
+from sweeps.cli.engine import run_options
+from sweeps.cli.options import option, presets_line, storage_option
 from sweeps.cli.reports import report_options
 
 if TYPE_CHECKING:
@@ -26,7 +18,7 @@ if TYPE_CHECKING:
 @click.argument("spec")
 @option("--study", metavar="NAME", help="Name of the comparison.  [default: from spec and dataset]")
 @storage_option
-@worker_options
+@run_options
 @option(
     "--most-seeds",
     type=click.IntRange(min=2),
@@ -40,24 +32,15 @@ if TYPE_CHECKING:
     help="Start no run after so long, in place of the spec's budget.minutes.",
 )
 @option("--json", "as_json", is_flag=True, help="Print a JSON object.")
-@data_dir_option
-@checkpoint_dir_option
-@checkpoint_seconds_option
 @report_options
 def command(
     spec: str,
     study: str | None,
     storage: str,
-    workers: int | None,
-    workers_per_gpu: int,
-    devices: str,
-    engine: EngineChoice,
     most_seeds: int | None,
     timeout: float | None,
     as_json: bool,
-    data_dir: Path,
-    checkpoint_dir: Path | None,
-    checkpoint_seconds: float,
+    settings: dict[str, Any],
     reporter: "Reporter",
 ) -> None:
     """Compare arms: tune each alike, confirm on fresh seeds, and declare what holds.
@@ -70,27 +53,19 @@ def command(
     from sweeps.reporting.verdicts import comparison_tree
     from sweeps.runner.comparison import run_comparison
     from sweeps.spec.comparison import load_comparison, parse_comparison
-    from sweeps.study.study import spec_tree
 
     quieten_optuna()
     loaded = load_comparison(spec)
     changes = {"most_seeds": most_seeds, "minutes": timeout}
     if changes := {key: value for key, value in changes.items() if value is not None}:
-        tree = spec_tree(loaded)
+        tree = loaded.model_dump(mode="json")
         loaded = parse_comparison(tree | {"budget": tree["budget"] | changes}, spec)
     comparison = run_comparison(
         loaded,
         storage=storage,
         study=study,
-        workers=workers,
-        workers_per_gpu=workers_per_gpu,
-        devices=devices,
-        engine=engine.name,
-        engine_settings=engine.settings,
-        data_dir=data_dir,
-        checkpoint_dir=checkpoint_dir,
-        checkpoint_seconds=checkpoint_seconds,
         reporter=reporter,
+        **settings,
     )
     if as_json:
         click.echo(json.dumps(comparison_tree(comparison), allow_nan=False))

@@ -1,12 +1,13 @@
 """What ``sweeps run --dry-run`` prints."""
 
 from collections import Counter
+from functools import partial
 from typing import Any
 
 from rich.console import Console
 
 from sweeps.engines.devices import Slot
-from sweeps.reporting.formatting import make_table, print_table
+from sweeps.reporting.formatting import make_table, print_line, print_table
 from sweeps.runner.dry_run import DryRun
 from sweeps.spec.data import NO_IMAGES
 from sweeps.spec.imports import kind_of
@@ -15,10 +16,7 @@ from sweeps.spec.spec import Spec
 
 def print_dry_run(console: Console, spec: Spec, slots: list[Slot], found: DryRun) -> None:
     """Print the search space, the baselines, the workers and the time that a sweep would take."""
-
-    def line(text: str) -> None:
-        console.print(text, markup=False, highlight=False, soft_wrap=not console.is_terminal)
-
+    line = partial(print_line, console)
     line(f"Study     {found.study_name}: {_trials(spec, found)}")
     line(f"Images    {_images(spec, found)}")
     if spec.objective:

@@ -1,34 +1,26 @@
-"""The options for the workers: how many, on what, and what runs them."""
+"""The options of how a sweep runs: how many workers, on what, what runs them, and where."""
 
 import functools
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from sweeps.cli.options import option
+from sweeps.cli.options import (
+    checkpoint_dir_option,
+    checkpoint_seconds_option,
+    data_dir_option,
+    option,
+)
 from sweeps.engines import ENGINES
 from sweeps.errors import SweepsError
 
 
-@dataclass(frozen=True)
-class EngineChoice:
-    """What was asked for.
-
-    Attributes:
-        name: of the engine.
-        settings: as :func:`sweeps.engines.make_engine` takes them.
-    """
-
-    name: str
-    settings: dict[str, Any]
-
-
-def worker_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options; as ``engine`` what those for an engine ask for."""
+def run_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of how a sweep runs; as ``settings`` of `sweeps.run_sweep`."""
 
     @option("--workers", type=click.IntRange(min=1), help="Workers in all.  [default: by device]")
     @option("--workers-per-gpu", type=click.IntRange(min=1), default=1, show_default=True)
@@ -53,15 +45,24 @@ def worker_options(command: Callable[..., None]) -> Callable[..., None]:
     )
     # submitit's local executor runs jobs on this machine, for trying things out.
     @option("--slurm-cluster", type=click.Choice(("slurm", "local")), default="slurm", hidden=True)
+    @data_dir_option
+    @checkpoint_dir_option
+    @checkpoint_seconds_option
     @click.pass_context
     @functools.wraps(command)
-    def with_engine(
+    def with_settings(
         context: click.Context,
         *,
+        workers: int | None,
+        workers_per_gpu: int,
+        devices: str,
         engine: str,
         ray_address: str | None,
         slurm_setting: tuple[str, ...],
         slurm_cluster: str,
+        data_dir: Path,
+        checkpoint_dir: Path | None,
+        checkpoint_seconds: float,
         **options: Any,
     ) -> None:
         for name, wanted in (("ray_address", "ray"), ("slurm_setting", "slurm")):
@@ -69,14 +70,24 @@ def worker_options(command: Callable[..., None]) -> Callable[..., None]:
             if typed and engine != wanted:
                 flag = "--" + name.replace("_", "-")
                 raise click.UsageError(f"{flag} is for --engine {wanted}", context)
-        settings: dict[str, Any] = {}
+        engine_settings: dict[str, Any] = {}
         if engine == "ray":
-            settings = {"address": ray_address}
+            engine_settings = {"address": ray_address}
         elif engine == "slurm":
-            settings = {"settings": parse_settings(slurm_setting), "cluster": slurm_cluster}
-        command(engine=EngineChoice(engine, settings), **options)
+            engine_settings = {"settings": parse_settings(slurm_setting), "cluster": slurm_cluster}
+        settings = {
+            "workers": workers,
+            "workers_per_gpu": workers_per_gpu,
+            "devices": devices,
+            "engine": engine,
+            "engine_settings": engine_settings,
+            "data_dir": data_dir,
+            "checkpoint_dir": checkpoint_dir,
+            "checkpoint_seconds": checkpoint_seconds,
+        }
+        command(settings=settings, **options)
 
-    return with_engine
+    return with_settings
 
 
 def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:

@@ -2,22 +2,13 @@
 
 import os
 import shlex
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from sweeps.cli.console import quieten_optuna, results_console
-from sweeps.cli.engine import EngineChoice, worker_options
-from sweeps.cli.options import (
-    DEFAULT_STORAGE,
-    checkpoint_dir_option,
-    checkpoint_seconds_option,
-    data_dir_option,
-    option,
-    presets_line,
-    storage_option,
-)
+from sweeps.cli.engine import run_options
+from sweeps.cli.options import DEFAULT_STORAGE, option, presets_line, storage_option
 from sweeps.cli.reports import report_options
 
 if TYPE_CHECKING:
@@ -28,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("spec")
 @option("--study", metavar="NAME", help="Name of the study.  [default: from spec and dataset]")
 @storage_option
-@worker_options
+@run_options
 @option("--trials", type=click.IntRange(min=1), help="The study's trials, in place of the spec's.")
 @option(
     "--timeout",
@@ -37,24 +28,15 @@ if TYPE_CHECKING:
     help="Start no trial after so long, in place of the spec's budget.minutes.",
 )
 @option("--dry-run", is_flag=True, help="Show what the sweep would do and how long; start nothing.")
-@data_dir_option
-@checkpoint_dir_option
-@checkpoint_seconds_option
 @report_options
 def command(
     spec: str,
     study: str | None,
     storage: str,
-    workers: int | None,
-    workers_per_gpu: int,
-    devices: str,
-    engine: EngineChoice,
     trials: int | None,
     timeout: float | None,
     dry_run: bool,
-    data_dir: Path,
-    checkpoint_dir: Path | None,
-    checkpoint_seconds: float,
+    settings: dict[str, Any],
     reporter: "Reporter",
 ) -> None:
     """Run a sweep, or resume it.
@@ -81,9 +63,15 @@ def command(
         from sweeps.runner.dry_run import dry_run as look
 
         slots = find_slots(
-            engine.name, devices, workers, workers_per_gpu, storage_url=storage, **engine.settings
+            settings["engine"],
+            settings["devices"],
+            settings["workers"],
+            settings["workers_per_gpu"],
+            storage_url=storage,
+            **settings["engine_settings"],
         )
-        found = look(loaded, slots, storage_url=storage, name=study, data_dir=data_dir.absolute())
+        data_dir = settings["data_dir"].absolute()
+        found = look(loaded, slots, storage_url=storage, name=study, data_dir=data_dir)
         print_dry_run(results_console(), loaded, slots, found)
         return
 
@@ -91,15 +79,8 @@ def command(
         loaded,
         storage=storage,
         study=study,
-        workers=workers,
-        workers_per_gpu=workers_per_gpu,
-        devices=devices,
-        engine=engine.name,
-        engine_settings=engine.settings,
-        data_dir=data_dir,
-        checkpoint_dir=checkpoint_dir,
-        checkpoint_seconds=checkpoint_seconds,
         reporter=reporter,
+        **settings,
     )
     progress = read_progress(swept.storage, swept)
     print_summary(results_console(), progress, show_url(parse_url(storage)))

@@ -1,7 +1,7 @@
 """``sweeps train``."""
 
-import os
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -59,25 +59,18 @@ def command(
         device = "cpu" if measured_with is not None and measured_with.device == "cpu" else "auto"
     if threads is None:
         threads = measured_with.threads if measured_with is not None else available_cores()
-    if exported.objective is not None:
+    own_loop = exported.objective is not None
+    if own_loop and save:
+        raise SweepsError("--save: a training loop of your own saves its weights itself")
+    settings: dict[str, Any] = {
+        "seed": seed,
+        "device": take_device(device, threads),
+        "threads": threads,
+        "data_dir": data_dir.absolute(),
+    }
+    if own_loop:
         from sweeps.worker.local import run_own_loop
 
-        if save:
-            raise SweepsError("--save: a training loop of your own saves its weights itself")
-        os.environ["OMP_NUM_THREADS"] = str(threads)
-        run_own_loop(
-            exported,
-            seed=seed,
-            device=take_device(device, threads),
-            threads=threads,
-            data_dir=data_dir.absolute(),
-        )
-        return
-    retrain(
-        exported,
-        seed=seed,
-        device=take_device(device, threads),
-        threads=threads,
-        save=save,
-        data_dir=data_dir.absolute(),
-    )
+        run_own_loop(exported, **settings)
+    else:
+        retrain(exported, save=save, **settings)
