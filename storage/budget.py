@@ -22,7 +22,7 @@ from storage.reconnecting import patient
 from storage.schema import GRACE_SECONDS, RETRY_OF, STUDY_UID, TARGET, claims_table
 from storage.storage import HardenedStorage
 from storage.transactions import now, reading, transaction
-from storage.trials import end_trial
+from storage.trials import Outcome, end_trial
 from storage.workers import WorkerRecord, beat, end_worker, list_workers
 
 #: When this process first saw a trial that runs without a claim, by storage and trial id.
@@ -123,6 +123,8 @@ def reclaim(
     for worker in workers:
         if worker.ended is None and worker.worker_id not in alive:
             end_worker(storage, worker.worker_id, last_seen=worker.last_seen)
+    outcome: Outcome = "interrupted" if stopped else "lost"
+    reason = "the sweep was stopped" if stopped else "its worker died"
     ended = []
     for row in claims:
         if row.worker_id in alive:
@@ -131,9 +133,10 @@ def reclaim(
         if row.trial_id is None:
             release_claim(storage, claim)
         elif row.trial_id in running:
+            number = running[row.trial_id].number
             with holding(claim):
-                if _end(storage, study, running[row.trial_id], stopped=stopped):
-                    ended.append(running[row.trial_id].number)
+                if end_trial(storage, study, number, outcome, reason=reason):
+                    ended.append(number)
 
     # An unclaimed trial is none of our workers': another program asked for it, and left it.
     claimed = {claim.trial_id for claim in claims}
@@ -141,7 +144,7 @@ def reclaim(
         if (
             trial._trial_id not in claimed
             and _seen_for(storage, trial) > GRACE_SECONDS
-            and _end(storage, study, trial, stopped=False)
+            and end_trial(storage, study, trial.number, "lost", reason="its worker died")
         ):
             ended.append(trial.number)
     return ended
@@ -170,20 +173,6 @@ def _is_alive(storage: HardenedStorage, worker: WorkerRecord, moment: float) -> 
     lost = storage.last_disconnect
     recently = lost is not None and time.monotonic() - lost < GRACE_SECONDS
     return recently and worker.ended is None and not worker.is_here()
-
-
-def _end(
-    storage: HardenedStorage,
-    study: optuna.Study,
-    trial: FrozenTrial,
-    *,
-    stopped: bool,
-) -> bool:
-    if stopped:
-        return end_trial(
-            storage, study, trial.number, "interrupted", reason="the sweep was stopped"
-        )
-    return end_trial(storage, study, trial.number, "lost", reason="its worker died")
 
 
 def _take(storage: HardenedStorage, trial: FrozenTrial) -> bool:
