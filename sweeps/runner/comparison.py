@@ -47,7 +47,6 @@ from sweeps.study.stages import (
 from sweeps.study.study import (
     check_study,
     open_or_create_study,
-    spec_tree,
     split_values,
     study_name,
     trial_config,
@@ -137,7 +136,7 @@ def _begin(
     Raises:
         SweepsError: there is one that was begun with another spec or other images.
     """
-    tree = spec_tree(spec)
+    tree = spec.model_dump(mode="json")
     confirm = spec.confirm_spec()
     home_name = confirm_name(name)
     if home_name in study_names(storage):

@@ -33,7 +33,7 @@ from sweeps.spec.data import NO_IMAGES
 from sweeps.spec.imports import import_objective
 from sweeps.spec.spec import Spec, check_study_name, is_study_name
 from sweeps.spec.training import ImportedOptimizer
-from sweeps.study.study import check_code, open_or_create_study, spec_tree, study_name
+from sweeps.study.study import check_code, open_or_create_study, study_name
 from sweeps.worker.checkpoints import DEFAULT_SECONDS, check_folder, default_folder
 
 _logger = logging.getLogger(__name__)
@@ -231,7 +231,7 @@ def _check_networks(spec: Spec, dataset: Dataset) -> None:
         check(spec, dataset.size, len(dataset.classes))
         return
     asked = {
-        "spec": spec_tree(spec),
+        "spec": spec.model_dump(mode="json"),
         "name": spec.name,
         "size": dataset.size,
         "classes": len(dataset.classes),

@@ -3,7 +3,6 @@
 It is a sweep's spec with arms. Each stage is a sweep of its own, whose :class:`Spec` it makes.
 """
 
-import json
 import math
 from itertools import combinations
 from typing import Any, Self
@@ -270,27 +269,23 @@ class ComparisonSpec(Spec):
         )
 
     def _arm_spec(self, arm: str, stage: str, trials: int, **changes: Any) -> Spec:
-        tree = self._tree()
+        tree = self.model_dump(mode="json")
         chosen = tree["arms"][arm]
         try:
             base = self.base_config().with_values(self.arms[arm].set)
         except ValidationError as error:
             raise SweepsError(describe(error, f"arms.{arm}", RunConfig)) from None
-        fixed = json.loads(base.model_dump_json(by_alias=True))
+        fixed = base.model_dump(mode="json")
         # What the arm sets is not searched; what it searches comes beside what all arms do.
         own = {n: p for n, p in tree["search"].items() if setting_of(n) not in chosen["set"]}
         changes = fixed | {"search": own | chosen["search"]} | changes
         return self._stage(f"{stage}.{arm}", max(trials, 1), f"arms.{arm}", **changes)
 
     def _stage(self, stage: str, trials: int, source: str, **changes: Any) -> Spec:
-        tree = {name: value for name, value in self._tree().items() if name in Spec.model_fields}
+        tree = self.model_dump(mode="json", include=set(Spec.model_fields))
         tree["name"] = f"{self.name}.{stage}"
         tree["budget"] = {"trials": trials, "retries": self.budget.retries}
         return parse_spec(tree | changes, source)
-
-    def _tree(self) -> dict[str, Any]:
-        tree: dict[str, Any] = json.loads(self.model_dump_json(by_alias=True))
-        return tree
 
 
 def load_comparison(name_or_path: str) -> ComparisonSpec:

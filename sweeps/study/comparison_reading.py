@@ -36,7 +36,7 @@ from sweeps.study.stages import (
     stages,
     tune_name,
 )
-from sweeps.study.study import differences, spec_tree
+from sweeps.study.study import differences
 from sweeps.verdicts import confidence_sequence, decide, probability_better
 
 #: What may change after results were seen; also within ``budget`` what only adds seeds or time.
@@ -173,9 +173,9 @@ def refuse_other_comparison(name: str, home: optuna.Study, spec: ComparisonSpec)
     if (tree := home.user_attrs.get(COMPARISON)) is None:
         return
     # Read back: a setting that is new since then has its default.
-    begun_with = spec_tree(validate(ComparisonSpec, tree, name))
-    changed = [n for n in differences(begun_with, spec_tree(spec)) if not n.startswith(_FREE)]
-    if changed:
+    begun_with = validate(ComparisonSpec, tree, name).model_dump(mode="json")
+    changed = differences(begun_with, spec.model_dump(mode="json"))
+    if changed := [n for n in changed if not n.startswith(_FREE)]:
         raise SweepsError(
             f"{name}: this comparison was begun with other settings ({', '.join(changed)}); begin "
             "another with --study NAME, or bring the settings back"
@@ -251,8 +251,9 @@ def _earlier(
         name = study_name.removesuffix(confirm_name(""))
         # One of another release, which this one cannot read, is compared as it is written.
         with suppress(SweepsError):
-            other = spec_tree(validate(ComparisonSpec, other, name))
-        changed = [n for n in differences(other, spec_tree(spec)) if not n.startswith(_INCIDENTAL)]
+            other = validate(ComparisonSpec, other, name).model_dump(mode="json")
+        changed = differences(other, spec.model_dump(mode="json"))
+        changed = [n for n in changed if not n.startswith(_INCIDENTAL)]
         found.append(Earlier(name, changed))
     return found
 

@@ -1,6 +1,5 @@
 """A study for a spec: made once, with the data's fingerprint and its baselines queued."""
 
-import json
 import warnings
 from typing import Any
 
@@ -52,12 +51,6 @@ def study_name(spec: Spec) -> str:
     """Return the name of a spec's study, which has a fallback dataset's name in it."""
     alone = spec.data.name in (spec.name, NO_IMAGES)
     return spec.name if alone else f"{spec.name}-{spec.data.title}"
-
-
-def spec_tree(spec: Spec) -> dict[str, Any]:
-    """Return the spec as a plain tree with its defaults: a later release may have others."""
-    tree: dict[str, Any] = json.loads(spec.model_dump_json(by_alias=True))
-    return tree
 
 
 def read_spec(study: optuna.Study) -> Spec:
@@ -129,7 +122,7 @@ def check_code(study: optuna.Study, spec: Spec) -> None:
         SweepsError: it has, or it cannot be imported.
     """
     made_with = study.user_attrs.get(CODE, {})
-    for where, found in import_all(spec_tree(spec)).items():
+    for where, found in import_all(spec.model_dump(mode="json")).items():
         if made_with.get(where, found.digest) != found.digest:
             raise SweepsError(
                 f"{study.study_name}: {where}: {found.file} has changed since this study was made "
@@ -165,8 +158,10 @@ def refuse_deleted(study: optuna.Study, study_uid: str) -> None:
 
 
 def _set_up(study: optuna.Study, spec: Spec, dataset: Dataset | None) -> None:
-    study.set_user_attr(SPEC, spec_tree(spec))
-    code = {where: found.digest for where, found in import_all(spec_tree(spec)).items()}
+    # With its defaults: a later release may have others.
+    tree = spec.model_dump(mode="json")
+    study.set_user_attr(SPEC, tree)
+    code = {where: found.digest for where, found in import_all(tree).items()}
     if code:
         study.set_user_attr(CODE, code)
     if dataset is not None:
@@ -218,7 +213,7 @@ def split_values(spec: Spec, baseline: Baseline) -> tuple[dict[str, Any], dict[s
 
 def _refuse_other_spec(study: optuna.Study, spec: Spec) -> None:
     made_with = read_spec(study)
-    changed = differences(spec_tree(made_with), spec_tree(spec))
+    changed = differences(made_with.model_dump(mode="json"), spec.model_dump(mode="json"))
     if made_with.base_config().settings() == spec.base_config().settings():
         # A new stem's stride of 1 may be written out or not.
         changed = [name for name in changed if name != "layer.stride"]

@@ -23,7 +23,7 @@ from sweeps.study.stages import (
     explore_name,
     tune_name,
 )
-from sweeps.study.study import open_or_create_study, spec_tree, trial_config
+from sweeps.study.study import open_or_create_study, trial_config
 
 TREE: dict[str, Any] = {
     "name": "made",
@@ -94,7 +94,7 @@ def make_comparison(
         choices[arm] = {"study": study_name, "trial": 0, "value": 0.5, "values": values}
 
     def confirm() -> None:
-        home.set_user_attr(COMPARISON, spec_tree(spec))
+        home.set_user_attr(COMPARISON, spec.model_dump(mode="json"))
         home.set_user_attr(TARGET, 0)
         if not tuned:
             return

@@ -13,7 +13,6 @@ from sweeps.spec.files import dump_yaml
 from sweeps.spec.search import Parameter, setting_of
 from sweeps.spec.spec import Spec
 from sweeps.study import attributes
-from sweeps.study.study import spec_tree
 
 
 def training_words(spec: Spec, study: optuna.Study, run: str, epochs: str, others: str) -> str:
@@ -109,7 +108,7 @@ def _environment(known: dict[str, Any] | None) -> dict[str, str]:
 def _spec_yaml(spec: Spec) -> str:
     """Write a spec with its defaults, which may be others in a later release."""
     first = ("name", "description", "metric", "objectives", "budget", "search", "baselines", "arms")
-    whole = spec_tree(spec)
+    whole = spec.model_dump(mode="json")
     tree = _without_empty(whole)
     if "reference" in whole:
         # Left out it would be the first arm.

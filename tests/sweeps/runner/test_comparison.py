@@ -179,7 +179,7 @@ class TestFinished:
         _, done = finished
         assert "wide is better than plain by 0.0" in done.stdout
         assert "frail against plain is not resolved: it is behind by" in done.stdout
-        assert "frail: 2 runs died and count as such (diverged: the loss was not" in done.stdout
+        assert "frail: 2 runs died, counted as such (diverged: the loss was not" in done.stdout
         assert "That one of the 2 verdicts or more is wrong at any look has a" in done.stdout
 
     def test_typed_again_it_does_nothing_and_says_the_same(self, finished, there):

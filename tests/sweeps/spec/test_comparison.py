@@ -9,7 +9,6 @@ from sweeps.spec import shipped_names
 from sweeps.spec.arms import ARMS
 from sweeps.spec.comparison import load_comparison, parse_comparison
 from sweeps.spec.files import load_yaml
-from sweeps.study.study import spec_tree
 
 TREE = {
     "name": "c",
@@ -36,7 +35,7 @@ def test_presets_compare_with_a_plain_convolution(name):
     assert spec.reference == "plain-3x3"
     assert "linear-7x7" in spec.arms
     assert spec.margin == 0.005
-    assert parse_comparison(spec_tree(spec), "again") == spec
+    assert parse_comparison(spec.model_dump(mode="json"), "again") == spec
 
 
 def test_every_arm_that_ships_can_be_trained(tree):

@@ -8,7 +8,6 @@ import pytest
 from sweeps.errors import SweepsError
 from sweeps.spec.search import pick_values
 from sweeps.spec.spec import parse_spec
-from sweeps.study.study import spec_tree
 
 NAMES = ["tpe", "gp", "cmaes", "qmc", "nsgaii", "grid", "random"]
 
@@ -163,7 +162,10 @@ class TestImported:
         sampler = spec.make_sampler(3)
         assert type(sampler).__name__ == "Middle"
         assert sampler.share == 0.5
-        assert spec_tree(spec)["sampler"] == {"import": self.REFERENCE, "options": {"share": 0.5}}
+        assert spec.model_dump(mode="json")["sampler"] == {
+            "import": self.REFERENCE,
+            "options": {"share": 0.5},
+        }
 
     @pytest.mark.parametrize(
         ("sampler", "message"),

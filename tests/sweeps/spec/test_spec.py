@@ -6,7 +6,6 @@ from sweeps.errors import SweepsError
 from sweeps.spec import shipped_names
 from sweeps.spec.config import RunConfig
 from sweeps.spec.spec import load_spec, parse_spec
-from sweeps.study.study import spec_tree
 
 
 class TestPresets:
@@ -29,7 +28,7 @@ class TestPresets:
         assert any(layer.growth == 7 and layer.init_scale == 1.5 for layer in layers)
 
     def test_the_baselines_former_name_is_read(self):
-        tree = spec_tree(load_spec("quick"))
+        tree = load_spec("quick").model_dump(mode="json")
         tree["try_first"] = tree.pop("baselines")
         assert parse_spec(tree, "quick") == load_spec("quick")
 
