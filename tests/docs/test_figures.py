@@ -35,10 +35,6 @@ def test_the_tent_along_one_axis_has_the_response_written_over_it(edge):
     assert values[-1].item() == pytest.approx(abs(1 - 2 * edge) / (1 + 2 * edge), abs=1e-12)
 
 
-def test_the_linear_tent_has_a_double_zero_at_pi():
-    assert_equal(2 * line_response(0.5), 2 * (frequencies() / 2).cos() ** 2)
-
-
 @pytest.mark.parametrize(("edge", "corner"), COEFFICIENTS)
 def test_the_tent_in_the_plane_has_its_closed_response(edge, corner):
     x, y = frequencies().cos(), frequencies().cos()[:, None]

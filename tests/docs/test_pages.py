@@ -44,13 +44,9 @@ def test_examples_run(code, page, line, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_linked_files_and_pictures_exist(page):
+def test_links_lead_somewhere_and_pictures_say_in_words_what_they_show(page):
     for target in LINK.findall(prose(page)):
         if "://" not in target:
             assert (page.parent / target).exists(), f"{name(page)} links to {target}"
-
-
-@pytest.mark.parametrize("page", PAGES, ids=name)
-def test_pictures_say_in_words_what_they_show(page):
     for words in PICTURE.findall(prose(page)):
         assert words, f"{name(page)} has a picture without a text"

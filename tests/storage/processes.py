@@ -22,7 +22,7 @@ from tests.storage.claiming import claim_one
 
 #: Processes that are forks of one that has everything imported and no database open.
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["tests.storage.processes", "tests.storage.survivors"])
+CONTEXT.set_forkserver_preload(["tests.storage.processes"])
 
 
 def run_at_once(target: Callable[..., Any], arguments: list[tuple[Any, ...]]) -> list[Any]:

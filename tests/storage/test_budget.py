@@ -52,12 +52,6 @@ def test_no_queued_trial_runs_twice(url, study):
     assert sorted(number for numbers in popped for number in numbers) == list(range(40))
 
 
-def test_no_limit_without_a_target(storage, study):
-    claims = {claim_one(storage, study, f"w{i}") for i in range(5)}
-    assert None not in claims
-    assert count_claims(storage, study._study_id) == 5
-
-
 def test_studies_have_budgets_of_their_own(storage, study):
     study.set_user_attr(TARGET, 1)
     another = create_study(storage, "another", "maximize", lambda study: None)
@@ -74,12 +68,6 @@ def test_a_target_that_is_lowered_is_heeded_by_the_next_claim(storage, study):
     assert claim_one(storage, study, "b") is None
     study.set_user_attr(TARGET, None)
     assert claim_one(storage, study, "b") is not None
-
-
-def test_a_released_claim_can_be_claimed_again(storage, study):
-    study.set_user_attr(TARGET, 1)
-    release_claim(storage, claim_one(storage, study))
-    assert claim_one(storage, study, "another") is not None
 
 
 def test_a_claim_that_was_never_used_is_replaced_by_its_workers_next(storage, study):
@@ -146,13 +134,6 @@ def test_a_trial_that_kills_its_workers_is_given_up_and_keeps_its_claim(url, sto
         reclaim(storage, study)
     assert _states(study) == ["FAIL"] * 3
     assert count_claims(storage, study._study_id) == 1
-
-
-def test_what_live_workers_hold_is_left_alone(storage, study):
-    worker = register_worker(storage, study._study_id, "alive", "cpu")
-    begin(storage, study, worker.worker_id)
-    assert reclaim(storage, study) == []
-    assert _states(study) == ["RUNNING"]
 
 
 def test_retries_are_asked_for_before_new_trials(storage, study):

@@ -31,6 +31,7 @@ class TestHardenedStorage(StorageTestCase):
     """As it is."""
 
 
+@pytest.mark.parametrize("opened", ["sqlite"], indirect=True)
 class TestCachedStorage(StorageTestCase):
     """Behind the cache that Optuna puts before it for a study."""
 

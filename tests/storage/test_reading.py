@@ -3,10 +3,11 @@
 import optuna
 import pytest
 from optuna.storages import RDBStorage
-from optuna.trial import TrialState, create_trial
-from sqlalchemy import event
+from optuna.trial import TrialState
+from sqlalchemy import event, select
 
 from storage import RETRY_OF, ask, end_trial, holding, open_storage, register_worker, transaction
+from storage.schema import OPTUNA_TABLES
 from tests.storage.claiming import at_work, claim_one
 from tests.storage.rich_study import make_rich_study
 
@@ -85,10 +86,16 @@ def test_inside_a_transaction_what_was_written_is_seen(storage, study):
 
 
 def test_more_trials_than_a_statement_names(storage, study):
-    with transaction(storage.engine, study._study_id):
-        study.add_trials(create_trial(value=number) for number in range(1005))
-    values = [trial.value for trial in storage.get_all_trials(study._study_id)]
-    assert values == list(range(1005))
+    tables = [OPTUNA_TABLES.tables[name] for name in ("trials", "trial_user_attributes")]
+    count = 1005
+    with transaction(storage.engine) as connection:
+        rows = {"study_id": study._study_id, "state": "COMPLETE"}
+        connection.execute(tables[0].insert(), [{**rows, "number": n} for n in range(count)])
+        ids = connection.execute(select(tables[0].c.trial_id).order_by("trial_id")).scalars().all()
+        rows = [{"trial_id": id, "key": "n", "value_json": str(n)} for n, id in enumerate(ids)]
+        connection.execute(tables[1].insert(), rows)
+    trials = storage.get_all_trials(study._study_id)
+    assert [trial.user_attrs["n"] for trial in trials] == list(range(count))
 
 
 def test_what_does_not_exist(storage):

@@ -22,7 +22,6 @@ from storage import (
     end_trial,
     holding,
     list_workers,
-    living_workers,
     open_storage,
     read_epochs,
     register_worker,
@@ -33,10 +32,7 @@ from storage import (
 from storage.reconnecting import patient
 from tests.storage.claiming import claim_one
 from tests.storage.postgres import PASSWORD
-from tests.storage.processes import CONTEXT
-from tests.storage.survivors import EPOCHS, survive
 from tests.storage.test_epochs import EPOCH
-from tests.sweeps.waiting import wait_for
 
 
 @contextmanager
@@ -361,36 +357,3 @@ class TestLostAnswers:
             storage.delete_study(study_id)
         with pytest.raises(KeyError):
             storage.delete_study(study_id)
-
-
-@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
-def test_nothing_is_lost_or_done_twice_when_the_server_restarts_under_workers(
-    server, url, storage, study
-):
-    target, queued = 60, 10
-    study.set_user_attr(TARGET, target)
-    for x in range(queued):
-        study.enqueue_trial({"x": float(x)})
-    restarts = 0
-    with CONTEXT.Pool(3) as pool:
-        running = pool.starmap_async(survive, [(url,)] * 3)
-        wait_for(lambda: study.trials[0].state.is_finished(), "the first trial is over")
-        while not running.ready():
-            server.restart("immediate" if restarts % 3 else "fast")
-            restarts += 1
-            # Some more trials finish before the next restart.
-            before = _finished(study)
-            wait_for(lambda: running.ready() or _finished(study) > before + 3, "trials go on")  # noqa: B023
-        ended = [number for numbers in running.get(timeout=60) for number in numbers]
-    assert restarts >= 5
-    assert sorted(ended) == list(range(target))
-    trials = study.get_trials()
-    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * target
-    assert count_claims(storage, study._study_id) == target
-    assert [trial.params["x"] for trial in trials[:queued]] == [*range(queued)]
-    assert all(len(read_epochs(storage, trial._trial_id)) == EPOCHS for trial in trials)
-    assert living_workers(storage, study._study_id) == []
-
-
-def _finished(study):
-    return sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))

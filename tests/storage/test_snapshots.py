@@ -1,5 +1,6 @@
 """Storages are read without being changed, or refused in one clear line."""
 
+import itertools
 import sqlite3
 
 import pytest
@@ -17,8 +18,9 @@ from storage import (
 
 
 def _read(url, tmp_path):
-    """What reads a storage without changing it."""
+    """What opens a storage, or reads it without changing it."""
     return {
+        "open": lambda: open_storage(url),
         "check": lambda: check_contents(url),
         "backup": lambda: back_up(url, tmp_path / "backup.db"),
         "copy": lambda: copy_studies(url, parse_url(str(tmp_path / "copy.db"))),
@@ -31,53 +33,52 @@ def _refused(action, said):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["check", "copy"])
-class TestOfAnotherSchema:
-    @pytest.fixture(autouse=True)
-    def _study(self, study, storage):
-        self.storage = storage
-
-    def change(self, statement):
-        with self.storage.engine.begin() as connection:
-            connection.exec_driver_sql(statement)
-
-    def test_a_newer_one_of_ours(self, url, tmp_path, name):
-        self.change("UPDATE sweeps_schema SET version = 99")
-        _refused(_read(parse_url(url), tmp_path)[name], "schema is version 99, .* newer release")
-        _refused(lambda: open_storage(url), "schema is version 99, .* newer release")
-
-    def test_a_newer_one_of_optuna(self, url, tmp_path, name):
-        self.change("UPDATE alembic_version SET version_num = 'v9.9.9.a'")
-        _refused(_read(parse_url(url), tmp_path)[name], "newer Optuna .*v9.9.9.a.* install a newer")
-        _refused(lambda: open_storage(url), "Please try updating optuna")
-
-    def test_an_older_one_of_optuna(self, url, tmp_path, name):
-        self.change("UPDATE alembic_version SET version_num = 'v3.0.0.a'")
-        _refused(_read(parse_url(url), tmp_path)[name], "older Optuna .*optuna storage upgrade")
-        _refused(lambda: open_storage(url), "optuna storage upgrade")
-
-    def test_a_table_is_missing(self, url, tmp_path, name):
-        self.change("DROP TABLE trial_params")
-        _refused(_read(parse_url(url), tmp_path)[name], "lacks the table trial_params: restore")
-
-    def test_nothing_is_left_by_a_refusal(self, url, tmp_path, name):
-        before = {path for path in tmp_path.iterdir() if path.suffix == ".db"}
-        self.change("UPDATE sweeps_schema SET version = 99")
-        _refused(_read(parse_url(url), tmp_path)[name], "newer release")
-        assert {path for path in tmp_path.iterdir() if path.suffix == ".db"} == before
+NEWER = "UPDATE sweeps_schema SET version = 99", "schema is version 99, .* newer release"
+NEWER_OPTUNA = (
+    "UPDATE alembic_version SET version_num = 'v9.9.9.a'",
+    "newer Optuna .*v9.9.9.a.* install a newer|Please try updating optuna",
+)
+OLDER_OPTUNA = (
+    "UPDATE alembic_version SET version_num = 'v3.0.0.a'",
+    "optuna storage upgrade",
+)
+LACKING = "DROP TABLE trial_params", "lacks the table trial_params: restore"
 
 
-@pytest.mark.parametrize("name", ["check", "backup", "copy"])
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("name", "change"),
     [
-        (None, "no such storage"),
-        (b"", "holds no storage"),
-        (b"not a database, however long it may be" * 100, "not a SQLite database"),
-        (b"SQLite format 3\x00" + b"\xff" * 5000, "cannot be read|damaged|not a SQLite"),
+        *itertools.product(["open", "check", "copy"], [NEWER, NEWER_OPTUNA, OLDER_OPTUNA]),
+        *itertools.product(["check", "copy"], [LACKING]),
     ],
 )
-def test_files_that_are_no_storage(tmp_path, name, content, said):
+def test_another_schema_is_refused_and_nothing_is_left(url, storage, study, tmp_path, name, change):
+    statement, said = change
+    with storage.engine.begin() as connection:
+        connection.exec_driver_sql(statement)
+    before = set(tmp_path.glob("*.db"))
+    _refused(_read(parse_url(url), tmp_path)[name], said)
+    assert set(tmp_path.glob("*.db")) == before
+
+
+# An empty file is a SQLite database to which tables may be added: it is opened, but not read.
+EMPTY = b"", "holds no storage"
+FILES = [
+    (None, "no such storage"),
+    (b"not a database, however long it may be" * 100, "not a SQLite database"),
+    (b"SQLite format 3\x00" + b"\xff" * 5000, "cannot be read|damaged|not a SQLite"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        *itertools.product(["open", "check", "backup", "copy"], FILES),
+        *itertools.product(["check", "backup", "copy"], [EMPTY]),
+    ],
+)
+def test_files_that_are_no_storage(tmp_path, name, file):
+    content, said = file
     path = tmp_path / "sweeps.db"
     if content is not None:
         path.write_bytes(content)
@@ -86,7 +87,7 @@ def test_files_that_are_no_storage(tmp_path, name, content, said):
     assert content is None or path.read_bytes() == content
 
 
-@pytest.mark.parametrize("name", ["check", "backup", "copy"])
+@pytest.mark.parametrize("name", ["open", "check", "backup", "copy"])
 def test_another_program_s_database(tmp_path, name):
     path = tmp_path / "sweeps.db"
     with sqlite3.connect(path) as connection:
@@ -97,7 +98,7 @@ def test_another_program_s_database(tmp_path, name):
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("name", ["check", "copy"])
+@pytest.mark.parametrize("name", ["open", "check", "copy"])
 def test_an_empty_server_database(postgresql_url, tmp_path, name):
     _refused(_read(parse_url(postgresql_url), tmp_path)[name], "no such storage")
 

@@ -40,15 +40,6 @@ class TestStudies:
             )
         assert len(study.trials) == 1
 
-    def test_one_whose_set_up_fails_is_not_there(self, storage):
-        def set_up(study):
-            study.enqueue_trial({"x": 1.0})
-            raise KeyboardInterrupt
-
-        with pytest.raises(KeyboardInterrupt):
-            create_study(storage, "new", "maximize", set_up)
-        assert study_names(storage) == []
-
     def test_the_newest_is_meant_when_none_is_named(self, storage):
         for name in ("first", "second"):
             create_study(storage, name, "maximize", lambda study: None)
@@ -67,19 +58,14 @@ class TestStudies:
         with pytest.raises(StorageError, match="no study yet"):
             open_study(storage)
 
-    def test_it_is_set_up_once(self, storage):
-        calls = []
-        for _ in range(2):
-            create_study(storage, "once", "maximize", lambda study: calls.append(study))
-        assert len(calls) == 1
-
     def test_a_set_up_that_was_cut_off_is_finished_by_the_next(self, storage):
         def cut_off(study):
-            study.set_user_attr("half", True)
+            study.enqueue_trial({"x": 1.0})
             raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
             create_study(storage, "cut", "maximize", cut_off)
+        assert study_names(storage) == []
         done = []
         create_study(storage, "cut", "maximize", lambda study: done.append(study))
         assert len(done) == 1

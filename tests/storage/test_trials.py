@@ -2,6 +2,7 @@
 
 import optuna
 import pytest
+from optuna.pruners import HyperbandPruner, SuccessiveHalvingPruner
 
 from storage import (
     TARGET,
@@ -120,14 +121,14 @@ def test_a_completed_trial_is_not_failed_for_what_was_lost_before(storage, study
     assert study.trials[1].user_attrs["outcome"] == "completed"
 
 
-@pytest.mark.parametrize("outcome", ["interrupted", "lost", "out_of_memory"])
 @pytest.mark.parametrize(
-    "pruner",
+    ("pruner", "outcome"),
     [
-        optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=3),
-        optuna.pruners.HyperbandPruner(min_resource=1, max_resource=9, reduction_factor=3),
+        (SuccessiveHalvingPruner(min_resource=1, reduction_factor=3), "interrupted"),
+        (SuccessiveHalvingPruner(min_resource=1, reduction_factor=3), "lost"),
+        (HyperbandPruner(min_resource=1, max_resource=9, reduction_factor=3), "out_of_memory"),
     ],
-    ids=["asha", "hyperband"],
+    ids=["asha", "asha-lost", "hyperband"],
 )
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_a_trial_and_its_retry_count_once_in_a_pruner(storage, study, pruner, outcome):
@@ -152,7 +153,7 @@ def test_a_trial_and_its_retry_count_once_in_a_pruner(storage, study, pruner, ou
     counted = [t for t in study.trials if any("rung" in key for key in t.system_attrs)]
     assert counted
     assert not [trial.number for trial in counted if unfinished_outcome(trial)]
-    if isinstance(pruner, optuna.pruners.SuccessiveHalvingPruner):
+    if isinstance(pruner, SuccessiveHalvingPruner):
         # Hyperband's brackets go by numbers, and not all of them have a rung so early.
         assert len(counted) == 9
         trial = begin(storage, study, "tenth")

@@ -6,15 +6,28 @@ import sys
 import pytest
 
 import sweeps
-from tests.sweeps.conftest import SMALL
 
-SCRIPT = """
+LOOP = """
+def train(context):
+    for epoch in (1, 2):
+        context.report(epoch, loss=context.options["x"] ** 2 / epoch)
+"""
+TREE = {
+    "name": "own",
+    "objective": "loops:train",
+    "options": {"x": 0.5},
+    "metric": {"name": "loss", "direction": "minimize"},
+    "budget": {"trials": 3},
+    "search": {"options.x": {"float": [-1.0, 1.0]}},
+    "pruner": {"name": "none"},
+}
+SCRIPT = f"""
 from sweeps import open_study, parse_spec, run_sweep
 
-spec = parse_spec({tree!r}, "script")
-study = run_sweep(spec, workers=2, devices="cpu", data_dir={data!r})
+spec = parse_spec({TREE!r}, "script")
+study = run_sweep(spec, workers=2, devices="cpu")
 assert open_study(study.study_name).best_value == study.best_value
-again = run_sweep(spec, devices="cpu", data_dir={data!r})
+again = run_sweep(spec, devices="cpu")
 print(len(again.trials), again.best_trial.number)
 print(again.trials_dataframe().number.tolist())
 print(again.epochs_dataframe().columns.tolist())
@@ -22,9 +35,9 @@ print(again.epochs_dataframe().groupby("trial").epoch.max().tolist())
 """
 
 
-def test_a_script_without_a_guard_runs_a_sweep_resumes_it_and_reads_it(tmp_path, data_dir):
-    tree = {**SMALL, "budget": {"trials": 3}}
-    (tmp_path / "script.py").write_text(SCRIPT.format(tree=tree, data=str(data_dir)))
+def test_a_script_without_a_guard_runs_a_sweep_resumes_it_and_reads_it(tmp_path):
+    (tmp_path / "loops.py").write_text(LOOP)
+    (tmp_path / "script.py").write_text(SCRIPT)
     done = subprocess.run(
         [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=150
     )
@@ -33,10 +46,10 @@ def test_a_script_without_a_guard_runs_a_sweep_resumes_it_and_reads_it(tmp_path,
     assert counts.startswith("3 ")
     assert numbers == "[0, 1, 2]"
     assert columns.startswith("['trial', 'epoch', ")
-    assert "'val_accuracy'" in columns
+    assert "'loss'" in columns
     assert epochs == "[2, 2, 2]"
-    assert "small-patterns: 0 of 3 trials done" in done.stderr
-    assert "small-patterns has all of its 3 trials" in done.stderr
+    assert "own: 0 of 3 trials done" in done.stderr
+    assert "own has all of its 3 trials" in done.stderr
 
 
 def test_mistakes_are_exceptions_with_one_line(tmp_path, small):

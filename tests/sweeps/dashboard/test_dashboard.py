@@ -1,7 +1,6 @@
 """The dashboard on this machine alone: what it shows, and what it refuses."""
 
 import re
-import signal
 
 import optuna
 import pytest
@@ -175,9 +174,3 @@ def test_a_study_keeps_its_name(writable, doomed):
 def test_a_writable_one_takes_changes_from_programs_that_name_no_origin(writable, doomed):
     """A browser always says where a change comes from."""
     assert writable.ask(doomed, "DELETE").status == 204
-
-
-def test_an_interrupt_ends_it(place):
-    with Dashboard(place) as dashboard:
-        assert dashboard.ask("/api/meta").status == 200
-        assert dashboard.interrupt(signal.SIGINT) == 0

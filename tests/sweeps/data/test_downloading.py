@@ -8,7 +8,6 @@ import inspect
 import io
 import pickle
 import socket
-import sys
 import threading
 import time
 
@@ -285,16 +284,6 @@ def test_a_server_that_swallows_everything(cifar10, data_dir, leftovers, monkeyp
         start = time.monotonic()
         refused(data_dir, leftovers, "timed out")
         assert time.monotonic() - start < 5
-
-
-def test_ctrl_c(cifar10, data_dir, monkeypatch, leftovers):
-    def interrupted(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(sys.modules[CIFAR10.__module__], "check_integrity", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        open_data(DataConfig(name="cifar10"), data_dir)
-    assert leftovers() == []
 
 
 def test_a_full_disk_is_not_taken_for_a_network_failure(cifar10, data_dir, monkeypatch, leftovers):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sweeps.data import split_rows
-from sweeps.errors import Interrupted, SweepsError
+from sweeps.errors import SweepsError
 from sweeps.training import new_model, resolve_precision, train
 from tests.sweeps.training.runs import CPU, run_config
 
@@ -26,6 +26,10 @@ def test_it_learns(patterns):
     assert results[-1].val_accuracy > 0.2  # Ten classes: chance is 0.1.
     assert not any(result.diverged for result in results)
     assert all(result.images_per_second > 0 and result.seconds > 0 for result in results)
+    # One cycle: up to the peak in the first epochs, and down to next to nothing.
+    rates = [result.learning_rate for result in results]
+    assert 0.03 < max(rates) <= 0.05
+    assert rates[2] > rates[3] > rates[4] == pytest.approx(0.05 / 250_000)
 
 
 def test_the_same_configuration_gives_the_same_numbers(patterns):
@@ -49,14 +53,6 @@ def test_layers_are_compared_from_the_same_start(patterns):
     torch.testing.assert_close(*weights)
 
 
-def test_the_learning_rate_rises_to_its_peak_and_falls(patterns):
-    results = list(train(_config(training__epochs=4, training__warmup=0.5), patterns, CPU))
-    rates = [result.learning_rate for result in results]
-    assert rates[1] == pytest.approx(0.05, rel=0.05)
-    assert rates[0] < rates[1] > rates[2] > rates[3]
-    assert rates[3] == pytest.approx(0.05 / 250_000)
-
-
 def test_several_seeds_are_measured_on_the_same_images(patterns):
     rows = [split_rows(_config(seed=seed), patterns)[1].tolist() for seed in (0, 1)]
     assert rows[0] == rows[1]
@@ -71,20 +67,9 @@ def test_divergence_ends_the_run_as_such(patterns):
     assert len(results) < 3
 
 
-def test_it_stops_in_the_middle_of_an_epoch(patterns):
-    asked = []
-
-    def should_stop():
-        asked.append(True)
-        return len(asked) > 4
-
-    with pytest.raises(Interrupted):
-        list(train(_config(), patterns, CPU, should_stop=should_stop))
-    assert len(asked) == 5
-
-
-@pytest.mark.parametrize("channels_last", [True, False])
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    ("precision", "channels_last"), [("float32", True), ("float32", False), ("bfloat16", True)]
+)
 def test_precisions_and_memory_formats(patterns, precision, channels_last):
     config = _config(
         training__precision=precision, training__channels_last=channels_last, training__epochs=1

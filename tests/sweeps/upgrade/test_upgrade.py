@@ -77,14 +77,14 @@ def test_it_exports_the_same_configuration(place, cli):
     assert read_exported(place.folder / "again.yaml") == read_exported(place.folder / "best.yaml")
 
 
-def test_its_sweep_is_resumed(place):
+def test_its_sweep_is_resumed(place, cli):
     done = place.run("run", "spec.yaml", "--workers", "1", "--trials", "9")
     assert done.returncode == 0, done.stderr
     assert "9 of 9 trials" in done.stdout
     outcomes = [trial.user_attrs["outcome"] for trial in place.study().trials]
     assert outcomes[:-1] == OUTCOMES
     assert outcomes[-1] in ("completed", "pruned")
-    assert place.run("storage", "check").returncode == 0
+    assert cli("storage", "check")[0] == 0
 
 
 def test_its_exported_configuration_is_trained(place, cli, data_dir):
