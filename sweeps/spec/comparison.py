@@ -279,7 +279,7 @@ class ComparisonSpec(Spec):
         # What the arm sets is not searched; what it searches comes beside what all arms do.
         own = {n: p for n, p in tree["search"].items() if setting_of(n) not in chosen["set"]}
         changes = fixed | {"search": own | chosen["search"]} | changes
-        return self._stage(f"{stage}.{arm}", max(trials, 1), f"arms.{arm}", **changes)
+        return self._stage(f"{stage}.{arm}", trials, f"arms.{arm}", **changes)
 
     def _stage(self, stage: str, trials: int, source: str, **changes: Any) -> Spec:
         tree = self.model_dump(mode="json", include=set(Spec.model_fields))

@@ -214,7 +214,7 @@ class Worker:
             if outcome == "failed":
                 append_note(trial, f"```\n{text}```")
             return outcome
-        return self._end(trial, "completed", values=values)
+        return self._end(trial, "completed", value=values)
 
     def _make_context(self, trial: optuna.Trial) -> TrialContext:
         trials = self.study.get_trials(deepcopy=False)
@@ -235,24 +235,10 @@ class Worker:
         )
 
     def _end(
-        self,
-        trial: optuna.Trial,
-        outcome: Outcome,
-        reason: str | None = None,
-        values: list[float] | None = None,
-        overrides: dict[str, object] | None = None,
-        traceback: str | None = None,
+        self, trial: optuna.Trial, outcome: Outcome, reason: str | None = None, **known: Any
     ) -> Outcome:
-        mine = end_trial(
-            self.storage,
-            self.study,
-            trial.number,
-            outcome,
-            value=values,
-            reason=reason,
-            traceback=traceback,
-            overrides=overrides,
-        )
+        number = trial.number
+        mine = end_trial(self.storage, self.study, number, outcome, reason=reason, **known)
         return outcome if mine else "lost"
 
 
