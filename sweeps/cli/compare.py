@@ -1,11 +1,10 @@
 """``sweeps compare``."""
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from sweeps.cli.console import quieten_optuna, results_console
+from sweeps.cli.console import quieten_optuna, show_comparison
 from sweeps.cli.engine import run_options
 from sweeps.cli.options import option, presets_line, storage_option
 from sweeps.cli.reports import report_options
@@ -49,8 +48,6 @@ def command(
     stages are kept, and more seeds may be given at any time.
     """
     from storage import parse_url, show_url
-    from sweeps.reporting.summary import print_comparison
-    from sweeps.reporting.verdicts import comparison_tree
     from sweeps.runner.comparison import run_comparison
     from sweeps.spec.comparison import load_comparison, parse_comparison
 
@@ -67,7 +64,4 @@ def command(
         reporter=reporter,
         **settings,
     )
-    if as_json:
-        click.echo(json.dumps(comparison_tree(comparison), allow_nan=False))
-    else:
-        print_comparison(results_console(), comparison, show_url(parse_url(storage)))
+    show_comparison(comparison, show_url(parse_url(storage)), as_json)

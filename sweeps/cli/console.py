@@ -1,10 +1,16 @@
 """The consoles of the commands, and quiet libraries."""
 
+import json
 import os
 import sys
 import warnings
+from typing import TYPE_CHECKING
 
+import click
 from rich.console import Console
+
+if TYPE_CHECKING:
+    from sweeps.study.comparison import Comparison
 
 _PIPE_WIDTH = 120
 
@@ -22,3 +28,14 @@ def quieten_optuna() -> None:
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+
+
+def show_comparison(comparison: "Comparison", where: str, as_json: bool) -> None:
+    """Print a comparison's arms and verdicts, or all of it as JSON."""
+    from sweeps.reporting.summary import print_comparison
+    from sweeps.reporting.verdicts import comparison_tree
+
+    if as_json:
+        click.echo(json.dumps(comparison_tree(comparison), allow_nan=False))
+    else:
+        print_comparison(results_console(), comparison, where)

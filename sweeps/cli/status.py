@@ -4,15 +4,11 @@ import json
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
-from sweeps.cli.console import quieten_optuna, results_console
+from sweeps.cli.console import quieten_optuna, results_console, show_comparison
 from sweeps.cli.options import option, storage_option, study_argument
-
-if TYPE_CHECKING:
-    from storage import HardenedStorage
 
 
 @click.command("status")
@@ -39,6 +35,7 @@ def command(study: str | None, storage: str, watch: bool, interval: float, as_js
     STUDY defaults to the newest. The name of a comparison shows its arms and verdicts.
     """
     from storage import check_storage, open_storage, open_study, parse_url, show_url
+    from sweeps.study.comparison_reading import read_comparison
     from sweeps.study.progress import read_progress
     from sweeps.study.stages import find_comparison
 
@@ -50,7 +47,7 @@ def command(study: str | None, storage: str, watch: bool, interval: float, as_js
         return
     opened = open_storage(storage)
     if study is not None and (name := find_comparison(opened, study)) is not None:
-        _show_comparison(opened, name, as_json)
+        show_comparison(read_comparison(opened, name), opened.location, as_json)
         return
     progress = read_progress(opened, open_study(opened, study))
     if as_json:
@@ -61,18 +58,6 @@ def command(study: str | None, storage: str, watch: bool, interval: float, as_js
         from sweeps.reporting.summary import print_status
 
         print_status(results_console(), progress, opened.location)
-
-
-def _show_comparison(storage: "HardenedStorage", name: str, as_json: bool) -> None:
-    from sweeps.reporting.summary import print_comparison
-    from sweeps.reporting.verdicts import comparison_tree
-    from sweeps.study.comparison_reading import read_comparison
-
-    comparison = read_comparison(storage, name)
-    if as_json:
-        click.echo(json.dumps(comparison_tree(comparison), allow_nan=False))
-    else:
-        print_comparison(results_console(), comparison, storage.location)
 
 
 def _watch(study: str | None, storage: str, where: str, interval: float, as_json: bool) -> None:
