@@ -18,6 +18,12 @@ def pytest_addoption(parser):
 
 
 @pytest.fixture
+def kills(request) -> int:
+    """How many workers a test kills: what it says, or what the command line says."""
+    return request.param or request.config.getoption("--kills", default=NIGHTLY_KILLS)
+
+
+@pytest.fixture
 def settings(tmp_path) -> ChaosSettings:
     """A run on SQLite."""
     return ChaosSettings(url=f"sqlite:///{tmp_path}/sweeps.db", folder=str(tmp_path))

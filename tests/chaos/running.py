@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from tests.chaos.checks import Story, check_everything, tell_story
 from tests.chaos.journal import read_journal
 from tests.chaos.settings import ChaosSettings
@@ -15,6 +17,14 @@ from tests.chaos.settings import ChaosSettings
 _ROOT = Path(__file__).parents[2]
 _MAX_ROUNDS = 200
 _ROUND_KILLS = 200
+
+
+# Some seconds, minutes or a whole night of kills.
+KILLS = [
+    pytest.param(20, marks=pytest.mark.timeout(900)),
+    pytest.param(300, marks=[pytest.mark.slow, pytest.mark.timeout(1800)]),
+    pytest.param(None, marks=[pytest.mark.nightly, pytest.mark.timeout(0)], id="all night"),
+]
 
 
 @contextmanager

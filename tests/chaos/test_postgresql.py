@@ -5,28 +5,17 @@ from dataclasses import replace
 
 import pytest
 
-from tests.chaos.running import check_chaos, count_epochs, run_through_kills
+from tests.chaos.running import KILLS, check_chaos, count_epochs, run_through_kills
 from tests.chaos.settings import ChaosSettings
 from tests.storage.postgres import Server
 
 _EPOCHS_BETWEEN_RESTARTS = 10
 
 
-@pytest.mark.parametrize("kills", [20, pytest.param(300, marks=pytest.mark.slow)])
-@pytest.mark.timeout(900)
+@pytest.mark.parametrize("kills", KILLS, indirect=True)
 def test_kills_and_restarts(server, settings, kills):
-    _run(server, settings, kills, seconds_between_restarts=min(8, kills / 10))
-
-
-@pytest.mark.nightly
-@pytest.mark.timeout(0)
-def test_kills_and_restarts_all_night(server, settings, request):
-    kills = request.config.getoption("--kills", default=3000)
-    _run(server, settings, kills, seconds_between_restarts=30)
-
-
-def _run(server, settings, kills, seconds_between_restarts):
-    restarts = _Restarts(server, settings, seconds_between_restarts)
+    seconds = min(8, kills / 10) if kills <= 300 else 30
+    restarts = _Restarts(server, settings, seconds)
     with server.database() as url:
         story = run_through_kills(
             replace(settings, url=url, kills=kills), meanwhile=restarts.restart_if_due
