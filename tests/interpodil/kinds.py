@@ -24,6 +24,13 @@ EXACT = {"rtol": 1e-12, "atol": 1e-12}
 MANY_TERMS = 2**16
 
 
+def toy():
+    """A model of two convolutions, named 0 and 2."""
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 4, 3, padding=1, bias=False)
+    )
+
+
 def draw(*shape, dtype=torch.float64):
     """Random numbers, in double precision if not told otherwise."""
     return torch.randn(shape, dtype=torch.float64).to(dtype)

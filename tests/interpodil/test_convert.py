@@ -18,6 +18,7 @@ from interpodil import (
     stem,
     three_by_three,
 )
+from tests.interpodil.kinds import toy
 
 INTERPODIL = (InterpodilConv1d, InterpodilConv2d, InterpodilConv3d)
 
@@ -38,13 +39,6 @@ def convolutions(model):
 
 def interpodilated(model):
     return {name for name, m in model.named_modules() if isinstance(m, INTERPODIL)}
-
-
-def toy():
-    torch.manual_seed(0)
-    return nn.Sequential(
-        nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 4, 3, padding=1, bias=False)
-    )
 
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small"])

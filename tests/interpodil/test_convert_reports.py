@@ -10,13 +10,7 @@ from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
 from interpodil import InterpodilConv2d, convert, spatial
-
-
-def toy():
-    torch.manual_seed(0)
-    return nn.Sequential(
-        nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 4, 3, padding=1, bias=False)
-    )
+from tests.interpodil.kinds import toy
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")

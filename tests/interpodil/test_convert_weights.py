@@ -8,13 +8,7 @@ import torch
 from torch import nn
 
 from interpodil import convert, expansion_gain, stem, three_by_three
-
-
-def toy():
-    torch.manual_seed(0)
-    return nn.Sequential(
-        nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 4, 3, padding=1, bias=False)
-    )
+from tests.interpodil.kinds import toy
 
 
 def frozen_state(model):

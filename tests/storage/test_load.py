@@ -5,6 +5,8 @@ import threading
 import time
 from dataclasses import replace
 
+import pytest
+
 from tests.chaos.checks import check_everything, tell_story
 from tests.chaos.running import run_to_end
 from tests.chaos.settings import ChaosSettings
@@ -47,6 +49,8 @@ class _Reader:
             self.longest = max(self.longest, time.monotonic() - began)
 
 
+# Half a minute of two cores. The quick tests hold eight workers to the same in `tests/chaos`.
+@pytest.mark.slow
 def test_sixteen_workers_and_an_open_dashboard(tmp_path):
     settings = ChaosSettings(
         url=f"sqlite:///{tmp_path}/sweeps.db", folder=str(tmp_path), workers=16, target=12

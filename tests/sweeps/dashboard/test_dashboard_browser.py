@@ -1,4 +1,4 @@
-"""The dashboard in a real browser: a study of a thousand trials, by day and by night."""
+"""The dashboard in a real browser: a study of hundreds of trials, by day and by night."""
 
 import optuna
 import pytest
@@ -14,7 +14,7 @@ from tests.sweeps.dashboards import Dashboard
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 
 TOKEN = "a-token-for-the-browser"
-TRIALS = 1000
+TRIALS = 300
 SPACE = {
     "training.learning_rate": FloatDistribution(1e-3, 1.0, log=True),
     "layer.growth": CategoricalDistribution([3, 5, 7]),
@@ -50,10 +50,10 @@ def _finished(number):
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A folder with a study of a thousand trials; the first one has a note."""
+    """A folder with a study of hundreds of trials; the first one has a note."""
     folder = tmp_path_factory.mktemp("dashboard")
     storage = open_storage(str(folder / "sweeps.db"), create=True)
-    study = optuna.create_study(storage=storage, study_name="thousand", direction="maximize")
+    study = optuna.create_study(storage=storage, study_name="hundreds", direction="maximize")
     with transaction(storage.engine, study._study_id):
         trial = study.ask(SPACE)
         write_note(trial, "The **note** of a trial")
@@ -76,7 +76,7 @@ def browser(tmp_path_factory):
 
 
 @pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
-def test_a_study_of_a_thousand_trials_is_browsed(dashboard, browser, scheme, tmp_path):
+def test_a_study_of_hundreds_of_trials_is_browsed(dashboard, browser, scheme, tmp_path):
     def look(name):
         """Keep a picture, and see that the page is as bright as it should be."""
         browser.take_picture(tmp_path / f"{name}-{scheme}.png")
