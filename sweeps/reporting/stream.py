@@ -161,33 +161,23 @@ def _trial_events(
 ) -> Iterator[Event]:
     if old_state.is_finished() or trial.state is TrialState.WAITING:
         return
-    study, number = progress.study_name, trial.number
-    workers = (worker.name for worker in progress.workers if worker.trial_number == number)
-    worker = trial.user_attrs.get(WORKER) or next(workers, None)
-    configuration = trial.user_attrs.get(CONFIGURATION)
-    retry_of = trial.user_attrs.get(RETRY_OF)
+    workers = (worker.name for worker in progress.workers if worker.trial_number == trial.number)
+    own: dict[str, Any] = {"study": progress.study_name, "trial": trial.number}
+    origin: dict[str, Any] = {
+        "configuration": trial.user_attrs.get(CONFIGURATION),
+        "worker": trial.user_attrs.get(WORKER) or next(workers, None),
+        "retry_of": trial.user_attrs.get(RETRY_OF),
+    }
     if old_state is TrialState.WAITING:
-        yield TrialStarted(
-            study=study,
-            trial=number,
-            configuration=configuration,
-            worker=worker,
-            retry_of=retry_of,
-        )
+        yield TrialStarted(**own, **origin)
     for epoch, value in sorted(trial.intermediate_values.items()):
         if epoch > old_epoch:
-            yield EpochEnded(
-                study=study,
-                trial=number,
-                epoch=epoch,
-                metric=progress.metric,
-                value=_finite(value),
-            )
+            yield EpochEnded(**own, epoch=epoch, metric=progress.metric, value=_finite(value))
     if trial.state.is_finished():
         epochs = max(trial.intermediate_values, default=0)
         yield TrialEnded(
-            study=study,
-            trial=number,
+            **own,
+            **origin,
             outcome=outcome_of(trial),
             metric=progress.metric,
             value=_finite(trial.intermediate_values.get(epochs, math.nan)),
@@ -195,10 +185,7 @@ def _trial_events(
             epochs=epochs,
             seconds=None if trial.duration is None else round(trial.duration.total_seconds(), 3),
             reason=trial.user_attrs.get(REASON),
-            configuration=configuration,
             params=params_of(trial),
-            worker=worker,
-            retry_of=retry_of,
             queued_again=unfinished_outcome(trial),
             finished=progress.finished,
             target=progress.target,

@@ -26,6 +26,8 @@ from sweeps.study.progress import Progress, best_first, count_words, pareto_fron
 
 # So many letters of an arm's name stay on one line however narrow the terminal.
 _FULL_NAME = 18
+# So many columns say what an arm reached; the others what it costs.
+_QUALITY = 3
 # Of a table that is not squeezed, in letters.
 _WIDEST = 10_000
 
@@ -131,7 +133,8 @@ def print_comparison(console: Console, comparison: Comparison, where: str) -> No
     measured, direction = comparison.spec.measured.name, comparison.spec.measured.direction
     better = "higher" if direction == "maximize" else "lower"
     print_line(console, f"{measured} ({better} is better), {comparison.runs} confirming runs\n")
-    _print_arms(console, comparison)
+    rows = verdicts.arm_rows(comparison)
+    _print_arms(console, rows, [name for name in rows[0] if name != "arm"])
     for pair in comparison.pairs:
         sentence = Text(verdicts.verdict_sentence(comparison, pair), style="bold")
         console.print(sentence, soft_wrap=not console.is_terminal)
@@ -144,17 +147,17 @@ def print_comparison(console: Console, comparison: Comparison, where: str) -> No
     _print_notes(console, verdicts.caveats(comparison))
 
 
-def _print_arms(console: Console, comparison: Comparison) -> None:
-    """Print what arms reached and what they cost: in two tables where one would be too wide."""
-    rows = verdicts.arm_rows(comparison)
-    whole = _arms_table([*rows[0]], rows)
+def _print_arms(console: Console, rows: list[dict[str, str]], names: Sequence[str]) -> None:
+    """Print columns of the arms' table: in several tables where one would be too wide."""
+    table = _arms_table(["arm", *names], rows)
     free = console.options.update(max_width=_WIDEST)
-    if console.measure(whole, options=free).maximum <= console.width:
-        print_table(console, whole)
+    if len(names) == 1 or console.measure(table, options=free).maximum <= console.width:
+        print_table(console, table)
         return
-    quality = (comparison.spec.measured.name, "seeds", "dead")
-    for names in (("arm", *quality), [name for name in rows[0] if name not in quality]):
-        print_table(console, _arms_table(names, rows))
+    # First what arms reached, then what they cost.
+    middle = _QUALITY if len(names) > 2 * _QUALITY else len(names) // 2
+    _print_arms(console, rows, names[:middle])
+    _print_arms(console, rows, names[middle:])
 
 
 def _arms_table(names: Sequence[str], rows: list[dict[str, str]]) -> Table:

@@ -288,3 +288,6 @@ def test_no_terminal_is_so_narrow_that_names_are_cut(finished, width):
     text = console.file.getvalue()
     assert "…" not in text
     assert all(re.search(rf"(?m)^\s*{arm}\s", text) for arm in ("plain-3x3", "linear-7x7"))
+    # Nor are numbers: the last column's are there.
+    rows = re.findall(r"(?m)^ *(?:plain-3x3|linear-7x7|tuned-5x5) .*?([\d,]+)$", text)
+    assert {str(arm.epochs) for arm in finished.arms.values()} <= set(rows)

@@ -74,8 +74,9 @@ def zero_line(start: float, end: float) -> Line:
 def split_charts(
     comparison: Comparison,
     names: Iterable[str],
-    marks: Callable[[list[str]], Sequence[Mark]],
+    draw: Callable[[str], Sequence[Mark]],
     *,
+    base: Sequence[Mark] = (),
     key: str,
     title: str,
     alt: str,
@@ -87,7 +88,8 @@ def split_charts(
     Args:
         comparison: the comparison; its reference is in each chart.
         names: those that have something to be drawn.
-        marks: draws some of them.
+        draw: draws one of them.
+        base: what is drawn below them.
         key, title, alt: of the charts; each gets its number, and the names of what is drawn.
         caption: of the first one.
         settings: others of :class:`Chart`.
@@ -103,7 +105,7 @@ def split_charts(
             key=f"{key}-{number}",
             title=title if len(parts) == 1 else f"{title}, {number} of {len(parts)}",
             alt=f"{alt} {', '.join(part)}.",
-            marks=marks(part),
+            marks=[*base, *(mark for name in part for mark in draw(name))],
             caption=caption if number == 1 else "",
             **settings,
         )

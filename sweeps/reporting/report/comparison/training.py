@@ -72,7 +72,7 @@ def _curve_charts(
     return split_charts(
         comparison,
         means,
-        lambda names: [means[name] for name in names],
+        lambda name: [means[name]],
         key=f"curves-{metric}",
         title=f"Learning curves: {metric}",
         alt=f"Mean {metric} by epoch of",
@@ -101,15 +101,12 @@ def _lead(comparison: Comparison, pair: Pair) -> Line:
 def _lead_charts(comparison: Comparison, leads: Mapping[str, Line]) -> list[Chart]:
     """Draw how far each arm is ahead of the other of its pair, by epoch, on the same seeds."""
     against = comparison.spec.reference
-
-    def marks(names: list[str]) -> list[Line]:
-        epochs = [epoch for name in names for epoch in leads[name].x]
-        return [zero_line(min(epochs), max(epochs)), *(leads[name] for name in names)]
-
+    epochs = [epoch for lead in leads.values() for epoch in lead.x]
     return split_charts(
         comparison,
         leads,
-        marks,
+        lambda name: [leads[name]],
+        base=[zero_line(min(epochs), max(epochs))] if epochs else [],
         key="leads",
         title=f"Ahead of {against}, by epoch" if against else "Ahead, by epoch",
         alt="Mean difference by epoch of",

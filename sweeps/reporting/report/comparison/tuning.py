@@ -12,7 +12,6 @@ from sweeps.reporting.report.document import Block, Charts, Table, Warning, side
 from sweeps.reporting.report.settings import edge_warnings, importances, setting_axis
 from sweeps.reporting.report.trial_points import (
     Place,
-    Range,
     brief,
     cut_range,
     expected_best_line,
@@ -55,21 +54,19 @@ def _expected_best_charts(comparison: Comparison) -> list[Chart]:
         if len(values := arm.explored if explored else arm.searched) > 1
     }
 
-    def marks(names: list[str]) -> list[Line | Points]:
-        found: list[Line | Points] = []
-        for name in names:
-            look, arm = looks[name], comparison.arms[name]
-            direction = comparison.spec.directions[0]
-            found.append(expected_best_line(tried[name], direction, name, look.color, look.dash))
-            if arm.choice is not None:
-                count = len(arm.explored) + len(arm.searched)
-                found.append(Points([count], [arm.choice.value], "", look.color, "star", size=8))
-        return found
+    def draw(name: str) -> list[Line | Points]:
+        look, arm = looks[name], comparison.arms[name]
+        direction = comparison.spec.directions[0]
+        line = expected_best_line(tried[name], direction, name, look.color, look.dash)
+        if arm.choice is None:
+            return [line]
+        count = len(arm.explored) + len(arm.searched)
+        return [line, Points([count], [arm.choice.value], "", look.color, "star", size=8)]
 
     return split_charts(
         comparison,
         tried,
-        marks,
+        draw,
         key="expected-best",
         title="What tuning brings",
         alt=f"The expected best {metric} against the number of settings tried, of",
@@ -126,41 +123,36 @@ def _setting_charts(
     everything = [trial for own in trials.values() for trial in own]
     values = [value for trial in everything if (value := last_value(trial)) is not None]
     y_range = cut_range(values, direction)
+    looks = arm_looks(comparison)
     charts: list[Chart] = []
     for setting in dict.fromkeys(name for trial in everything for name in trial.distributions):
         if len({str(trial.params.get(setting)) for trial in everything}) < 2:
             continue
         place, axis = setting_axis(setting, everything)
+
+        def draw(arm: str, place: Place = place) -> list[Points]:
+            look = looks[arm]
+            points = partial(
+                trial_points, place=place, y_range=y_range, owner=arm, color=look.color
+            )
+            early = [trial for trial in trials[arm] if trial.state is not TrialState.COMPLETE]
+            whole = [trial for trial in trials[arm] if trial.state is TrialState.COMPLETE]
+            return [
+                *points(early, shape=look.shape, filled=False, size=3.5),
+                *points(whole, name=arm, shape=look.shape),
+                *points([chosen[arm]] if arm in chosen else [], shape="star", size=10),
+            ]
+
         charts += split_charts(
             comparison,
             [arm for arm, own in trials.items() if any(setting in t.params for t in own)],
-            partial(_arm_points, comparison, trials, chosen, place, y_range),
+            draw,
             alt=f"{metric} against {setting} of",
             y_title=metric,
             y_range=y_range,
             **axis,
         )
     return charts
-
-
-def _arm_points(
-    comparison: Comparison,
-    trials: Mapping[str, Sequence[FrozenTrial]],
-    chosen: Chosen,
-    place: Place,
-    y_range: Range,
-    names: list[str],
-) -> list[Points]:
-    found = []
-    for name in names:
-        look = arm_looks(comparison)[name]
-        draw = partial(trial_points, place=place, y_range=y_range, owner=name, color=look.color)
-        early = [trial for trial in trials[name] if trial.state is not TrialState.COMPLETE]
-        whole = [trial for trial in trials[name] if trial.state is TrialState.COMPLETE]
-        found += draw(early, shape=look.shape, filled=False, size=3.5)
-        found += draw(whole, name=name, shape=look.shape)
-        found += draw([chosen[name]] if name in chosen else [], shape="star", size=10)
-    return found
 
 
 def _importance(
