@@ -76,7 +76,7 @@ class _LineWriter(io.TextIOBase):
 class JsonStates(Sink):
     """Writes a study's state to stdout as a line of JSON whenever it changes.
 
-    Messages go to stderr. The storage is ``where`` a person knows it to be.
+    Messages go to stderr. A person knows the storage as ``where``.
     """
 
     def __init__(self, where: str) -> None:

@@ -35,7 +35,7 @@ _WIDEST = 10_000
 def print_summary(console: Console, progress: Progress, where: str) -> None:
     """Print the best trial, and how it compares with the baselines.
 
-    The storage is ``where`` a person knows it to be.
+    A person knows the storage as ``where``.
     """
     total = "" if progress.target is None else f" of {progress.target}"
     print_line(console, f"\nStudy {progress.study_name} in {where}")
@@ -127,7 +127,7 @@ def _nothing_better(progress: Progress, best: FrozenTrial) -> str:
 def print_comparison(console: Console, comparison: Comparison, where: str) -> None:
     """Print the arms, what is declared of them, and what a reader has to know.
 
-    The storage is ``where`` a person knows it to be; the comparison may be under way.
+    The comparison may be under way. A person knows the storage as ``where``.
     """
     print_line(console, f"\nComparison {comparison.name} in {where}")
     measured, direction = comparison.spec.measured.name, comparison.spec.measured.direction
