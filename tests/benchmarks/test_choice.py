@@ -6,9 +6,8 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from benchmarks.choice import CASES, CHOSEN, COMPARISONS, exchanged, main
+from benchmarks.choice import CASES, CHOSEN, COMPARISONS, main
 from benchmarks.measurement import MODES, PLAIN, make_workloads
-from interpodil import algorithms
 
 
 def test_a_quick_run_measures_every_alternative(tmp_path):
@@ -46,15 +45,6 @@ def test_alternatives_compute_the_same_in_other_ways(comparison):
             calls.append([(e.key, e.count) for e in profiler.key_averages()])
     torch.testing.assert_close(*outputs, rtol=1e-3, atol=1e-4)
     assert calls[0] != calls[1]
-
-
-def test_exchanged_names_come_back_whatever_happens():
-    before = algorithms.FEW_CHANNELS
-    with pytest.raises(ZeroDivisionError), exchanged("FEW_CHANNELS", 0)():
-        1 / algorithms.FEW_CHANNELS
-    assert algorithms.FEW_CHANNELS is before
-    with pytest.raises(LookupError, match="'FEW_CHANELS'"):
-        exchanged("FEW_CHANELS", 0)
 
 
 def test_a_case_is_the_plain_convolution_of_the_same_arguments():

@@ -33,12 +33,6 @@ def test_peak_memory_is_what_a_step_allocates():
     assert peak == Peak(at_start=2**20, above_start=2 * 2**20)
 
 
-def test_gradients_are_dropped_after_a_measurement():
-    workload = make_workload(Exponential())
-    measure_peak(workload)
-    assert workload.input.grad is None
-
-
 def test_rounds_rotate_and_slow_candidates_rest():
     log: list[str] = []
     workloads = {

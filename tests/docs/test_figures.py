@@ -16,10 +16,9 @@ from docs.figures.frequency import (
     kernel_response,
     line_response,
     plane_response,
-    response,
 )
 from docs.figures.kernels import GALLERY, STEPS, WEIGHTS
-from docs.figures.tents import FADES, last_tap, profile_samples, stretched
+from docs.figures.tents import FADES, last_tap, stretched
 
 EXAMPLES = [example for examples in (STEPS, *GALLERY) for example in examples]
 
@@ -59,19 +58,6 @@ def test_the_cropped_kernel_keeps_some_of_the_copy_at_pi(edge):
     at_0 = w0 * (1 + edge) + w1 * (1 + 2 * edge) + w2 * (1 + edge)
     values = kernel_response(edge=edge, growth=5)
     assert values[-1].item() == pytest.approx(at_pi / at_0, abs=1e-12)
-
-
-def test_a_response_is_1_at_frequency_0():
-    assert response(torch.tensor([2.0, 3.0])).tolist()[0] == 1
-
-
-@pytest.mark.parametrize("profile", ["linear", "cosine", "gaussian"])
-def test_profiles_are_drawn_through_their_samples(profile):
-    positions, values = profile_samples(profile, 4)
-    fine_positions, fine_values = profile_samples(profile, 4, per_pixel=50)
-    assert len(positions) == 7
-    for position, value in zip(positions, values, strict=True):
-        assert_equal(fine_values[fine_positions == position], value[None])
 
 
 @pytest.mark.parametrize("fade", FADES)

@@ -166,14 +166,6 @@ class TestAnotherTent:
         for actual, expected in zip(*results, strict=True):
             assert_near(actual, expected)
 
-    def test_gradient_of_the_own_tent(self):
-        own = self.layer.fixed_tent.requires_grad_()
-        actual, expected = (
-            torch.autograd.grad(output.square().sum(), own)[0]
-            for output in (self.layer(self.x), self.expected(own))
-        )
-        assert_near(actual, expected)
-
     @pytest.mark.parametrize("needs_gradient", [False, True])
     def test_transforms(self, needs_gradient):
         self.x.requires_grad_(needs_gradient)

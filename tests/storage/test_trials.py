@@ -159,12 +159,3 @@ def test_a_trial_and_its_retry_count_once_in_a_pruner(storage, study, pruner, ou
         trial = begin(storage, study, "tenth")
         trial.report(0.72, 1)
         assert not trial.should_prune()
-
-
-def test_an_end_that_is_repeated_is_the_same_end(storage, study):
-    study.set_user_attr("retries", 0)
-    with at_work(storage, study):
-        assert [end_trial(storage, study, 0, "lost") for _ in range(2)] == [True, True]
-    assert study.trials[0].user_attrs["outcome"] == "failed"
-    study.ask()
-    assert [end_trial(storage, study, 1, "completed", value=1.0) for _ in range(2)] == [True, True]

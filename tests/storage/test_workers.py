@@ -31,12 +31,6 @@ class TestWorkers:
         assert (worker.trial_number, worker.epoch, worker.epochs, worker.value) == (3, 2, 9, 0.25)
         assert worker.is_alive(time.time())
 
-    def test_one_that_ended_is_not_alive(self, storage, study):
-        worker_id = register_worker(storage, study._study_id, "w", "cpu").worker_id
-        end_worker(storage, worker_id)
-        [worker] = list_workers(storage, study._study_id)
-        assert not worker.is_alive(time.time())
-
     def test_one_whose_process_is_gone_is_not_alive(self, storage, study):
         process = CONTEXT.Process(target=int)
         process.start()
