@@ -16,7 +16,7 @@ from sweeps.spec.imports import Reference
 from sweeps.spec.layer import LayerConfig
 from sweeps.spec.networks import ModelConfig, NamedModel, pixels_left
 from sweeps.spec.training import TrainingConfig
-from sweeps.spec.validation import Section, alternatives, keys_of, unknown_name
+from sweeps.spec.validation import Section, alternatives, error_at, keys_of, unknown_name
 
 #: How the settings begin that code of your own takes, and the key that names that code.
 OPTIONS = {
@@ -44,34 +44,23 @@ class RunConfig(Section):
     seed: int = Field(0, ge=0, lt=2**32)
 
     @model_validator(mode="after")
-    def _converted_convolutions_keep_their_taps(self) -> Self:
+    def _layer_fits_the_network(self) -> Self:
+        layer, model = self.layer, self.model
+        converted = f"convolutions of {model.title} that become the layer"
         taps = LayerConfig.model_fields["kernel_size"].default
-        if not self.model.has_new_stem and self.layer.kernel_size != taps:
-            raise ValueError(
-                f"layer.kernel_size: convolutions of {self.model.title} that become the layer "
-                "keep their own taps; leave it out"
+        if not model.has_new_stem and layer.kernel_size != taps:
+            raise error_at("layer.kernel_size", f"{converted} keep their own taps; leave it out")
+        if not model.has_new_stem and layer.blur:
+            raise error_at("layer.blur", f"{converted} read what they did before; leave it out")
+        if layer.init == "dirac" and model.has_new_stem:
+            raise error_at(
+                "layer.init",
+                f"dirac needs as many output as input channels, and the stem of {model.title} has "
+                "more; use scale or lsuv",
             )
-        return self
-
-    @model_validator(mode="after")
-    def _only_a_new_stem_is_blurred(self) -> Self:
-        if self.layer.blur and not self.model.has_new_stem:
-            raise ValueError(
-                f"layer.blur: convolutions of {self.model.title} that become the layer read what "
-                "they did before; leave it out"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _can_start_as_an_identity(self) -> Self:
-        if self.layer.init == "dirac" and self.model.has_new_stem:
-            raise ValueError(
-                "layer.init: dirac needs as many output as input channels, and the stem of "
-                f"{self.model.title} has more; use scale or lsuv"
-            )
-        if self.layer.init == "dirac" and self.model.weights != "none":
-            raise ValueError(
-                "layer.init: dirac would replace the weights of model.weights; use scale or lsuv"
+        if layer.init == "dirac" and model.weights != "none":
+            raise error_at(
+                "layer.init", "dirac would replace the weights of model.weights; use scale or lsuv"
             )
         return self
 
