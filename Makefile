@@ -63,6 +63,14 @@ bench-verdicts: $(READY)  ## Simulate how often verdicts on two arms are wrong, 
 bench-sweep: $(READY)  ## Compare the time of a search with that of a script as most people write it
 	@$(BIN)/python -m benchmarks.sweep $(ARGS)
 
+.PHONY: bench-epochs
+bench-epochs: $(READY)  ## Measure what an epoch costs by images, resolution, batch size and precision
+	@$(BIN)/python -m benchmarks.epochs $(ARGS)
+
+.PHONY: bench-asking
+bench-asking: $(READY)  ## Measure what asking a sampler costs by the trials that have finished
+	@$(BIN)/python -m benchmarks.asking $(ARGS)
+
 .PHONY: figures
 figures: $(READY)  ## Draw the pictures of the layer's page into docs/images (ARGS=FOLDER for elsewhere)
 	@$(BIN)/python -m docs.figures $(ARGS)
