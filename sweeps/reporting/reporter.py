@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from rich.console import Console
 
 from sweeps.errors import Stopped
-from sweeps.reporting.events import Event, Message, SweepEnded
+from sweeps.reporting.events import Ending, Event, Message, SweepEnded
 from sweeps.reporting.json_log import JsonLog, stderr_as_messages
 from sweeps.reporting.lines import Lines
 from sweeps.reporting.live import LiveTable
@@ -65,6 +65,14 @@ class Reporter:
         """Report a study that had all its trials before."""
         self._study = progress.study_name
         self._show(EventStream(progress).ended(None))
+
+    def part(self) -> "Reporter":
+        """Return a reporter of a comparison's stage; notifications are about the whole alone."""
+        return Reporter(self._study, [s for s in self._sinks if not isinstance(s, Notifier)])
+
+    def ended(self, study: str, how: Ending) -> None:
+        """Report that a comparison ended, whose stages were reported as parts."""
+        self._show(SweepEnded(study=study, how=how, reason=None))
 
     def failed(self, error: BaseException) -> None:
         """Report an error that ended the sweep, or that came before or after it."""

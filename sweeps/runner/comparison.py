@@ -107,15 +107,17 @@ def run_comparison(
                 storage=storage,
                 study=stage_name,
                 data_dir=data_dir,
-                reporter=reporter,
+                reporter=reporter.part(),
                 **settings,
             )
 
         stages = Stages(opened, spec, name, reporter, run)
         try:
             _run_stages(opened, spec, name, dataset, stages.run)
+            reporter.ended(name, "finished")
         except TimeIsUp:
             reporter.say(f"{name}: the time is up; run it again to resume")
+            reporter.ended(name, "time_is_up")
         return read_comparison(opened, name)
 
 

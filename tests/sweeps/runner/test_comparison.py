@@ -89,7 +89,8 @@ def finished(tmp_path_factory, data_dir):
     """A comparison that ran to its end, and what it printed."""
     place = in_place(Place(tmp_path_factory.mktemp("compared"), data_dir))
     place.environment.pop("PYTHONHASHSEED", None)
-    done = place.run("compare", "spec.yaml", "--workers", "1")
+    notify = 'echo "$SWEEPS_TEXT" >> notified'
+    done = place.run("compare", "spec.yaml", "--workers", "1", "--notify-command", notify)
     assert done.returncode == 0, done.stderr
     return place, done
 
@@ -110,6 +111,10 @@ def there(finished, cli, monkeypatch):
 
 
 class TestFinished:
+    def test_one_notification_tells_of_its_end(self, finished):
+        place, _ = finished
+        assert (place.folder / "notified").read_text() == "toy is finished\n"
+
     def test_every_stage_is_an_ordinary_study(self, finished):
         place, _ = finished
         storage = open_storage(str(place.folder / "sweeps.db"))
