@@ -32,7 +32,7 @@ from sweeps.cli.options import option, storage_option, study_argument
 def command(study: str | None, storage: str, watch: bool, interval: float, as_json: bool) -> None:
     """Show where a study stands: trials, workers, and the best so far.
 
-    STUDY defaults to the newest. The name of a comparison shows its arms and verdicts.
+    STUDY defaults to the newest. Of a comparison its arms and verdicts are shown.
     """
     from storage import check_storage, open_storage, open_study, parse_url, show_url
     from sweeps.study.comparison_reading import read_comparison
@@ -46,7 +46,7 @@ def command(study: str | None, storage: str, watch: bool, interval: float, as_js
         _watch(study, storage, show_url(url), interval, as_json)
         return
     opened = open_storage(storage)
-    if study is not None and (name := find_comparison(opened, study)) is not None:
+    if (name := find_comparison(opened, study)) is not None:
         show_comparison(read_comparison(opened, name), opened.location, as_json)
         return
     progress = read_progress(opened, open_study(opened, study))

@@ -168,7 +168,7 @@ class ComparisonSpec(Spec):
         budget, pairs = self.budget, len(self.pairs)
         fewest = fewest_seeds(self.error / pairs)
         first = self.first_seeds
-        many = "1 comparison" if pairs == 1 else f"{pairs} comparisons"
+        many = "1 pair" if pairs == 1 else f"{pairs} pairs"
         if budget.most_seeds < max(fewest, first):
             why = (
                 f"an error of {self.error:g} over {many} settles nothing before {fewest} seeds"

@@ -30,7 +30,7 @@ def write_report(report: Report, path: Path, *, force: bool = False) -> None:
         SweepsError: it cannot be written there.
     """
     if path.suffix not in (".html", ".md"):
-        raise SweepsError(f"{path}: a report is a file that ends in .html or .md")
+        raise SweepsError(f"{path}: a report is a file that ends in .html, .md or .csv")
     check_writable(path)
     if not force and path.exists():
         text = path.read_text("utf-8", errors="replace")

@@ -357,7 +357,7 @@ class TestFiles:
 
     @pytest.mark.parametrize(
         ("name", "words"),
-        [("report.pdf", "ends in .html or .md"), ("nowhere/report.html", "does not exist")],
+        [("report.pdf", "ends in .html, .md or .csv"), ("nowhere/report.html", "does not exist")],
     )
     def test_a_file_that_cannot_be_is_refused(self, make_study, cli, name, words):
         make_study(0)

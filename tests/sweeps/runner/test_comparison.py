@@ -216,6 +216,7 @@ class TestFinished:
 
     def test_its_status_is_its_arms_and_verdicts(self, finished, there):
         status, out, _ = there("status", "toy")
+        assert there("status")[1] == out
         assert (status, out) == (0, finished[1].stdout)
         assert there("status", "toy", "--json")[1] == there("compare", "spec.yaml", "--json")[1]
 

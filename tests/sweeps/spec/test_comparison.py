@@ -135,7 +135,7 @@ def test_verdicts_are_about_the_test_part_and_dead_runs_guess(
         ({"reference": "plain"}, "reference: no such arm; did you mean plain-3x3?"),
         (
             {"budget": {"most_seeds": 5}},
-            "budget.most_seeds: an error of 0.05 over 3 comparisons settles nothing before 6 seeds",
+            "budget.most_seeds: an error of 0.05 over 3 pairs settles nothing before 6 seeds",
         ),
         (
             {"budget": {"seeds": 12, "most_seeds": 10}},
