@@ -49,6 +49,8 @@ from benchmarks.tables import describe_measurement, mean_ratio, results_table
 from interpodil import InterpodilConv2d
 
 LAYER = "7x7 auto"
+# What the layer's second step costs by itself at stride 1: its lower limit there.
+DILATED = "dilated"
 DCLS = "dcls"
 DCLS_VERSIONS = ("gauss", "max", "v1")
 # Slow candidates are measured in every third round.
@@ -226,7 +228,10 @@ def choose_candidates(
         every_algorithm: whether to measure every algorithm that applies, by name.
         dcls_version: the interpolation of DCLS, one of ``DCLS_VERSIONS``.
     """
-    candidates = [Candidate(PLAIN, partial(_build, nn.Conv2d))]
+    candidates = [
+        Candidate(PLAIN, partial(_build, nn.Conv2d)),
+        Candidate(DILATED, partial(_build, nn.Conv2d, padding=2, dilation=2)),
+    ]
     for size, (arguments, algorithms) in SETTINGS.items():
         for algorithm in ("auto", "expanded", *(algorithms if every_algorithm else ())):
             build = partial(_build, InterpodilConv2d, algorithm=algorithm, **arguments)
@@ -240,7 +245,7 @@ def choose_candidates(
 
 def _build(layer: Callable[..., nn.Module], shape: ImageShape, **arguments: Any) -> nn.Module:
     shared = {"stride": shape.stride, "padding": 1, "bias": False}
-    return layer(shape.in_channels, shape.out_channels, 3, **shared, **arguments)
+    return layer(shape.in_channels, shape.out_channels, 3, **(shared | arguments))
 
 
 def _build_dcls(version: str, shape: ImageShape) -> nn.Module:
@@ -352,6 +357,7 @@ def _notes(header: dict[str, Any]) -> Iterator[str]:
         "peak memory: input, parameters and what torch allocates in forward+backward; buffers "
         "inside oneDNN are not seen"
     )
+    yield f"{DILATED}: a plain 3x3 with a dilation of 2"
     if DCLS in header["candidates"]:
         yield f"dcls: Dcls2d, 9 weights in 7x7, version {header['dcls_version']!r}"
     for name, reason in header["left_out"].items():

@@ -1,13 +1,14 @@
 """Trials per hour: today's way of searching beside the service, and what each step brings.
 
-``make bench-sweep``, or ``python -m benchmarks.sweep`` in the project's folder. Both run the same
-trials in turn, round after round, so that load on the machine affects both: no pruning, the linear
-7x7 layer in the tutorial network, the search's start and end included.
+``make bench-sweep``, or ``python -m benchmarks.sweep`` in the project's folder. All
+ways run the same trials in turn, round after round, so that load on the machine affects all: the
+linear 7x7 layer in the tutorial network, the search's start and end included.
 """
 
 import json
 import multiprocessing
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from threading import Barrier
@@ -23,6 +25,7 @@ from typing import Any
 
 import click
 import torch
+from optuna.trial import TrialState
 from torch import nn
 from torch.nn import functional as F
 
@@ -42,11 +45,13 @@ from sweeps.data.batches import Batches
 from sweeps.engines.devices import take_device
 from sweeps.models.networks import Tutorial
 from sweeps.spec.config import RunConfig
+from sweeps.spec.spec import load_spec
 
 # Of each round's trials; 1.5 is the default initialization, expanded.
-LEARNING_RATES = (0.02, 0.05)
+LEARNING_RATES = (0.005, 0.02, 0.05, 0.1)
 INIT_SCALES = (1.0, 1.5)
 BATCH, CROP, CLIP_NORM = 128, 2, 1.0
+TODAY = "today's way"
 _WARM_UP_STEPS = 3
 
 
@@ -91,7 +96,7 @@ class Step:
 
 def make_steps() -> list[Step]:
     """Return the steps from today's way to ours, and the limit."""
-    steps = [Step("today's way")]
+    steps = [Step(TODAY)]
     for name, change in (
         ("data: batches from an array", {"our_data": True}),
         ("layout: channels_last", {"channels_last": True}),
@@ -151,42 +156,40 @@ def run_today(scale: Scale, seed: int, folder: Path) -> tuple[float, list[float]
     return time.perf_counter() - start, json.loads(answer.read_text())
 
 
-def run_ours(scale: Scale, seed: int, folder: Path) -> tuple[float, list[float]]:
-    """Run a round's trials with the service; return the seconds and the accuracies."""
+def run_ours(
+    scale: Scale, seed: int, folder: Path, *, pruner: dict[str, Any], workers: int
+) -> tuple[float, list[float]]:
+    """Run a round's trials with the service; return the seconds and the accuracies.
+
+    Trials that were pruned have no accuracy.
+    """
+    # In another order each round, as pruning compares a trial with those before it.
+    draw = random.Random(seed)
     tree = {
         **run_config(scale, seed).model_dump(mode="json", exclude_defaults=True),
         "name": "bench",
         "budget": {"trials": len(trials())},
         "search": {
-            "training.learning_rate": {"float": [1e-4, 1.0]},
-            "layer.init_scale": {"float": [0.1, 10.0]},
+            "training.learning_rate": {"choice": draw.sample(LEARNING_RATES, len(LEARNING_RATES))},
+            "layer.init_scale": {"choice": draw.sample(INIT_SCALES, len(INIT_SCALES))},
         },
-        "baselines": [
-            {
-                "name": f"{number}",
-                "set": {
-                    "training.learning_rate": values["learning_rate"],
-                    "layer.init_scale": values["init_scale"],
-                },
-            }
-            for number, values in enumerate(trials())
-        ],
-        "pruner": {"name": "none"},
+        "sampler": {"name": "grid"},
+        "pruner": pruner,
     }
-    spec, storage = folder / f"{seed}.yaml", f"sqlite:///{folder}/{seed}.db"
+    run = Path(tempfile.mkdtemp(dir=folder))
+    spec, storage = run / "spec.yaml", f"sqlite:///{run}/sweeps.db"
     # JSON is YAML.
     spec.write_text(json.dumps(tree))
     command = [sys.executable, "-m", "sweeps", "run", str(spec), "--storage", storage]
+    options = ["--data-dir", scale.data_dir, "--devices", "cpu", "--workers", str(workers)]
     start = time.perf_counter()
     subprocess.run(
-        [*command, "--data-dir", scale.data_dir, "--devices", "cpu"],
-        check=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        [*command, *options], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     seconds = time.perf_counter() - start
     study = open_study(open_storage(storage))
-    return seconds, [trial.value for trial in study.get_trials(deepcopy=False)]
+    finished = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
+    return seconds, [trial.value for trial in finished]
 
 
 def images_per_second(step: Step, scale: Scale) -> float:
@@ -281,31 +284,39 @@ def _training_step(step: Step) -> Callable[[torch.Tensor, torch.Tensor], None]:
     return train
 
 
+Search = Callable[[Scale, int, Path], tuple[float, list[float]]]
+
+
+def searches() -> dict[str, Search]:
+    """Return the ways to search, by name."""
+    none, asha = {"name": "none"}, {"name": "asha"}
+    quick = load_spec("quick").pruner.model_dump(mode="json", exclude_defaults=True)
+    return {
+        TODAY: run_today,
+        "ours": partial(run_ours, pruner=none, workers=2),
+        "ours, one worker": partial(run_ours, pruner=none, workers=1),
+        "ours, pruned as by `quick`": partial(run_ours, pruner=quick, workers=2),
+        "ours, pruned by default": partial(run_ours, pruner=asha, workers=2),
+    }
+
+
 def measure_searches(scale: Scale) -> dict[str, Any]:
-    """Run both ways in turn."""
-    ways = {"today": run_today, "ours": run_ours}
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    cpu_seconds: dict[str, list[float]] = {name: [] for name in ways}
-    accuracies: dict[str, list[list[float]]] = {name: [] for name in ways}
+    """Run all ways in turn; seconds, CPU seconds and accuracies by name and round."""
+    ways = searches()
+    measured: dict[str, dict[str, list[Any]]] = {
+        name: {"seconds": [], "cpu_seconds": [], "accuracies": []} for name in ways
+    }
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(scale.rounds):
             order = list(ways) if seed % 2 == 0 else list(reversed(ways))
             for name in order:
                 before = sum(os.times()[2:4])
                 taken, reached = ways[name](scale, seed, Path(folder))
-                seconds[name].append(taken)
+                measured[name]["seconds"].append(taken)
                 # Of all processes of the search; other work on the machine leaves it as it is.
-                cpu_seconds[name].append(sum(os.times()[2:4]) - before)
-                accuracies[name].append(reached)
-    ratios = [a / b for a, b in zip(seconds["today"], seconds["ours"], strict=True)]
-    return {
-        "trials": trials(),
-        "seconds": seconds,
-        "cpu_seconds": cpu_seconds,
-        "accuracies": accuracies,
-        "ratios": ratios,
-        "median_ratio": statistics.median(ratios),
-    }
+                measured[name]["cpu_seconds"].append(sum(os.times()[2:4]) - before)
+                measured[name]["accuracies"].append(reached)
+    return {"trials": trials(), "ways": measured}
 
 
 def measure_steps(scale: Scale) -> dict[str, list[float]]:
@@ -326,23 +337,35 @@ def show(searches: dict[str, Any], steps: dict[str, list[float]], scale: Scale) 
         f"{len(trials())} trials of {scale.epochs} epochs of {scale.images} + {scale.validation} "
         f"images ({scale.data}), start and end included; {scale.rounds} rounds"
     )
-    for column in ("", "s, median", "least", "most", "CPU s", "trials / hour", "accuracy", "sd"):
+    columns = (
+        "",
+        "s, median",
+        "times as fast",
+        "by round",
+        "CPU s",
+        "run to the end",
+        "mean",
+        "best",
+    )
+    for column in columns:
         table.add_column(column, justify="right" if column else "left")
-    for name, seconds in searches["seconds"].items():
-        median = statistics.median(seconds)
-        reached = [value for of_round in searches["accuracies"][name] for value in of_round]
+    ways = searches["ways"]
+    for name, of_way in ways.items():
+        seconds = of_way["seconds"]
+        ratios = [a / b for a, b in zip(ways[TODAY]["seconds"], seconds, strict=True)]
+        ended = [value for of_round in of_way["accuracies"] for value in of_round]
         table.add_row(
             name,
-            *(f"{value:.1f}" for value in (median, min(seconds), max(seconds))),
-            f"{statistics.median(searches['cpu_seconds'][name]):.1f}",
-            f"{3600 * len(trials()) / median:.0f}",
-            f"{statistics.fmean(reached):.4f}",
-            f"{statistics.pstdev(reached):.4f}",
+            f"{statistics.median(seconds):.1f}",
+            f"{statistics.median(ratios):.2f}",
+            f"{min(ratios):.2f} to {max(ratios):.2f}",
+            f"{statistics.median(of_way['cpu_seconds']):.1f}",
+            f"{len(ended)} of {len(trials()) * scale.rounds}",
+            f"{statistics.fmean(ended):.4f}",
+            f"{statistics.fmean(max(of_round) for of_round in of_way['accuracies']):.4f}",
         )
-    ratios = searches["ratios"]
-    spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
     print_tables(console, table)
-    console.print(f"ours is {searches['median_ratio']:.2f} times as fast ({spread} by round)")
+    console.print("accuracies of trials that ran to the end; best: the mean of the rounds' best")
     table = make_table("training steps: images per second, all cores; medians of the rounds")
     for column in ("", "images / s", "of the line before", "of today's way"):
         table.add_column(column, justify="right" if column else "left")
