@@ -63,6 +63,10 @@ bench-verdicts: $(READY)  ## Simulate how often verdicts on two arms are wrong, 
 bench-sweep: $(READY)  ## Compare the time of a search with that of a script as most people write it
 	@$(BIN)/python -m benchmarks.sweep $(ARGS)
 
+.PHONY: bench-chance
+bench-chance: $(READY)  ## Measure which runs the rule stops that ends runs at chance
+	@$(BIN)/python -m benchmarks.chance $(ARGS)
+
 .PHONY: bench-epochs
 bench-epochs: $(READY)  ## Measure what an epoch costs by images, resolution, batch size and precision
 	@$(BIN)/python -m benchmarks.epochs $(ARGS)
