@@ -65,15 +65,6 @@ def test_module_whose_stride_was_set_anew():
     torch.testing.assert_close(compiled(x), layer(x))
 
 
-def test_module_without_gradients_and_with_sizes_found_to_change():
-    layer = InterpodilConv2d(2, 3, padding=1)
-    compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
-    with torch.no_grad():
-        for size in (9, 12):
-            x = torch.randn(2, 2, size, size)
-            torch.testing.assert_close(compiled(x), layer(x), rtol=1e-4, atol=1e-4)
-
-
 def test_module_with_another_tent():
     layer = InterpodilConv2d(2, 3, padding=1, tent="gaussian", fade=2.5, algorithm="axis_first")
     tent, x = torch.rand(9), torch.randn(2, 2, 9, 8)
@@ -113,7 +104,7 @@ def test_function_with_numbers_and_sizes_that_change():
 
     weight = torch.randn(2, 2, 3, 3)
     compiled = torch.compile(convolve, fullgraph=True, backend="aot_eager", dynamic=True)
-    for edge, size in ((0.5, 9), (0.3, 9), (0.3, 12)):
+    for edge, size in ((0.5, 9), (0.3, 12)):
         x = torch.randn(1, 2, size, size)
         expected = convolve(x, weight, edge)
         torch.testing.assert_close(compiled(x, weight, edge), expected, rtol=1e-4, atol=1e-5)
@@ -139,8 +130,9 @@ def test_inductor(dims):
     assert_trains_alike(compiled, layer, torch.randn(1, 2, *(6, 7, 5)[:dims]))
 
 
-@pytest.mark.parametrize("settings", [{}, {"growth": 5, "learn_tent": True}], ids=str)
-@pytest.mark.parametrize("dims", LAYERS)
+@pytest.mark.parametrize(
+    ("dims", "settings"), [(1, {}), (2, {"growth": 5, "learn_tent": True}), (3, {})], ids=str
+)
 def test_export_in_each_number_of_dimensions(dims, settings):
     """Alone, where the layer's buffers are the program's, and in a model."""
     layer = LAYERS[dims](2, 3, padding=1, **settings)

@@ -5,7 +5,6 @@ import copy
 import pytest
 import torch
 from torch import nn
-from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.func import functional_call, grad, jvp, vmap
 
 import interpodil
@@ -85,32 +84,9 @@ def test_parameters_of_a_layer_without_values(settings):
     assert_same(functional_call(layer, dict(source.named_parameters()), x), source(x))
 
 
-@pytest.mark.parametrize("settings", EVERY_KIND, ids=str)
-def test_a_real_layer_among_fake_tensors(settings):
-    layer, x = trained(settings), image()
-    expected = layer(x)
-    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
-        fake = layer(mode.from_tensor(x))
-        assert fake.shape == expected.shape
-        fakes = {name: mode.from_tensor(p).double() for name, p in layer.named_parameters()}
-        assert functional_call(layer, fakes, mode.from_tensor(x).double()).dtype == torch.float64
-    assert_same(layer(x), expected)
-
-
-@pytest.mark.parametrize("settings", [*FIXED, *LEARNED], ids=str)
-def test_buffers_that_a_subclass_adds(settings):
-    """A cast looks at the layer's own buffers alone."""
-    layer = InterpodilConv2d(2, 3, padding=1, **settings)
-    layer._buffers = {"calls": torch.zeros(1), **layer._buffers}
-    x = image()
-    assert_same(layer.to(torch.float64)(x.double()), copy.deepcopy(layer).double()(x.double()))
-    layer.register_buffer("steps", torch.zeros((), dtype=torch.int64))
-    assert layer.float()(x).dtype == torch.float32
-
-
 @pytest.mark.parametrize(
     ("settings", "dims"),
-    [*((settings, 2) for settings in FIXED), (FIXED[0], 1), (FIXED[5], 3)],
+    [(FIXED[0], 2), (FIXED[2], 2), (FIXED[4], 2), (FIXED[0], 1), (FIXED[5], 3)],
     ids=str,
 )
 class TestAnotherTent:
@@ -125,13 +101,13 @@ class TestAnotherTent:
         tents[:, samples // 2] = 1
         self.tents, self.tangents = tents, draw(3, samples)
 
-    def call(self, tent, x=None, **others):
-        return functional_call(self.layer, {"fixed_tent": tent, **others}, self.given(x))
+    def call(self, tent, **others):
+        return functional_call(self.layer, {"fixed_tent": tent, **others}, self.x)
 
-    def expected(self, tent, x=None):
+    def expected(self, tent):
         layer = self.layer
         return CONVOLUTIONS[layer.dims](
-            self.given(x),
+            self.x,
             layer.weight,
             layer.bias,
             padding=1,
@@ -142,9 +118,6 @@ class TestAnotherTent:
             algorithm="expanded",
         )
 
-    def given(self, x):
-        return self.x if x is None else x
-
     def test_output(self):
         tent = self.tents[0]
         assert_near(self.call(tent), self.expected(tent))
@@ -154,17 +127,6 @@ class TestAnotherTent:
         assert_near(self.call(tent, **{**copies, "fixed_tent": tent}), self.expected(tent))
         assert_near(self.call(tent.float()), self.expected(tent.float().double()))
         assert_near(self.call(self.tents[:2]), self.expected(self.tents[:2]), message="channels")
-
-    @pytest.mark.parametrize("needs_gradient", [False, True])
-    def test_gradients(self, needs_gradient):
-        results = []
-        for function in (self.call, self.expected):
-            tent = self.tents[0].clone().requires_grad_()
-            x = self.x.clone().requires_grad_(needs_gradient)
-            leaves = [tent, self.layer.weight, self.layer.bias, *([x] if needs_gradient else [])]
-            results.append(torch.autograd.grad(function(tent, x).square().sum(), leaves))
-        for actual, expected in zip(*results, strict=True):
-            assert_near(actual, expected)
 
     @pytest.mark.parametrize("needs_gradient", [False, True])
     def test_transforms(self, needs_gradient):
@@ -182,36 +144,6 @@ class TestAnotherTent:
 
         slopes = torch.stack([grad(lambda t: self.expected(t).square().sum())(t) for t in tents])
         assert_near(vmap(grad(lambda t: self.call(t).square().sum()))(tents), slopes)
-        assert_near(grad(lambda t: vmap(self.call)(t).square().sum())(tents), slopes)
-        leaves = tents.clone().requires_grad_()
-        total = vmap(self.call)(leaves).square().sum()
-        assert_near(torch.autograd.grad(total, leaves)[0], slopes)
-
-
-def test_another_tent_stays_through_casts():
-    layer, x = InterpodilConv2d(2, 3, padding=1, fade=0.5), image()
-    tent = torch.rand(9)
-    layer.fixed_tent = tent
-    expected = layer(x)
-    torch.testing.assert_close(layer.double()(x.double()).float(), expected)
-
-
-def test_all_directions_at_once():
-    """Forward over backward, with the bias alone too."""
-    layer = InterpodilConv2d(2, 2, padding=1, dtype=torch.float64)
-    x = draw(1, 2, 5, 6)
-    tent, bias = layer.fixed_tent, layer.bias.detach()
-
-    def slopes(tent, bias, algorithm="tent_first"):
-        layer.algorithm = algorithm
-        others = {"fixed_tent": tent, "bias": bias}
-        return grad(lambda x: functional_call(layer, others, x).pow(3).sum())(x)
-
-    for of_tent, of_bias in [(1, 1), (1, 0), (0, 1)]:
-        tangents = (of_tent * draw(*tent.shape), of_bias * draw(*bias.shape))
-        actual = jvp(slopes, (tent, bias), tangents)[1]
-        expected = jvp(lambda t, b: slopes(t, b, "expanded"), (tent, bias), tangents)[1]
-        assert_near(actual, expected)
 
 
 @pytest.mark.parametrize("name", ["weight", "raw_tent"])
@@ -233,11 +165,3 @@ def test_device_and_dtype_stand_where_a_plain_convolution_has_them():
         assert (weight.device.type, weight.dtype) == ("meta", torch.float64)
         lazy = getattr(interpodil, f"LazyInterpodilConv{dims}d")(*arguments)
         assert (lazy.weight.device.type, lazy.weight.dtype) == ("meta", torch.float64)
-
-
-def test_weights_of_less_precision():
-    layer, x = InterpodilConv2d(2, 3, growth=5), torch.randn(1, 2, 9, 9)
-    weights = {name: value.bfloat16() for name, value in layer.named_parameters()}
-    output = functional_call(layer, weights, x.bfloat16())
-    assert output.dtype == torch.bfloat16
-    torch.testing.assert_close(output.float(), layer(x), rtol=0.05, atol=0.05)

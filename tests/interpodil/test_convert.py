@@ -99,15 +99,6 @@ def test_chosen_are_exactly_those(where, expected):
     assert all(change.before is before[change.name] for change in conversion.changed)
 
 
-def test_chosen_in_a_model_with_depthwise_convolutions():
-    model = model_of("mobilenet_v3_small")
-    assert [change.name for change in convert(model, stem).changed] == ["features.0.0"]
-    depthwise = convert(model, lambda name, conv: conv.groups > 1).changed
-    assert len(depthwise) == 11
-    assert {change.after.kernel_size for change in depthwise} == {(3, 3), (5, 5)}
-    assert all(change.after.groups == change.before.groups for change in depthwise)
-
-
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
 @pytest.mark.parametrize(
     ("plain", "size"),

@@ -84,14 +84,6 @@ def test_tents_join_the_optimizer(kind, learn_tent, stepped):
     )
 
 
-def test_layers_of_one_group_share_a_new_one():
-    model = network()
-    optimizer = OPTIMIZERS["sgd"](model.parameters())
-    convert(model, optimizer=optimizer, learn_tent=True)
-    _, new = optimizer.param_groups
-    assert [id(p) for p in new["params"]] == [id(model[0].raw_tent), id(model[3].raw_tent)]
-
-
 def test_an_optimizer_of_named_parameters():
     model = network()
     optimizer = torch.optim.AdamW(model.named_parameters(), lr=0.01)
@@ -107,16 +99,6 @@ def test_a_learning_rate_that_is_a_tensor_is_not_shared():
     old, new = optimizer.param_groups
     old["lr"].mul_(0.5)
     assert new["lr"].item() == pytest.approx(0.01)
-
-
-def test_a_scheduler_made_afterwards_sees_all_groups():
-    model = network()
-    optimizer = OPTIMIZERS["sgd"](model.parameters())
-    convert(model, optimizer=optimizer, learn_tent=True)
-    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1, gamma=0.1)
-    step(model, optimizer)
-    scheduler.step()
-    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.005, 0.005])
 
 
 def test_a_weight_in_no_group():

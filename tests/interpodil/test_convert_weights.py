@@ -71,9 +71,6 @@ def test_keep_variance(arguments, init_scale):
     layer = convert(
         copy.deepcopy(plain), keep_variance=True, init_scale=init_scale, **arguments
     ).model
-    x = torch.randn(4, 32, 40, 40)
-    inside = layer(x)[..., 6:-6, 6:-6]
-    assert inside.std().item() == pytest.approx(init_scale * plain(x).std().item(), rel=0.03)
     gain = expansion_gain(3, **arguments)
     torch.testing.assert_close(layer.weight, plain.weight * init_scale / gain)
 

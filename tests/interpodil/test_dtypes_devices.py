@@ -96,11 +96,8 @@ def test_autocast_leaves_double_precision_alone(needs_gradient):
 @pytest.mark.parametrize(
     "move",
     [
-        lambda layer: layer.double(),
-        lambda layer: layer.to(torch.float64),
         lambda layer: nn.Sequential(layer).double()[0],
-        lambda layer: copy.deepcopy(layer).double(),
-        lambda layer: layer.type(torch.float64),
+        lambda layer: copy.deepcopy(layer).to(torch.float64),
     ],
 )
 @pytest.mark.parametrize("settings", [UNEVEN, *SETTINGS[2:5]])

@@ -21,26 +21,17 @@ EXPANSION = [
     ({"fade": math.inf}, "fade must be finite and >= 0, got inf"),
     ({"fade": math.nan}, "fade must be finite and >= 0, got nan"),
     ({"fade": (1, -2)}, r"fade .*>= 0, got .*-2"),
-    ({"fade": (1, 1, 1)}, r"fade .* got \(1, 1, 1\)"),
     ({"growth": 3}, "growth must be 5 .* got 3"),
     ({"growth": 6}, "growth must be 5 .* got 6"),
-    ({"growth": 6.5}, "growth must be 5 .* got 6.5"),
-    ({"growth": (None, 6)}, "growth must be 5 .* got .*6"),
-    ({"growth": (5,)}, r"growth .* got \(5,\)"),
-    ({"dilation": 1, "fade": 0, "growth": 4}, "growth must be 3 .* got 4"),
     ({"dilation": (2, 3), "growth": 5}, "growth must be 7 .* got 5"),
     ({"dilation": 0}, "dilation must be one or two ints >= 1, got 0"),
-    ({"dilation": 1.5}, "dilation must be one or two ints >= 1, got 1.5"),
     ({"dilation": (2, 2, 2)}, r"dilation must be one or two ints >= 1, got \(2, 2, 2\)"),
     ({"edge": math.nan}, "edge must be a finite number, got nan"),
     ({"corner": -math.inf}, "corner must be a finite number, got -inf"),
     ({"dilation": 1, "fade": 0, "edge": math.nan}, "edge must be a finite number, got nan"),
     ({"tent": "triangle"}, "tent must be .*linear, cosine, gaussian.* got 'triangle'"),
     ({"tent": "cosine", "edge": 0.4}, "tent .*edge and corner.*edge=0.4"),
-    ({"tent": CENTERED, "corner": 0.1}, "tent .*edge and corner.*corner=0.1"),
     ({"tent": [0.5, 1.0, 0.5]}, r"tent must be .*tensor, got \[0.5, 1.0, 0.5\]"),
-    ({"tent": torch.ones(3)}, r"tent must have shape .*\(3, 3\).* got \(3,\)"),
-    ({"tent": torch.ones(5, 5)}, r"tent must have shape .*\(3, 3\).* got \(5, 5\)"),
     ({"tent": CENTERED, "dilation": 3}, r"tent must have shape .*\(5, 5\).* got \(3, 3\)"),
 ]
 CHANNELS = [
@@ -49,8 +40,6 @@ CHANNELS = [
 ]
 CONVOLUTION = [
     ({"stride": 0}, "stride must be one or two ints >= 1, got 0"),
-    ({"stride": 1.5}, "stride must be one or two ints >= 1, got 1.5"),
-    ({"stride": (1, 2, 1)}, r"stride must be one or two ints >= 1, got \(1, 2, 1\)"),
     ({"padding": -1}, "padding must be one or two ints >= 0, got -1"),
     ({"padding": (1,)}, r"padding must be one or two ints >= 0, got \(1,\)"),
     ({"padding": "full"}, "padding must be ints, 'same' or 'valid', got 'full'"),
@@ -60,11 +49,9 @@ CONVOLUTION = [
 ]
 MODULE = [
     ({"kernel_size": 0}, "kernel_size must be one or two ints >= 1, got 0"),
-    ({"kernel_size": (3, -1)}, r"kernel_size must be one or two ints >= 1, got \(3, -1\)"),
     ({"kernel_size": (3, 3, 3)}, r"kernel_size .* got \(3, 3, 3\)"),
     ({"kernel_size": (3, 5), "growth": 7}, "growth must be 9 .* got 7"),
     ({"init_scale": 0}, "init_scale must be finite and > 0, got 0"),
-    ({"init_scale": -1.0}, "init_scale must be finite and > 0, got -1.0"),
     ({"init_scale": math.nan}, "init_scale must be a finite number, got nan"),
     ({"groups": 3}, "groups must divide the channels, got 3 for 2 in and 4 out"),
     ({"tent": 2 * CENTERED}, "tent must be 1 at its center, got 2.0"),
@@ -76,10 +63,17 @@ MODULE = [
     ({"tent": CENTERED.clone().requires_grad_()}, "tent must not require a gradient"),
     ({"edge": "0.3"}, "edge must be a finite number, got '0.3'"),
     ({"corner": None}, "corner must be a finite number, got None"),
-    ({"init_scale": None}, "init_scale must be a finite number, got None"),
     ({"fade": torch.tensor(2.0)}, r"fade must be finite and >= 0, got tensor\(2.\)"),
     ({"stride": True}, "stride must be one or two ints >= 1, got True"),
     ({"groups": 2.0}, "groups must be one int >= 1, got 2.0"),
+    ({"edge": -1.0, "learn_tent": True}, "-1.0"),
+    ({"edge": 1.5, "learn_tent": True}, "1.5"),
+    ({"tent": CENTERED.expand(2, 3, 3), "learn_tent": "layer"}, "tent.*channel"),
+    ({"gain": "backward"}, "gain must be one of init, forward, got 'backward'"),
+    ({"gain_of": "pink"}, "gain_of must be a number, white or constant, got 'pink'"),
+    ({"gain_of": 0}, "gain_of must be finite and > 0, got 0"),
+    ({"gain_of": math.nan}, "gain_of must be a finite number"),
+    ({"gain_of": "constant", "edge": -0.5}, "needs a tent with a sum other than 0"),
 ]
 
 
@@ -193,15 +187,7 @@ def test_groups_that_do_not_divide():
     ],
 )
 @pytest.mark.parametrize(
-    "arguments",
-    [
-        {},
-        {"algorithm": "expanded"},
-        {"algorithm": "tent_first"},
-        {"algorithm": "separable_tent"},
-        {"algorithm": "axis_first"},
-        {"dilation": 1, "growth": 3},
-    ],
+    "arguments", [{}, {"algorithm": "expanded"}, {"algorithm": "axis_first"}, {"dilation": 1}]
 )
 def test_inputs(shape, message, arguments):
     layer = InterpodilConv2d(4, 4, groups=2, **arguments)

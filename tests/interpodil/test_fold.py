@@ -74,17 +74,6 @@ def test_named_padding(padding, kernel_size, padding_mode):
     torch.testing.assert_close(plain(x), layer(x), **EXACT)
 
 
-def test_an_odd_surplus_puts_zeros_ahead():
-    layer = InterpodilConv2d(2, 3, (2, 3), padding=1)
-    plain = fold(layer)
-    # 2 taps make 5 pixels, a surplus of 3; 3 taps make 7, a surplus of 4.
-    assert layer.effective_size == (5, 7)
-    assert plain.kernel_size == (6, 7)
-    assert plain.padding == (3, 3)
-    assert not plain.weight[:, :, 0].any()
-    assert torch.equal(plain.weight[:, :, 1:], layer.effective_kernel())
-
-
 def test_a_real_model():
     model = torchvision.models.mobilenet_v3_small(weights=None).eval()
     convert(model, keep_variance=True)

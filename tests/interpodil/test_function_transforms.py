@@ -6,7 +6,6 @@ from torch.func import (
     functional_call,
     grad,
     hessian,
-    jacfwd,
     jacrev,
     jvp,
     stack_module_state,
@@ -19,7 +18,7 @@ from tests.interpodil.kinds import LAYERS, PATHS, assert_near, draw
 
 SETTINGS = [
     *({"algorithm": path} for path in PATHS),
-    *({"algorithm": path, "stride": 2, "padding_mode": "reflect"} for path in PATHS),
+    {"stride": 2, "padding_mode": "reflect"},
     {"fade": 1.7, "growth": 9, "groups": 2},
     {"out_channels": 1},
     {"learn_tent": "layer"},
@@ -103,20 +102,6 @@ def test_forward_mode(layer):
     backward = (input_grad * tangent).sum()
     backward = backward + sum((grads[name] * tangents[name]).sum() for name in grads)
     assert_near((derivative * cotangent).sum(), backward)
-
-
-def test_jacobians(layer):
-    x = draw(1, 2, 4, 5)
-    weight = layer.weight.detach()
-
-    def convolution(weight):
-        return functional_call(layer, {"weight": weight}, (x,))
-
-    backward, forward = jacrev(convolution)(weight), jacfwd(convolution)(weight)
-    assert_near(backward, forward)
-    # The output is linear in the weights, but for the bias.
-    linear = (backward * weight).flatten(4).sum(-1) + layer.bias.detach()[:, None, None]
-    assert_near(linear, layer(x))
 
 
 @pytest.mark.parametrize("path", PATHS)

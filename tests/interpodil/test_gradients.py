@@ -141,12 +141,3 @@ def test_learned_tent(path, learn_tent):
 
     assert gradcheck(convolution, (x, *values))
     assert gradgradcheck(convolution, (x, *values), fast_mode=True)
-
-
-def test_only_the_parameters_are_learnt():
-    layer = InterpodilConv2d(2, 3)
-    assert [name for name, _ in layer.named_parameters()] == ["weight", "bias"]
-    assert not any(buffer.requires_grad for buffer in layer.buffers())
-    layer(torch.randn(1, 2, 6, 6)).sum().backward()
-    assert layer.weight.grad.shape == layer.weight.shape
-    assert layer.weight.grad.abs().min() > 0

@@ -7,7 +7,6 @@ from typing import get_args
 
 import pytest
 import torch
-from torch import nn
 
 from interpodil import (
     InterpodilConv1d,
@@ -52,27 +51,6 @@ def test_effective_size(kernel_size, dilation):
             size = min(growth or math.inf, support)
             assert layer.effective_size == (size,)
             assert layer.effective_kernel().shape == (1, 1, size)
-
-
-def test_every_option_per_axis():
-    layer = InterpodilConv3d(
-        4,
-        6,
-        (3, 5, 2),
-        stride=(1, 2, 3),
-        padding=(1, 0, 2),
-        dilation=(2, 1, 4),
-        groups=2,
-        fade=(1.5, 0, 3),
-        growth=(7, None, 9),
-    )
-    assert layer.effective_size == (7, 5, 9)
-    assert layer.effective_kernel().shape == (6, 2, 7, 5, 9)
-    assert layer.fade == (1.5, 0, 3)
-    assert layer.growth == (7, None, 9)
-    x = torch.zeros(2, 4, 9, 8, 7)
-    plain = nn.Conv3d(4, 6, (3, 5, 2), (1, 2, 3), (1, 0, 2), groups=2)
-    assert layer(x).shape == plain(x).shape
 
 
 def test_the_tent_is_unstretched_unless_told():

@@ -5,13 +5,12 @@ import itertools
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 from interpodil import (
     InterpodilConv3d,
     effective_kernel,
 )
-from tests.interpodil.kinds import EXACT, LAYERS, PLAIN, draw
+from tests.interpodil.kinds import LAYERS, PLAIN
 
 SIZE = (8, 9, 7)
 
@@ -43,21 +42,6 @@ def test_one_tap_is_the_tent():
     torch.testing.assert_close(cube[1], expected)
     knots = torch.tensor([e, c, e * c], dtype=torch.float64)
     torch.testing.assert_close(torch.stack([cube[0, 1, 1], cube[0, 0, 1], cube[0, 0, 0]]), knots)
-
-
-@pytest.mark.parametrize("dims", [1, 2, 3])
-@pytest.mark.parametrize("kernel_size", [2, 3])
-@pytest.mark.parametrize("stride", [1, 2, 3])
-def test_empty_tent_is_the_dilated_convolution(kernel_size, stride, dims):
-    window = 2 * kernel_size - 1
-    layer = LAYERS[dims](
-        3, 4, kernel_size, stride, growth=window, edge=0, corner=0, dtype=torch.float64
-    )
-    dilated = PLAIN[dims](3, 4, kernel_size, stride, dilation=2, dtype=torch.float64)
-    dilated.load_state_dict(layer.state_dict())
-    x, surplus = draw(2, 3, *SIZE[:dims]), window - kernel_size
-    sides = (surplus // 2, surplus - surplus // 2)
-    torch.testing.assert_close(layer(x), dilated(F.pad(x, sides * dims)), **EXACT)
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])

@@ -1,7 +1,6 @@
 """Tents by number, by name, as a tensor, per channel, and batches of tents."""
 
 import contextlib
-import math
 
 import pytest
 import torch
@@ -11,17 +10,9 @@ import interpodil
 from interpodil import (
     InterpodilConv1d,
     InterpodilConv2d,
-    effective_kernel,
     interpodil_conv2d,
 )
-from tests.interpodil.kinds import CONVOLUTIONS, EXACT, LAYERS, assert_near, draw
-
-SIZE = (8, 7, 6)
-PROFILES = {
-    "linear": lambda t, d: 1 - abs(t) / d,
-    "cosine": lambda t, d: math.cos(math.pi * t / (2 * d)) ** 2,
-    "gaussian": lambda t, d: math.exp(-(t**2) / (2 * (d / 3) ** 2)),
-}
+from tests.interpodil.kinds import LAYERS, assert_near, draw
 
 
 def tent_of(*shape, dims):
@@ -31,18 +22,34 @@ def tent_of(*shape, dims):
     return flat.reshape(shape)
 
 
-@pytest.mark.parametrize("profile", PROFILES)
-@pytest.mark.parametrize("dilation", [(1,), (2,), (5,), (2, 3), (4, 4), (2, 1, 3)])
-def test_profiles_follow_their_formulas(profile, dilation):
-    expected = torch.ones((), dtype=torch.float64)
-    for d in dilation:
-        line = [PROFILES[profile](t, d) for t in range(1 - d, d)]
-        expected = expected[..., None] * torch.tensor(line, dtype=torch.float64)
-    one_tap = torch.ones(1, 1, *(1,) * len(dilation), dtype=torch.float64)
-    kernel = effective_kernel(one_tap, dilation, tent=profile)
-    torch.testing.assert_close(kernel[0, 0], expected, **EXACT)
-    layer = LAYERS[len(dilation)](1, 1, dilation=dilation, tent=profile, dtype=torch.float64)
-    torch.testing.assert_close(layer.tent.double(), expected, **EXACT)
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"algorithm": "expanded"}, {"fade": 2.0}, {"growth": 5}, {"stride": 2}],
+    ids=str,
+)
+@pytest.mark.parametrize(
+    "tents",
+    [
+        lambda: {"edge": draw(5), "corner": draw(5)},
+        lambda: {"tent": tent_of(5, 3, 3, dims=2)},
+        lambda: {"tent": tent_of(5, 3, 3, 3, dims=2)},
+    ],
+    ids=["coefficients", "tents", "tents per channel"],
+)
+def test_vmap_over_tents(tents, settings):
+    x, weight, tents = draw(2, 3, 8, 9), draw(4, 3, 3, 3), tents()
+    each = [{name: values[i] for name, values in tents.items()} for i in range(5)]
+
+    def convolution(tent):
+        return interpodil_conv2d(x, weight, padding=1, **tent, **settings)
+
+    def loss(tent):
+        return convolution(tent).square().sum()
+
+    assert_near(vmap(convolution)(tents), torch.stack([convolution(tent) for tent in each]))
+    slopes, looped = vmap(grad(loss))(tents), [grad(loss)(tent) for tent in each]
+    for name, slope in slopes.items():
+        assert_near(slope, torch.stack([one[name] for one in looped]))
 
 
 def test_the_modules_tent_is_not_the_callers_tensor():
@@ -50,63 +57,6 @@ def test_the_modules_tent_is_not_the_callers_tensor():
     layer = InterpodilConv1d(1, 1, tent=tent)
     tent.fill_(1)
     assert layer.tent.tolist() == [0.25, 1.0, 0.25]
-
-
-VMAP_SETTINGS = [
-    {},
-    {"algorithm": "expanded"},
-    {"algorithm": "tent_first"},
-    {"fade": 2.0},
-    {"growth": 5},
-    {"stride": 2, "padding_mode": "reflect"},
-]
-
-
-@pytest.mark.parametrize("settings", VMAP_SETTINGS)
-def test_vmap_over_edge_and_corner(settings):
-    x, weight = draw(2, 3, 8, 9), draw(4, 3, 3, 3)
-    edges, corners = draw(5), draw(5)
-
-    def convolution(edge, corner):
-        return interpodil_conv2d(x, weight, padding=1, edge=edge, corner=corner, **settings)
-
-    def loss(edge, corner):
-        return convolution(edge, corner).square().sum()
-
-    pairs = list(zip(edges, corners, strict=True))
-    assert_near(vmap(convolution)(edges, corners), torch.stack([convolution(*p) for p in pairs]))
-    slopes = vmap(grad(loss, argnums=(0, 1)))(edges, corners)
-    looped = [grad(loss, argnums=(0, 1))(*pair) for pair in pairs]
-    for slope, parts in zip(slopes, zip(*looped, strict=True), strict=True):
-        assert_near(slope, torch.stack(parts))
-
-
-@pytest.mark.parametrize("settings", VMAP_SETTINGS)
-@pytest.mark.parametrize("per_channel", [False, True])
-def test_vmap_over_tents(per_channel, settings):
-    x, weight = draw(2, 3, 8, 9), draw(4, 3, 3, 3)
-    shape = (5, 3, 3, 3) if per_channel else (5, 3, 3)
-    tents = tent_of(*shape, dims=2)
-
-    def convolution(tent):
-        return interpodil_conv2d(x, weight, padding=1, tent=tent, **settings)
-
-    def loss(tent):
-        return convolution(tent).square().sum()
-
-    assert_near(vmap(convolution)(tents), torch.stack([convolution(t) for t in tents]))
-    assert_near(vmap(grad(loss))(tents), torch.stack([grad(loss)(t) for t in tents]))
-
-
-@pytest.mark.parametrize("dims", [1, 3])
-def test_vmap_in_one_and_three_dimensions(dims):
-    x, weight = draw(1, 2, *SIZE[:dims]), draw(2, 2, *(3,) * dims)
-    edges = draw(3)
-
-    def convolution(edge):
-        return CONVOLUTIONS[dims](x, weight, padding=1, edge=edge)
-
-    assert_near(vmap(convolution)(edges), torch.stack([convolution(edge) for edge in edges]))
 
 
 def refuses_as_no_product():
@@ -126,16 +76,7 @@ def test_products_of_lines_are_separable(dims):
             LAYERS[dims](2, 3, dilation=3, tent=tent, algorithm="axis_first")
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
-def test_products_are_told_in_double_precision(dtype):
-    """Halves and their products are exact in every dtype, 0.3 and its square in none."""
-    for value, exact in ((0.5, True), (0.3, False)):
-        line = torch.tensor([value, 1, value], dtype=dtype)
-        with contextlib.nullcontext() if exact else refuses_as_no_product():
-            InterpodilConv2d(2, 3, tent=torch.outer(line, line), algorithm="axis_first")
-
-
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
 @pytest.mark.parametrize("fade", [None, 3])
 def test_algorithms_agree_on_what_is_nearly_a_product(dtype, fade):
     x = draw(1, 8, 16, 16)
