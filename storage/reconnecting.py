@@ -49,42 +49,29 @@ def patient(function: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S,
 
     @functools.wraps(function)
     def call(storage: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return patiently(storage, lambda again: function(storage, *args, **kwargs))
+        if current_connection(storage.engine) is not None:
+            return function(storage, *args, **kwargs)
+        called = time.monotonic()
+        began: float | None = None
+        for pause in pauses():
+            try:
+                return function(storage, *args, **kwargs)
+            except (*DATABASE_ERRORS, PendingRollbackError) as error:
+                if not is_transient(error):
+                    raise
+                now = time.monotonic()
+                storage.last_disconnect = now
+                began = now if began is None else began
+                if not _wait(storage, called, began, pause):
+                    if storage.haste is not None:
+                        # In a hurry one call waits; those after it are tried once.
+                        storage.patience = 0.0
+                    waited = waited_for(time.monotonic() - called)
+                    explained = explain(error, storage.location) or error
+                    raise StorageError(f"{explained}{waited}") from error
+        raise AssertionError("unreachable")
 
     return call
-
-
-def patiently(storage: Reconnecting, call: Callable[[bool], R]) -> R:
-    """Make a call, and retry it while the database is unavailable.
-
-    Args:
-        storage: the storage that is called.
-        call: the call; its argument says whether it was tried before, and may have done its work.
-
-    Raises:
-        StorageError: the database was unavailable for longer than the storage's patience.
-    """
-    if current_connection(storage.engine) is not None:
-        return call(False)
-    called = time.monotonic()
-    began: float | None = None
-    for pause in pauses():
-        try:
-            return call(began is not None)
-        except (*DATABASE_ERRORS, PendingRollbackError) as error:
-            if not is_transient(error):
-                raise
-            now = time.monotonic()
-            storage.last_disconnect = now
-            began = now if began is None else began
-            if not _wait(storage, called, began, pause):
-                if storage.haste is not None:
-                    # In a hurry one call waits; those after it are tried once.
-                    storage.patience = 0.0
-                waited = waited_for(time.monotonic() - called)
-                explained = explain(error, storage.location) or error
-                raise StorageError(f"{explained}{waited}") from error
-    raise AssertionError("unreachable")
 
 
 @patient

@@ -1,13 +1,11 @@
 """Optuna's RDB storage, hardened for many processes on SQLite and PostgreSQL."""
 
 import functools
-import json
 import time
 from collections.abc import Callable, Collection, Container, Sequence
 from types import ModuleType
 from typing import Any
 
-from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, bindparam, event, select, update
@@ -17,7 +15,7 @@ from storage import postgresql, sqlite
 from storage.claims import IS_CLAIM, Claim, held_claim, lock_trial
 from storage.errors import DATABASE_ERRORS, ClaimLost, StorageError, explain, is_transient
 from storage.reading import read_trial, read_trials
-from storage.reconnecting import PATIENCE_SECONDS, patient, patiently, pauses, waited_for
+from storage.reconnecting import PATIENCE_SECONDS, patient, pauses, waited_for
 from storage.schema import claims_table, delete_rows_of_study, prepare_schema
 from storage.transactions import JoiningSessions, transaction
 from storage.url import is_sqlite, parse_url, show_url
@@ -44,7 +42,9 @@ class HardenedStorage(RDBStorage):
     - Trials are read as of one moment, so that a finished trial's retry is always visible and its
       checkpoint is kept.
     - Calls wait while the database is unavailable, and are made again
-      (:func:`storage.reconnecting.patient`).
+      (:func:`storage.reconnecting.patient`). Those of workers do their work once. A trial that is
+      made or told without a claim may be made twice, or found to have ended, where a connection
+      breaks between a commit and its answer.
 
     Args:
         url: the storage's URL.
@@ -91,51 +91,15 @@ class HardenedStorage(RDBStorage):
         self.haste = seconds if self.haste is None else min(self.haste, seconds)
         self.patience = min(self.patience, seconds)
 
+    @patient
     def delete_study(self, study_id: int) -> None:
-        def delete(again: bool) -> None:
-            try:
-                with transaction(self.engine, study_id) as connection:
-                    delete_rows_of_study(connection, study_id)
-                    super(HardenedStorage, self).delete_study(study_id)
-            except KeyError:
-                # Deleted by a call whose answer was lost with its connection.
-                if not again:
-                    raise
+        with transaction(self.engine, study_id) as connection:
+            delete_rows_of_study(connection, study_id)
+            super().delete_study(study_id)
 
-        patiently(self, delete)
-
+    @patient
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
-    ) -> bool:
-        def change(again: bool) -> bool:
-            try:
-                return self._change_state(trial_id, state, values)
-            except UpdateFinishedTrialError:
-                if not again:
-                    raise
-                # Perhaps ended by a call whose answer was lost with its connection.
-                trial = self.get_trial(trial_id)
-                wanted = None if values is None else list(values)
-                if (trial.state, trial.values) != (state, wanted):
-                    raise
-                return True
-
-        return patiently(self, change)
-
-    def get_trial(self, trial_id: int) -> FrozenTrial:
-        return read_trial(self, trial_id)
-
-    def _get_trials(
-        self,
-        study_id: int,
-        states: Container[TrialState] | None,
-        included_trial_ids: Collection[int],
-        trial_id_greater_than: int,
-    ) -> list[FrozenTrial]:
-        return read_trials(self, study_id, states, included_trial_ids, trial_id_greater_than)
-
-    def _change_state(
-        self, trial_id: int, state: TrialState, values: Sequence[float] | None
     ) -> bool:
         claim = held_claim()
         with transaction(self.engine) as connection:
@@ -151,41 +115,26 @@ class HardenedStorage(RDBStorage):
                 self._attach(claim, trial_id)
             return taken
 
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        return read_trial(self, trial_id)
+
+    def _get_trials(
+        self,
+        study_id: int,
+        states: Container[TrialState] | None,
+        included_trial_ids: Collection[int],
+        trial_id_greater_than: int,
+    ) -> list[FrozenTrial]:
+        return read_trials(self, study_id, states, included_trial_ids, trial_id_greater_than)
+
+    @patient
     def _create_new_trial(
         self, study_id: int, template_trial: FrozenTrial | None = None
     ) -> FrozenTrial:
         claim = held_claim()
-        if claim is None or template_trial is not None:
-            return self._create_unclaimed_trial(study_id, template_trial)
-        return self._create_claimed_trial(study_id, claim)
-
-    def _create_unclaimed_trial(
-        self, study_id: int, template_trial: FrozenTrial | None
-    ) -> FrozenTrial:
-        made: FrozenTrial | None = None
-
-        def create(again: bool) -> FrozenTrial:
-            nonlocal made
-            if again and made is not None and self._is_stored(made):
-                return made
-            with transaction(self.engine, study_id):
-                made = super(HardenedStorage, self)._create_new_trial(study_id, template_trial)
-            return made
-
-        return patiently(self, create)
-
-    def _is_stored(self, made: FrozenTrial) -> bool:
-        """Whether the storage has a trial that was made, rather than another under its id."""
-        try:
-            stored = self.get_trial(made._trial_id)
-        except KeyError:
-            return False
-        # Either both are of the same call, or they are alike and not begun yet.
-        return _identity(stored) == _identity(made)
-
-    @patient
-    def _create_claimed_trial(self, study_id: int, claim: Claim) -> FrozenTrial:
         with transaction(self.engine, study_id):
+            if claim is None or template_trial is not None:
+                return super()._create_new_trial(study_id, template_trial)
             trial_id = self._claimed_trial(claim)
             # Made already, by a call whose answer was lost with its connection.
             if trial_id is not None:
@@ -342,11 +291,6 @@ def check_storage(url: URL) -> None:
 def _backend(url: URL) -> ModuleType:
     """The module that knows a kind of database."""
     return sqlite if is_sqlite(url) else postgresql
-
-
-def _identity(trial: FrozenTrial) -> tuple[Any, ...]:
-    attributes = json.dumps([trial.user_attrs, trial.system_attrs], sort_keys=True)
-    return trial.number, trial.datetime_start, attributes
 
 
 def _lost_setup_race(error: BaseException) -> bool:

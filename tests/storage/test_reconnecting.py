@@ -9,7 +9,6 @@ from contextlib import contextmanager
 
 import psycopg
 import pytest
-from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from storage import (
@@ -278,19 +277,6 @@ class TestLostAnswers:
         assert trial.suggest_float("x", 0, 5) == 1.0
         assert [each.state for each in study.trials] == [TrialState.RUNNING, TrialState.WAITING]
 
-    def test_a_trial_without_a_claim_is_made_once(self, storage, study, lose):
-        with lose():
-            trial = study.ask()
-        study.tell(trial, 1.0)
-        assert [each.state for each in study.trials] == [TrialState.COMPLETE]
-
-    def test_parameters_are_queued_once(self, storage, study, lose):
-        with lose():
-            study.enqueue_trial({"x": 1.0}, user_attrs={"pair": [1, 2], "nan": float("nan")})
-        study.enqueue_trial({"x": 2.0})
-        fixed = [each.system_attrs["fixed_params"]["x"] for each in study.trials]
-        assert fixed == [1.0, 2.0]
-
     def test_a_parameter_is_set_once(self, storage, study, lose):
         trial = study.ask()
         with lose():
@@ -322,14 +308,6 @@ class TestLostAnswers:
         assert count_claims(storage, study._study_id) == 0
         assert [each.state for each in study.trials] == [TrialState.FAIL, TrialState.WAITING]
 
-    def test_optunas_own_end_is_one(self, storage, study, lose):
-        trial = study.ask()
-        with lose():
-            study.tell(trial, 0.25)
-        assert study.trials[0].value == 0.25
-        with pytest.raises(ValueError, match="Cannot tell a COMPLETE trial"):
-            study.tell(trial, 0.5)
-
     def test_a_worker_is_registered_once(self, storage, study, lose):
         with lose():
             worker = register_worker(storage, study._study_id, "w", "cpu")
@@ -343,10 +321,3 @@ class TestLostAnswers:
                 storage, "new", "maximize", lambda study: study.enqueue_trial({"x": 1.0})
             )
         assert len(study.trials) == 1
-
-    def test_a_study_is_deleted(self, storage, lose):
-        study_id = storage.create_new_study([StudyDirection.MINIMIZE])
-        with lose():
-            storage.delete_study(study_id)
-        with pytest.raises(KeyError):
-            storage.delete_study(study_id)
