@@ -23,14 +23,14 @@ from storage.schema import (
     OPTUNA_TABLES,
     OUTCOME,
     READY,
+    SCHEMA_VERSION,
     claims_table,
-    has_table,
     metrics_table,
     studies_table,
     trials_table,
     workers_table,
 )
-from storage.snapshots import schema_versions, snapshot
+from storage.snapshots import optuna_schema_version, refuse_older_schema, snapshot
 from storage.storage import HardenedStorage
 from storage.studies import study_uid
 from storage.transactions import now, reading, transaction
@@ -106,9 +106,9 @@ def check_contents(url: URL, names: Sequence[str] = ()) -> list[Finding]:
         findings = _check_file(connection) if is_sqlite(url) else [Finding("database", "answers")]
         if any(finding.is_wrong for finding in findings):
             return findings
-        optuna_version, ours = schema_versions(connection)
-        said = f"Optuna {optuna_version or 'unknown'}" + (f", sweeps {ours}" if ours else "")
-        findings.append(Finding("schema", said))
+        refuse_older_schema(connection, show_url(url))
+        optuna_version = optuna_schema_version(connection) or "unknown"
+        findings.append(Finding("schema", f"Optuna {optuna_version}, sweeps {SCHEMA_VERSION}"))
         first = _check_rows(connection, url, names)
     if any(finding.is_wrong for finding in first):
         time.sleep(_PAUSE_SECONDS)
@@ -176,19 +176,16 @@ class _StudyRows:
             .join(trials_table, trials_table.c.trial_id == notes.c.trial_id)
             .where(of_study, notes.c.key == OUTCOME)
         )
-        claims: Sequence[Row[Any]] = []
-        workers: list[WorkerRecord] = []
-        if has_table(connection, claims_table.name):
-            query = select(claims_table).where(claims_table.c.study_id == study_id)
-            claims = connection.execute(query).all()
-            rows = select(workers_table).where(workers_table.c.study_id == study_id)
-            workers = [WorkerRecord(**row._mapping) for row in connection.execute(rows)]
+        claims = select(claims_table).where(claims_table.c.study_id == study_id)
+        workers = connection.execute(
+            select(workers_table).where(workers_table.c.study_id == study_id)
+        )
         return cls(
             is_ours=connection.execute(ready_query).first() is not None,
             trials={row.trial_id: row for row in trials},
             outcomes={row.trial_id: json.loads(row.value_json) for row in outcomes},
-            claims=claims,
-            workers={worker.worker_id: worker for worker in workers},
+            claims=connection.execute(claims).all(),
+            workers={row.worker_id: WorkerRecord(**row._mapping) for row in workers},
             moment=now(connection),
         )
 
@@ -286,8 +283,8 @@ def _check_rows(connection: Connection, url: URL, names: Sequence[str]) -> list[
             wrong if wrong and study.is_ours else [Finding(f"study {name}", study.summary())]
         )
     if not names:
-        for words, (table, condition) in _LEFT_BEHIND.items():
-            if has_table(connection, table.name) and (count := _count(connection, condition)):
+        for words, (_, condition) in _LEFT_BEHIND.items():
+            if count := _count(connection, condition):
                 said = f"{count} {words} of what was deleted"
                 findings.append(Finding("other rows", said, f"{_REPAIR} deletes them"))
     return findings

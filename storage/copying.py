@@ -22,14 +22,12 @@ from storage.errors import StorageError, explaining
 from storage.schema import (
     OPTUNA_TABLES,
     STUDY_UID,
-    has_table,
     metadata,
-    stored_rows,
     studies_table,
     trials_table,
     workers_table,
 )
-from storage.snapshots import snapshot
+from storage.snapshots import refuse_older_schema, snapshot
 from storage.storage import open_storage
 from storage.studies import no_such_study
 from storage.transactions import now, transaction
@@ -86,6 +84,7 @@ def copy_studies(
     where = show_url(source)
     with snapshot(source) as connection:
         with explaining(where):
+            refuse_older_schema(connection, where)
             studies = find_studies(connection, names, where)
         if as_name is not None and len(studies) != 1:
             raise StorageError(
@@ -179,9 +178,6 @@ class _Copying:
 
     def _workers(self, study_id: int) -> tuple[list[WorkerRecord], int]:
         """The workers that the study ever had, and how many are at work."""
-        with explaining(self._where):
-            if not has_table(self._source, workers_table.name):
-                return [], 0
         mine = select(workers_table).where(workers_table.c.study_id == study_id)
         workers = [WorkerRecord(**row) for row in self._rows(mine)]
         with explaining(self._where):
@@ -189,22 +185,17 @@ class _Copying:
         return workers, sum(worker.is_alive(moment) for worker in workers)
 
     def _copy_table(self, table: Table, study_id: int) -> None:
-        with explaining(self._where):
-            query = stored_rows(self._source, table)
-        if query is None:
-            return
-        columns = query.selected_columns
-        if "study_id" in columns:
-            query = query.where(columns.study_id == study_id)
-        elif "trial_id" in columns:
-            query = query.join(trials_table, columns.trial_id == trials_table.c.trial_id)
+        query = select(table).order_by(*table.primary_key)
+        if "study_id" in table.c:
+            query = query.where(table.c.study_id == study_id)
+        elif "trial_id" in table.c:
+            query = query.join(trials_table, table.c.trial_id == trials_table.c.trial_id)
             query = query.where(trials_table.c.study_id == study_id)
         else:
             return
         key = _own_key(table)
         drop = () if key is None else (key.name,)
         change = _CHANGES.get(table.name, _unchanged)
-        query = query.order_by(*(columns[key.name] for key in table.primary_key))
         for batch in _batches(self._rows(query)):
             values = [
                 change(self._moved(_without(row, *drop)), self._ids)

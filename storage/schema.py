@@ -6,9 +6,7 @@ rows of a reused id are removed when a study is made (:func:`storage.studies.cre
 """
 
 import json
-from typing import Any
 
-import sqlalchemy
 from optuna.storages._rdb.models import BaseModel
 from sqlalchemy import (
     Column,
@@ -17,27 +15,20 @@ from sqlalchemy import (
     Float,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
-    Select,
     String,
     Table,
     delete,
     func,
-    literal,
     select,
     text,
-    union_all,
     update,
 )
 
 from storage.errors import StorageError
 from storage.transactions import now, transaction, upsert
 
-#: 2: artifacts; and the birth of a process names its namespace.
-#: 3: trials that are retried hold no rungs of successive halving, which their retries hold.
-#: 4: no leases and no artifacts; a traceback is an attribute of its trial.
-#: 5: a row a metric; an epoch had one row of fixed columns.
+#: Raise it with every change of these tables, and upgrade older ones in `_UPGRADES`.
 SCHEMA_VERSION = 5
 
 # User attributes of studies.
@@ -123,36 +114,31 @@ claims_table = Table(
 # So that of several processes that start at once one makes the tables.
 _SETUP_LOCK = 0x73776565_7073
 
-_FORGET_RUNGS = """
-DELETE FROM trial_system_attributes
-WHERE key LIKE 'completed_rung_%' AND trial_id IN (
-    SELECT trial_id FROM trial_user_attributes
-    WHERE key = 'outcome' AND value_json IN ('"interrupted"', '"lost"', '"out_of_memory"')
-)
-"""
-
-# Until version 4: what epochs measured.
-_epochs_table = Table(
-    "sweeps_epochs",
-    MetaData(),
-    Column("trial_id", Integer, primary_key=True),
-    Column("epoch", Integer, primary_key=True),
+# What earlier releases wrote, in today's form.
+_UPGRADES = (
+    # A trial that was retried holds no rungs of successive halving: its retry reaches them.
+    """
+    DELETE FROM trial_system_attributes
+    WHERE key LIKE 'completed_rung_%' AND trial_id IN (
+        SELECT trial_id FROM trial_user_attributes
+        WHERE key = 'outcome' AND value_json IN ('"interrupted"', '"lost"', '"out_of_memory"')
+    )
+    """,
+    "DROP TABLE IF EXISTS sweeps_leases",
+    # An epoch had a row of fixed columns.
     *(
-        Column(name, Float)
+        "INSERT INTO sweeps_metrics (trial_id, epoch, name, value) "
+        f"SELECT trial_id, epoch, '{name}', {name} FROM sweeps_epochs"
         for name in (
             *("train_loss", "val_loss", "val_accuracy"),
             *("learning_rate", "seconds", "images_per_second"),
         )
     ),
-)
-
-# Until version 3: files of studies and trials, in parts, under Optuna's ids for them.
-_artifacts_table = Table(
-    "sweeps_artifacts",
-    MetaData(),
-    Column("artifact_id", String(64), primary_key=True),
-    Column("part", Integer, primary_key=True),
-    Column("content", LargeBinary, nullable=False),
+    "DROP TABLE sweeps_epochs",
+    *(
+        f"UPDATE study_user_attributes SET key = '{part}_images' WHERE key = '{part}_pictures'"
+        for part in ("train", "validation")
+    ),
 )
 
 
@@ -172,17 +158,9 @@ def prepare_schema(engine: Engine, where: str) -> None:
             connection.execute(schema_table.insert().values(version=SCHEMA_VERSION))
         elif version < SCHEMA_VERSION:
             _refuse_living_workers(connection, where)
-            connection.execute(text(_FORGET_RUNGS))
-            connection.execute(text("DROP TABLE IF EXISTS sweeps_leases"))
-            if has_table(connection, _artifacts_table.name):
-                _keep_tracebacks(connection)
-            if has_table(connection, _epochs_table.name):
-                former = stored_rows(connection, metrics_table)
-                assert former is not None
-                connection.execute(
-                    metrics_table.insert().from_select(list(metrics_table.c), former)
-                )
-                _epochs_table.drop(connection)
+            for statement in _UPGRADES:
+                connection.execute(text(statement))
+            _keep_tracebacks(connection)
             connection.execute(update(schema_table).values(version=SCHEMA_VERSION))
         else:
             refuse_version(version, where)
@@ -200,39 +178,17 @@ def _refuse_living_workers(connection: Connection, where: str) -> None:
         )
 
 
-def refuse_version(version: int | None, where: str) -> None:
-    """Refuse the tables of a newer release; older ones, and none, are read as they are.
+def refuse_version(version: int, where: str) -> None:
+    """Refuse the tables of a newer release.
 
     Raises:
         StorageError: they are newer.
     """
-    if version is not None and version > SCHEMA_VERSION:
+    if version > SCHEMA_VERSION:
         raise StorageError(
             f"{where}: its schema is version {version}, this program knows version "
             f"{SCHEMA_VERSION}; install a newer release"
         )
-
-
-def has_table(connection: Connection, name: str) -> bool:
-    """Whether there is such a table: those of ours are missing where `sweeps` never wrote."""
-    return sqlalchemy.inspect(connection).has_table(name)
-
-
-def stored_rows(connection: Connection, table: Table) -> Select[Any] | None:
-    """Select a table's rows in today's form, also from a storage of an older version.
-
-    Returns:
-        ``None`` where the storage has no such table: those of ours are missing where `sweeps` never
-        wrote.
-    """
-    if table is metrics_table and has_table(connection, _epochs_table.name):
-        trial_id, epoch, *values = _epochs_table.c
-        rows = [
-            select(trial_id, epoch, literal(value.name).label("name"), value.label("value"))
-            for value in values
-        ]
-        return select(union_all(*rows).subquery(table.name))
-    return select(table) if has_table(connection, table.name) else None
 
 
 def delete_rows_of_study(connection: Connection, study_id: int) -> None:
@@ -249,34 +205,22 @@ def delete_rows_of_study(connection: Connection, study_id: int) -> None:
 
 
 def _keep_tracebacks(connection: Connection) -> None:
-    """Make tracebacks that were artifacts attributes of their trials.
+    """Make tracebacks that were files in the database attributes of their trials.
 
-    The table goes, unless it holds files that people uploaded: nobody shows them any more, but they
-    can still be read with SQL.
+    The table of files stays, with those that people uploaded; SQL alone reads them.
     """
-    attributes = OPTUNA_TABLES.tables["trial_system_attributes"]
-    is_artifact = attributes.c.key.like("artifacts:%")
-    done = set()
-    for row in connection.execute(select(attributes).where(is_artifact)).all():
-        entry = json.loads(row.value_json)
-        entry = json.loads(entry) if isinstance(entry, str) else entry
-        if not isinstance(entry, dict) or entry.get("filename") != "traceback.txt":
-            continue
-        mine = _artifacts_table.c.artifact_id == entry["artifact_id"]
-        parts = select(_artifacts_table.c.content).where(mine).order_by(_artifacts_table.c.part)
-        content = b"".join(connection.execute(parts).scalars()).decode(errors="replace")
-        upsert(
-            connection,
-            OPTUNA_TABLES.tables["trial_user_attributes"],
-            ("trial_id", "key"),
-            [{"trial_id": row.trial_id, "key": TRACEBACK, "value_json": json.dumps(content)}],
-        )
-        mine = attributes.c.trial_system_attribute_id == row.trial_system_attribute_id
-        connection.execute(delete(attributes).where(mine))
-        done.add(entry["artifact_id"])
-    # Copies of a study in its own storage shared the content.
-    connection.execute(
-        delete(_artifacts_table).where(_artifacts_table.c.artifact_id.in_(sorted(done)))
-    )
-    if connection.execute(select(func.count()).select_from(_artifacts_table)).scalar_one() == 0:
-        _artifacts_table.drop(connection)
+    files = OPTUNA_TABLES.tables["trial_system_attributes"].c
+    query = select(files.trial_id, files.value_json).where(files.key.like("artifacts:%"))
+    content = text("SELECT content FROM sweeps_artifacts WHERE artifact_id = :id ORDER BY part")
+    for trial_id, value in connection.execute(query).all():
+        file = json.loads(json.loads(value))
+        if file["filename"] == "traceback.txt":
+            parts = connection.execute(content, {"id": file["artifact_id"]}).scalars()
+            words = b"".join(parts).decode(errors="replace")
+            row = {"trial_id": trial_id, "key": TRACEBACK, "value_json": json.dumps(words)}
+            upsert(
+                connection,
+                OPTUNA_TABLES.tables["trial_user_attributes"],
+                ("trial_id", "key"),
+                [row],
+            )

@@ -14,7 +14,7 @@ from sqlalchemy.pool import NullPool
 
 from storage import postgresql, sqlite
 from storage.errors import StorageError, explaining
-from storage.schema import OPTUNA_TABLES, has_table, refuse_version, schema_table
+from storage.schema import OPTUNA_TABLES, SCHEMA_VERSION, refuse_version, schema_table
 from storage.url import is_sqlite, show_url, sqlite_path
 
 _BUSY_SECONDS = 60.0
@@ -58,15 +58,32 @@ def read_only(url: URL) -> sqlite3.Connection:
     )
 
 
-def schema_versions(connection: Connection) -> tuple[str, int | None]:
-    """The versions of Optuna's tables and of ours; empty and ``None`` where they are not noted."""
-    optuna_version, ours = "", None
-    if has_table(connection, "alembic_version"):
-        query = text("SELECT version_num FROM alembic_version")
-        optuna_version = str(connection.execute(query).scalar() or "")
-    if has_table(connection, schema_table.name):
-        ours = connection.execute(sqlalchemy.select(schema_table.c.version)).scalar()
-    return optuna_version, ours
+def refuse_older_schema(connection: Connection, where: str) -> None:
+    """Refuse tables that are not of today's form, or not all there.
+
+    Raises:
+        StorageError: they are of an older release, or of Optuna alone.
+    """
+    if schema_version(connection) != SCHEMA_VERSION:
+        raise StorageError(
+            f"{where}: was made by an older release, or by Optuna alone; `sweeps status` brings it "
+            "up to date"
+        )
+
+
+def schema_version(connection: Connection) -> int | None:
+    """The version of our tables; ``None`` where there are none."""
+    if not sqlalchemy.inspect(connection).has_table(schema_table.name):
+        return None
+    return connection.execute(sqlalchemy.select(schema_table.c.version)).scalar()
+
+
+def optuna_schema_version(connection: Connection) -> str:
+    """The version of Optuna's tables; empty where it is not noted."""
+    if not sqlalchemy.inspect(connection).has_table("alembic_version"):
+        return ""
+    query = text("SELECT version_num FROM alembic_version")
+    return str(connection.execute(query).scalar() or "")
 
 
 def _check_schema(connection: Connection, where: str) -> None:
@@ -82,7 +99,7 @@ def _check_schema(connection: Connection, where: str) -> None:
             f"{where}: lacks the table {missing[0]}: restore a backup; where a set-up was cut off, "
             "`sweeps status` finishes it"
         )
-    version, ours = schema_versions(connection)
+    version = optuna_schema_version(connection)
     head, *older = _known_versions()
     if version in older:
         raise StorageError(
@@ -94,7 +111,7 @@ def _check_schema(connection: Connection, where: str) -> None:
             f"{where}: was made by a newer Optuna (schema {version}, known here is {head}); "
             "install a newer Optuna"
         )
-    refuse_version(ours, where)
+    refuse_version(schema_version(connection) or 0, where)
 
 
 @functools.cache

@@ -12,12 +12,11 @@ from sweeps.cli.options import option, storage_option
 def command() -> None:
     """Check a storage, back it up, and copy studies between storages.
 
-    All of this works while workers run. URL defaults to --storage.
+    All of this works while workers run.
     """
 
 
 @command.command("check")
-@click.argument("url", required=False)
 @storage_option
 @option(
     "--study",
@@ -31,7 +30,7 @@ def command() -> None:
     is_flag=True,
     help="Queue orphaned trials again, recount the budget, delete rows that belong to nothing.",
 )
-def check_command(url: str | None, storage: str, studies: tuple[str, ...], repair: bool) -> None:
+def check_command(storage: str, studies: tuple[str, ...], repair: bool) -> None:
     """Check that a storage is sound and its contents are consistent.
 
     Exits with 1 where something is wrong, and names the remedy. Changes nothing without --repair.
@@ -39,7 +38,7 @@ def check_command(url: str | None, storage: str, studies: tuple[str, ...], repai
     from storage import check_contents, open_storage, parse_url, repair_contents
 
     quieten_optuna()
-    place = parse_url(url or storage)
+    place = parse_url(storage)
     if repair:
         opened = open_storage(place)
         for line in repair_contents(opened, studies):
@@ -58,22 +57,20 @@ def check_command(url: str | None, storage: str, studies: tuple[str, ...], repai
 
 
 @command.command("backup")
-@click.argument("places", nargs=-1, required=True, metavar="[URL] FILE")
+@click.argument("file", type=click.Path(path_type=Path))
 @storage_option
 @option("--force", is_flag=True, help="Replace a file that is there.")
-def backup_command(places: tuple[str, ...], storage: str, force: bool) -> None:
+def backup_command(file: Path, storage: str, force: bool) -> None:
     """Write a SQLite storage as it is now to FILE, which is a storage itself.
 
     Back up a PostgreSQL database with pg_dump, or copy its studies with `sweeps storage copy`.
     """
     from storage import back_up, parse_url, show_url
 
-    if len(places) > 2:
-        raise click.UsageError(f"[URL] FILE are at most two, given were {len(places)}")
     quieten_optuna()
-    source = parse_url(places[0] if len(places) == 2 else storage)
-    size = back_up(source, Path(places[-1]), replace=force)
-    click.echo(f"{show_url(source)} -> {places[-1]} ({size / 2**20:,.1f} MiB)")
+    source = parse_url(storage)
+    size = back_up(source, file, replace=force)
+    click.echo(f"{show_url(source)} -> {file} ({size / 2**20:,.1f} MiB)")
 
 
 @command.command("copy")

@@ -20,7 +20,7 @@ from sweeps.spec.config import RunConfig
 from sweeps.spec.imports import references
 from sweeps.spec.validation import unknown_name
 from sweeps.study import attributes
-from sweeps.study.attributes import TRAIN_IMAGES, VALIDATION_IMAGES, image_count
+from sweeps.study.attributes import TRAIN_IMAGES, VALIDATION_IMAGES
 from sweeps.study.comparison import Comparison
 from sweeps.study.progress import best_first, pareto_front, study_directions
 
@@ -150,8 +150,8 @@ def export_trial(study: optuna.Study, trial: FrozenTrial, storage_kind: str) -> 
         data=ExportedData(
             **data,
             fingerprint=study.user_attrs.get(attributes.FINGERPRINT),
-            train_images=image_count(study.user_attrs, TRAIN_IMAGES),
-            validation_images=image_count(study.user_attrs, VALIDATION_IMAGES),
+            train_images=study.user_attrs.get(TRAIN_IMAGES),
+            validation_images=study.user_attrs.get(VALIDATION_IMAGES),
             classes=study.user_attrs.get(attributes.CLASSES),
         ),
         seed=config.seed,

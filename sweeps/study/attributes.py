@@ -1,8 +1,5 @@
 """The user attributes of studies and trials, besides those that `storage` sets."""
 
-from collections.abc import Mapping
-from typing import Any
-
 # Of a study.
 SPEC = "spec"
 METRIC = "metric"
@@ -26,11 +23,3 @@ MULTIPLY_ADDS = "multiply_adds"
 IMAGES_PER_SECOND = "images_per_second"
 #: What its last epoch measured.
 METRICS = "metrics"
-
-_FORMER_NAMES = {TRAIN_IMAGES: "train_pictures", VALIDATION_IMAGES: "validation_pictures"}
-
-
-def image_count(attributes: Mapping[str, Any], name: str) -> int | None:
-    """Return a study's `TRAIN_IMAGES` or `VALIDATION_IMAGES`, named otherwise in older studies."""
-    count: int | None = attributes.get(name, attributes.get(_FORMER_NAMES[name]))
-    return count

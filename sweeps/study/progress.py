@@ -21,7 +21,7 @@ from storage import (
     unfinished_outcome,
 )
 from sweeps.errors import SweepsError
-from sweeps.study.attributes import CLASSES, METRIC, VALIDATION_IMAGES, image_count
+from sweeps.study.attributes import CLASSES, METRIC, VALIDATION_IMAGES
 
 # The mean epoch is taken over so many of the newest trials: few enough to read at each look.
 _TIMED_TRIALS = 32
@@ -97,7 +97,7 @@ def read_progress(storage: HardenedStorage, study: optuna.Study) -> Progress:
         target=attributes.get(TARGET),
         best=best,
         workers=living_workers(storage, study._study_id),
-        val_images=image_count(attributes, VALIDATION_IMAGES),
+        val_images=attributes.get(VALIDATION_IMAGES),
         classes=attributes.get(CLASSES),
         trials=trials,
         epoch_seconds=mean_epoch_seconds(storage, newest),

@@ -1,7 +1,6 @@
 """Copies of studies: nothing is lost on the way between databases and back."""
 
 import math
-import sqlite3
 
 import pytest
 from optuna_dashboard import get_note
@@ -198,23 +197,6 @@ def test_names_that_do_not_fit_are_refused(source, sqlite_url, tmp_path, names, 
     with pytest.raises(StorageError, match=said):
         _copy(sqlite_url, str(tmp_path / "copy.db"), *names, as_name=as_name)
     assert not (tmp_path / "copy.db").exists()
-
-
-def test_a_read_only_file_of_an_older_schema_can_be_copied(source, sqlite_url, tmp_path):
-    study = make_rich_study(source)
-    rows = _without_ends(rows_of(source, study))
-    source.engine.dispose()
-    path = sqlite_url.removeprefix("sqlite:///")
-    with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE sweeps_schema SET version = 1")
-    connection.close()
-    target = str(tmp_path / "copy.db")
-    _copy(sqlite_url, target, NAME)
-    storage = open_storage(target)
-    assert _without_ends(rows_of(storage, open_study(storage))) == rows
-    with sqlite3.connect(path) as connection:
-        assert connection.execute("SELECT version FROM sweeps_schema").fetchone() == (1,)
-    connection.close()
 
 
 def test_claims_that_hang_loose_are_left_behind(source, sqlite_url, tmp_path):

@@ -34,6 +34,7 @@ def _refused(action, said):
 
 
 NEWER = "UPDATE sweeps_schema SET version = 99", "schema is version 99, .* newer release"
+OLDER = "UPDATE sweeps_schema SET version = 2", "older release.* `sweeps status` brings it"
 NEWER_OPTUNA = (
     "UPDATE alembic_version SET version_num = 'v9.9.9.a'",
     "newer Optuna .*v9.9.9.a.* install a newer|Please try updating optuna",
@@ -49,7 +50,7 @@ LACKING = "DROP TABLE trial_params", "lacks the table trial_params: restore"
     ("name", "change"),
     [
         *itertools.product(["open", "check", "copy"], [NEWER, NEWER_OPTUNA, OLDER_OPTUNA]),
-        *itertools.product(["check", "copy"], [LACKING]),
+        *itertools.product(["check", "copy"], [OLDER, LACKING]),
     ],
 )
 def test_another_schema_is_refused_and_nothing_is_left(url, storage, study, tmp_path, name, change):

@@ -29,11 +29,11 @@ def training_words(spec: Spec, study: optuna.Study, run: str, epochs: str, other
     network = f"trained the network {spec.model.title}"
     trained = f"ran the training loop {spec.objective}" if spec.objective else network
     words = f"{run} {trained} for {epochs}"
-    images = attributes.image_count(known, attributes.TRAIN_IMAGES)
+    images = known.get(attributes.TRAIN_IMAGES)
     if not images:
         return f"{words}."
     size, classes = known.get(attributes.DATA_SIZE), known.get(attributes.CLASSES)
-    validation = attributes.image_count(known, attributes.VALIDATION_IMAGES)
+    validation = known.get(attributes.VALIDATION_IMAGES)
     return (
         f"{words} on {images:,} images of {spec.data.title} ({size}x{size} pixels, {classes} "
         f"classes){others.format(validation)}"
