@@ -16,20 +16,12 @@ from sweeps.cli.options import option, storage_option, study_argument
 @storage_option
 @option("--watch", is_flag=True, help="Keep showing it until the study is done.")
 @option(
-    "--interval",
-    type=click.FloatRange(min=0.1),
-    metavar="SECONDS",
-    default=2.0,
-    show_default=True,
-    help="Between two updates, with --watch.",
-)
-@option(
     "--json",
     "as_json",
     is_flag=True,
     help="Print a JSON object; with --watch, one for each change.",
 )
-def command(study: str | None, storage: str, watch: bool, interval: float, as_json: bool) -> None:
+def command(study: str | None, storage: str, watch: bool, as_json: bool) -> None:
     """Show where a study stands: trials, workers, and the best so far.
 
     STUDY defaults to the newest. Of a comparison its arms and verdicts are shown.
@@ -43,7 +35,7 @@ def command(study: str | None, storage: str, watch: bool, interval: float, as_js
     if watch:
         url = parse_url(storage)
         check_storage(url)
-        _watch(study, storage, show_url(url), interval, as_json)
+        _watch(study, storage, show_url(url), as_json)
         return
     opened = open_storage(storage)
     if (name := find_comparison(opened, study)) is not None:
@@ -60,7 +52,7 @@ def command(study: str | None, storage: str, watch: bool, interval: float, as_js
         print_status(results_console(), progress, opened.location)
 
 
-def _watch(study: str | None, storage: str, where: str, interval: float, as_json: bool) -> None:
+def _watch(study: str | None, storage: str, where: str, as_json: bool) -> None:
     from sweeps.reporting.json_log import JsonStates
     from sweeps.reporting.lines import Lines
     from sweeps.reporting.live import LiveTable
@@ -72,7 +64,7 @@ def _watch(study: str | None, storage: str, where: str, interval: float, as_json
         LiveTable(console, watching=where) if console.is_terminal else Lines(console, watching=True)
     )
     try:
-        progress = watch(Observer(storage, study), JsonStates(where) if as_json else sink, interval)
+        progress = watch(Observer(storage, study), JsonStates(where) if as_json else sink)
     except KeyboardInterrupt:
         raise click.exceptions.Exit(128 + signal.SIGINT) from None
     except BrokenPipeError:

@@ -67,7 +67,8 @@ def pick_arm(comparison: Comparison, arm: str | None) -> str:
             than = f"than {against}" if against else "than all others"
             raise SweepsError(
                 f"{comparison.name}: no arm is declared better {than}; to export one all the same, "
-                f"name it: --arm {' | '.join(map(shlex.quote, comparison.arms))}"
+                f"name it: --arm {' | '.join(map(shlex.quote, comparison.arms))}; or name another "
+                "study"
             )
         arm = winners[0]
     if arm in untuned:

@@ -12,12 +12,16 @@ from storage import (
     open_study,
     parse_url,
     sqlite_path,
+    study_names,
 )
-from sweeps.errors import in_words
+from sweeps.errors import SweepsError, in_words
 from sweeps.reporting.events import Message
 from sweeps.reporting.stream import EventStream, Sink
 from sweeps.study.attributes import SPEC
 from sweeps.study.progress import Progress, read_progress
+from sweeps.study.stages import find_comparison, stages
+
+_SECONDS_BETWEEN_LOOKS = 1.0
 
 
 class Observer:
@@ -39,6 +43,7 @@ class Observer:
 
         Raises:
             StorageError: it cannot be read now; the next look opens the storage again.
+            SweepsError: the name is a comparison's, which is several studies.
         """
         try:
             if self._storage is not None and self._find_file() != self._file:
@@ -49,18 +54,30 @@ class Observer:
                 # Report trouble at once: the next look tries again in any case.
                 self._storage.patience = 0.0
                 self._file = self._find_file()
+            if self._study is not None:
+                self._refuse_comparison(self._storage, self._study)
             study = open_study(self._storage, self._study)
             self._study = study.study_name
             # Studies that `sweeps run` did not make have neither attribute.
             if SPEC in study.user_attrs and not study.user_attrs.get(READY):
                 raise StorageError(f"{self._study}: the study is just being made")
             return read_progress(self._storage, study)
+        except SweepsError:
+            raise
         except Exception as error:
             words = in_words(error)
             if words is None:
                 raise
             self._close()
             raise StorageError(words) from None
+
+    @staticmethod
+    def _refuse_comparison(storage: HardenedStorage, name: str) -> None:
+        if find_comparison(storage, name) is not None:
+            newest = stages(name, study_names(storage))[-1]
+            raise SweepsError(
+                f"{name} is a comparison; watch one of its studies: sweeps status {newest} --watch"
+            )
 
     def _close(self) -> None:
         if self._storage is not None:
@@ -77,8 +94,8 @@ class Observer:
         return status.st_dev, status.st_ino
 
 
-def watch(observer: Observer, sink: Sink, interval: float) -> Progress:
-    """Show a study every ``interval`` seconds until it is done and no worker is left.
+def watch(observer: Observer, sink: Sink) -> Progress:
+    """Show a study again and again until it is done and no worker is left.
 
     A storage that is unavailable is waited for.
 
@@ -107,6 +124,6 @@ def watch(observer: Observer, sink: Sink, interval: float) -> Progress:
                 if progress.is_done and not progress.workers:
                     sink.show(stream.ended(None))
                     return progress
-            time.sleep(interval)
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
     finally:
         sink.stop()

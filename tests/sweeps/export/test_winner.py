@@ -51,7 +51,7 @@ def test_none_is_exported_where_none_is_declared_better(make, cli, tmp_path, ref
     assert (code, out) == (1, "")
     assert err == (
         f"sweeps: made: no arm is declared better than {than}; to export one all the same, name "
-        "it: --arm plain-3x3 | linear-7x7 | tuned-5x5\n"
+        "it: --arm plain-3x3 | linear-7x7 | tuned-5x5; or name another study\n"
     )
     assert not (tmp_path / "best.yaml").exists()
     assert cli("export", "--arm", "linear-7x7", "-o", "best.yaml")[0] == 0

@@ -16,6 +16,7 @@ from storage import StorageError, create_study, open_storage
 from sweeps.reporting.watch import Observer
 from sweeps.study.attributes import SPEC
 from tests.storage.postgres import running_server
+from tests.sweeps.comparisons import make_comparison
 from tests.sweeps.handmade import HandmadeStudy
 from tests.sweeps.waiting import wait_for
 
@@ -58,12 +59,12 @@ def watch(place):
 
     def start(*arguments, terminal=False):
         if not terminal:
-            process = place.start("status", "--watch", "--interval", "0.1", *arguments)
+            process = place.start("status", "--watch", *arguments)
             processes.append(process)
             return process, Reader(process.stdout.fileno())
         master, slave = pty.openpty()
         place.environment |= {"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}
-        process = place.start("status", "--watch", "--interval", "0.1", *arguments, stdout=slave)
+        process = place.start("status", "--watch", *arguments, stdout=slave)
         processes.append(process)
         os.close(slave)
         return process, Reader(master)
@@ -195,6 +196,12 @@ def test_a_file_that_is_no_storage_is_refused_at_once(place):
     done = place.run("status", "--watch")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.count("\n") == 1
+
+
+def test_of_a_comparison_a_study_to_watch_is_named(tmp_path, patterns, cli):
+    make_comparison(open_storage(str(tmp_path / "sweeps.db"), create=True), patterns)
+    words = "made is a comparison; watch one of its studies: sweeps status made.tune.tuned-5x5"
+    assert cli("status", "made", "--watch") == (1, "", f"sweeps: {words} --watch\n")
 
 
 def test_an_observer_reports_at_once_that_a_server_is_unavailable_and_sees_it_again():
