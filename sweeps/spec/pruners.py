@@ -1,19 +1,17 @@
 """Optuna's pruners as a spec names them: their options, and how each is made."""
 
 from abc import ABC, abstractmethod
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from optuna.pruners import (
     BasePruner,
     HyperbandPruner,
     NopPruner,
-    PatientPruner,
     PercentilePruner,
     SuccessiveHalvingPruner,
-    ThresholdPruner,
     WilcoxonPruner,
 )
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag
 
 from sweeps.spec.imports import ImportedCode, kind_of, make_imported
 from sweeps.spec.validation import Section
@@ -118,39 +116,6 @@ class Median(_Compared):
         return self.best(50.0)
 
 
-class Threshold(Pruner):
-    """Prunes a trial whose value leaves a range.
-
-    Attributes:
-        lower: the lowest value that continues.
-        upper: the highest value that continues.
-        min_epochs: no trial is pruned before so many epochs.
-        interval: epochs between two decisions.
-    """
-
-    name: Literal["threshold"]
-    lower: float | None = None
-    upper: float | None = None
-    min_epochs: int = Field(1, ge=0)
-    interval: int = Field(1, ge=1)
-
-    @model_validator(mode="after")
-    def _has_a_bound(self) -> Self:
-        if self.lower is None and self.upper is None:
-            raise ValueError("give lower, upper, or both")
-        if self.lower is not None and self.upper is not None and self.lower > self.upper:
-            raise ValueError(f"lower {self.lower} is above upper {self.upper}")
-        return self
-
-    def make(self, epochs: int) -> BasePruner:
-        return ThresholdPruner(
-            self.lower,
-            self.upper,
-            n_warmup_steps=self.min_epochs,
-            interval_steps=self.interval,
-        )
-
-
 class Wilcoxon(Pruner):
     """Prunes a trial that a signed-rank test of its epochs finds worse than the best trial.
 
@@ -165,25 +130,6 @@ class Wilcoxon(Pruner):
 
     def make(self, epochs: int) -> BasePruner:
         return WilcoxonPruner(p_threshold=self.p_threshold, n_startup_steps=self.min_epochs)
-
-
-class Patient(Pruner):
-    """Prunes only trials that have become worse than they were.
-
-    Attributes:
-        patience: for so many epochs more a trial may stay below its best value.
-        min_delta: how far below its best value.
-        wrapped: the pruner that decides then; without one, every such trial is pruned.
-    """
-
-    name: Literal["patient"]
-    patience: int = Field(ge=0)
-    min_delta: float = Field(0.0, ge=0)
-    wrapped: "AnyPruner | None" = None
-
-    def make(self, epochs: int) -> BasePruner:
-        inner = None if self.wrapped is None else self.wrapped.make(epochs)
-        return PatientPruner(inner, self.patience, self.min_delta)
 
 
 class NoPruner(Pruner):
@@ -208,13 +154,8 @@ AnyPruner = Annotated[
     | Annotated[Hyperband, Tag("hyperband")]
     | Annotated[Percentile, Tag("percentile")]
     | Annotated[Median, Tag("median")]
-    | Annotated[Threshold, Tag("threshold")]
     | Annotated[Wilcoxon, Tag("wilcoxon")]
-    | Annotated[Patient, Tag("patient")]
     | Annotated[NoPruner, Tag("none")]
     | Annotated[ImportedPruner, Tag("import")],
     Discriminator(lambda tree: kind_of(tree, "asha")),
 ]
-
-# Its `wrapped` is one of them all.
-Patient.model_rebuild()

@@ -18,12 +18,16 @@ class Never(optuna.pruners.NopPruner):
         ({"name": "hyperband", "min_epochs": 1, "reduction_factor": 2}, 1),
         ({"name": "median", "min_epochs": 2, "startup_trials": 3}, 2),
         ({"name": "percentile", "percentile": 60, "min_epochs": 3}, 3),
-        ({"name": "threshold", "lower": 0.2, "min_epochs": 4}, 4),
         ({"name": "wilcoxon", "min_epochs": 5}, 5),
-        ({"name": "patient", "patience": 2}, 3),
-        ({"name": "patient", "patience": 1, "wrapped": {"name": "median", "min_epochs": 4}}, 4),
         ({"name": "none"}, None),
         ({"import": f"{__name__}:Never"}, None),
+        (
+            {
+                "import": "optuna.pruners:ThresholdPruner",
+                "options": {"lower": 0.2, "n_warmup_steps": 4},
+            },
+            4,
+        ),
     ],
 )
 def test_hopeless_trials_are_stopped_and_not_before_their_time(small, pruner, earliest):
@@ -57,12 +61,9 @@ def test_hopeless_trials_are_stopped_and_not_before_their_time(small, pruner, ea
             {"name": "median", "reduction_factor": 3},
             "pruner.reduction_factor: no such key; there are: startup_trials, min_epochs, interval",
         ),
-        ({"name": "threshold"}, "pruner: give lower, upper, or both"),
-        ({"name": "threshold", "lower": 2, "upper": 1}, "pruner: lower 2.0 is above upper 1.0"),
-        ({"name": "patient"}, "pruner.patience: is missing"),
         (
-            {"name": "patient", "patience": 1, "wrapped": {"name": "median", "startup": 3}},
-            "pruner.wrapped.startup: no such key; did you mean startup_trials",
+            {"name": "median", "startup": 3},
+            "pruner.startup: no such key; did you mean startup_trials",
         ),
     ],
 )

@@ -37,8 +37,8 @@ SLOW = [
     ({"name": "gp", "startup_trials": 2}, {"name": "hyperband", "reduction_factor": 2}),
     ({"name": "cmaes"}, {"name": "median", "startup_trials": 1}),
     ({"name": "qmc"}, {"name": "percentile", "startup_trials": 1}),
-    ({"name": "nsgaii", "population_size": 2}, {"name": "patient", "patience": 1}),
-    ({"name": "grid"}, {"name": "threshold", "lower": 0.2}),
+    ({"name": "nsgaii", "population_size": 2}, {"name": "none"}),
+    ({"name": "grid"}, {"name": "asha"}),
     ({"name": "random"}, {"name": "wilcoxon"}),
 ]
 
