@@ -17,17 +17,22 @@ if TYPE_CHECKING:
 _MAX_COMBINATIONS = 2048
 
 
-def mistakes(spec: "Spec", source: str) -> list[str]:
-    """Describe what is wrong with the settings that a spec names and the values they may take.
-
-    Args:
-        spec: the spec.
-        source: what each line begins with, a file's name.
-    """
-    found = [f"{source}: {line}" for line in _wrong_names(spec)] or list(
-        _wrong_values(spec, source)
-    )
-    return list(dict.fromkeys(found))
+def mistakes(spec: "Spec") -> list[str]:
+    """Describe what is wrong with the settings that a spec names and the values they may take."""
+    base = spec.base_config()
+    # By what of the spec they belong to.
+    found: dict[str, list[str]] = {}
+    for where, line in _wrong_names(spec, base.settings()):
+        found.setdefault(where, []).append(line)
+    for where, values in probe_values(spec):
+        # A value that is wrong by itself is wrong in every combination.
+        if where in found or (where == "search" and found):
+            continue
+        try:
+            base.with_values(values)
+        except ValidationError as error:
+            found[where] = describe(error, where, RunConfig).splitlines()
+    return [line for lines in found.values() for line in lines]
 
 
 def probe_values(spec: "Spec") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -39,49 +44,48 @@ def probe_values(spec: "Spec") -> Iterator[tuple[str, dict[str, Any]]]:
     Yields:
         What the values belong to, and the values by dotted name.
     """
-    fixed = spec.base_config().settings().__getitem__
+    fixed = spec.base_config().settings().get
     probes = {name: parameter.probes() for name, parameter in spec.search.items()}
-
-    def values(picked: Mapping[str, Any]) -> dict[str, Any]:
-        return pick_values(spec.search, fixed, lambda name, _: picked[name], {})
-
     for name, parameter in spec.search.items():
         # A parameter is only searched where its condition holds.
         wanted = {on: parameter.wanted(on)[0] for on in parameter.when}
         for value in probes[name]:
             yield f"search.{name}", {**wanted, setting_of(name): value}
+
+    def values(picked: Mapping[str, Any]) -> dict[str, Any]:
+        return pick_values(spec.search, fixed, lambda name, _: picked[name], {})
+
     extremes = [p[:1] if len(p) == 1 else [p[0], p[-1]] for p in probes.values()]
     for combination in islice(product(*extremes), _MAX_COMBINATIONS):
         yield "search", values(dict(zip(probes, combination, strict=True)))
     for baseline in spec.baselines:
-        yield f"baselines.{baseline.name}", spec.baseline_values(baseline)
+        yield f"baselines.{baseline.name}", baseline.set
 
 
-def _wrong_names(spec: "Spec") -> Iterator[str]:
-    """Settings that the spec's run does not have, and conditions that never hold."""
-    known = spec.base_config().settings()
+def _wrong_names(spec: "Spec", known: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield settings that the spec's run does not have, and conditions that never hold."""
     for name, parameter in spec.search.items():
+        where = f"search.{name}"
         if setting_of(name) not in known:
-            yield f"search.{name}: {_remedy(spec, setting_of(name), known)}"
+            yield where, f"{where}: {_remedy(spec, setting_of(name), known)}"
         for condition in parameter.when:
-            where = f"search.{name}.when"
-            if condition not in known:
-                yield f"{where}: {_remedy(spec, condition, known)}"
-            else:
-                yield from (
-                    f"{where}: {line}"
-                    for line in _wrong_condition(spec, parameter, condition, known[condition])
-                )
+            words = (
+                _wrong_condition(spec, parameter, condition, known[condition])
+                if condition in known
+                else [_remedy(spec, condition, known)]
+            )
+            yield from ((where, f"{where}.when: {line}") for line in words)
     for baseline in spec.baselines:
+        where = f"baselines.{baseline.name}"
         for name in baseline.set:
             if name not in known:
-                yield f"baselines.{baseline.name}.{name}: {_remedy(spec, name, known)}"
+                yield where, f"{where}.{name}: {_remedy(spec, name, known)}"
 
 
 def _wrong_condition(
     spec: "Spec", parameter: Parameter, condition: str, fixed: Any
 ) -> Iterator[str]:
-    """A condition on a value that its setting never has."""
+    """Yield why a condition is on a value that its setting never has."""
     wanted = parameter.wanted(condition)
     searched = [p for name, p in spec.search.items() if setting_of(name) == condition]
     if not searched and fixed not in wanted:
@@ -108,17 +112,3 @@ def _remedy(spec: "Spec", name: str, known: Mapping[str, Any]) -> str:
                 f"there are: {', '.join(there) or 'none'}"
             )
     return f"{spec.model.title} has no {name}: {unknown_name(name, list(known), 'setting')}"
-
-
-def _wrong_values(spec: "Spec", source: str) -> Iterator[str]:
-    base = spec.base_config()
-    refused: set[str] = set()
-    for where, values in probe_values(spec):
-        # A value that is wrong by itself is wrong in every combination.
-        if where in refused or (where == "search" and refused):
-            continue
-        try:
-            base.with_values(values)
-        except ValidationError as error:
-            refused.add(where)
-            yield from describe(error, f"{source}: {where}", RunConfig).splitlines()

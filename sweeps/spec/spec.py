@@ -21,7 +21,7 @@ from sweeps.spec.imports import kind_of
 from sweeps.spec.metrics import DIRECTIONS, Direction, Metric
 from sweeps.spec.pruners import AnyPruner, Asha
 from sweeps.spec.samplers import AnySampler, CmaEs, Grid, Tpe
-from sweeps.spec.search import Search, pick_values
+from sweeps.spec.search import Search, pick_values, setting_of
 from sweeps.spec.validation import Section, error_at, unknown_name, validate
 
 #: The rule for names of new studies: folders, jobs and command-line arguments are named after them.
@@ -225,7 +225,11 @@ class Spec(RunConfig):
     def baseline_values(self, baseline: Baseline) -> dict[str, Any]:
         """Return the values that a baseline sets, by dotted name, searched settings included."""
         base = self.base_config()
-        return pick_values(self.search, base.value, lambda name, _: base.value(name), baseline.set)
+
+        def fixed(name: str, _: Any) -> Any:
+            return base.value(setting_of(name))
+
+        return pick_values(self.search, base.value, fixed, baseline.set)
 
 
 @contextmanager
@@ -256,7 +260,6 @@ def parse_spec(tree: dict[str, Any], source: str) -> Spec:
     if "arms" in tree:
         raise SweepsError(f"{source}: is a comparison; sweeps compare {source}")
     spec = validate(Spec, tree, source)
-    wrong = mistakes(spec, source)
-    if wrong:
-        raise SweepsError("\n".join(wrong))
+    if wrong := mistakes(spec):
+        raise SweepsError("\n".join(f"{source}: {line}" for line in wrong))
     return spec

@@ -49,6 +49,9 @@ def test_a_range_for_each_optimizer(small):
     params, overrides = split_values(spec, spec.baselines[0])
     assert params == {"training.optimizer": "adamw", f"{rate}@adamw": 0.005}
     assert overrides == {}
+    small["baselines"] = [{"name": "fixed", "set": {"training.optimizer": "sgd"}}]
+    spec = parse_spec({**small, "search": search}, "mine.yaml")
+    assert spec.baseline_values(spec.baselines[0])[rate] == spec.training.learning_rate
 
 
 def test_two_ranges_at_once_are_refused(small):

@@ -162,6 +162,10 @@ def test_an_error_is_one_line_with_its_path(small, path, value, message):
             {"training.ema": {"float": [0, 2]}, "layer.growth": {"choice": [4, 6]}},
             ["search.training.ema", "search.layer.growth", "baselines.few"],
         ),
+        (
+            {"model.options.width": {"int": [1, 2]}, "training.ema": {"float": [0, 2]}},
+            ["search.model.options.width", "search.training.ema", "baselines.few"],
+        ),
     ],
 )
 def test_all_errors_are_reported_at_once(small, search, wheres):
