@@ -45,6 +45,7 @@ from storage.storage import HardenedStorage, check_storage, open_storage
 from storage.studies import create_study, no_such_study, open_study, study_names, study_uid
 from storage.transactions import transaction
 from storage.trials import (
+    DEFAULT_RETRIES,
     OUTCOMES,
     UNFINISHED,
     Outcome,
@@ -75,6 +76,7 @@ __all__ = [
     "CHECKPOINTS_ID",
     "CONFIGURATION",
     "DATABASE_ERRORS",
+    "DEFAULT_RETRIES",
     "DEFAULT_URL",
     "HEARTBEAT_SECONDS",
     "OUTCOME",

@@ -36,6 +36,7 @@ Outcome = Literal[
 ]
 OUTCOMES: tuple[str, ...] = get_args(Outcome)
 
+#: How often a trial is retried whose worker died, where its study does not say.
 DEFAULT_RETRIES = 2
 
 _logger = logging.getLogger(__name__)

@@ -95,9 +95,9 @@ class WorkerRecord:
     def is_alive(self, now: float) -> bool:
         """Whether it is at work.
 
-        On this machine its process decides: a worker survives a pause of the whole machine, and the
-        death of its heartbeat, but not being suspended alone for longer than the grace. Of another
-        machine's processes only the heartbeat is known.
+        On this machine its process decides: a worker survives a pause of the whole machine, but not
+        being suspended alone for longer than the grace. Of another machine's processes only the
+        heartbeat is known.
 
         Args:
             now: seconds since 1970, by the clock that ``last_seen`` was taken from.

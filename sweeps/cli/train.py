@@ -69,7 +69,7 @@ def command(
         "data_dir": data_dir.absolute(),
     }
     if own_loop:
-        from sweeps.worker.local import run_own_loop
+        from sweeps.worker.own_loop import run_own_loop
 
         run_own_loop(exported, **settings)
     else:

@@ -12,6 +12,7 @@ from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 from pydantic import AliasChoices, Field, field_validator, model_validator
 
+from storage import DEFAULT_RETRIES
 from sweeps.errors import SweepsError
 from sweeps.spec.checks import mistakes
 from sweeps.spec.config import RunConfig, VariedSetting
@@ -73,7 +74,7 @@ class Budget(Section):
 
     trials: int | None = Field(None, ge=1)
     minutes: float | None = Field(None, gt=0)
-    retries: int = Field(2, ge=0)
+    retries: int = Field(DEFAULT_RETRIES, ge=0)
 
     @model_validator(mode="after")
     def _has_an_end(self) -> Self:

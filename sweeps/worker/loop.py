@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import optuna
@@ -107,14 +106,7 @@ class Worker:
         self.register()
         ignored: tuple[type[Exception], ...] = ()
         try:
-            with Heartbeat(self.storage, self.worker_id) as heartbeat:
-                should_stop = self.should_stop
-
-                def stop_or_beat() -> bool:
-                    heartbeat.ensure()
-                    return should_stop()
-
-                self.should_stop = stop_or_beat
+            with Heartbeat(self.storage, self.worker_id):
                 self._run_trials()
         except (KeyError, StudyDeleted):
             refuse_deleted(self.study, self.study_uid)
@@ -258,28 +250,16 @@ class Heartbeat:
         self._worker_id = worker_id
         self._seconds = seconds
         self._finished = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
     def __enter__(self) -> Self:
-        self.ensure()
+        self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._finished.set()
-        if self._thread is not None:
-            # A beat under way would mark a worker as alive that is about to say it has ended.
-            self._thread.join(timeout=_LAST_BEAT_SECONDS)
-
-    def ensure(self) -> None:
-        """Start the thread, also where it has died: a worker at work must not be given up."""
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
-            self._thread.start()
+        # A beat under way would mark a worker as alive that is about to say it has ended.
+        self._thread.join(timeout=_LAST_BEAT_SECONDS)
 
     def _beat(self) -> None:
         survived = Survived(__name__, "the worker's heartbeat failed")

@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 import click
+import optuna
 
 from storage import (
     CONFIGURATION,
@@ -27,12 +28,13 @@ from storage import (
     open_study,
     study_uid,
 )
-from sweeps.data import open_data
+from sweeps.data import Dataset, open_data
 from sweeps.engines.devices import available_cores, take_device
 from sweeps.errors import STOP_PATIENCE_SECONDS, Stopped, SweepsError
 from sweeps.export.exported import describe_environment
 from sweeps.spec.data import NO_IMAGES
 from sweeps.spec.imports import import_objective
+from sweeps.spec.spec import Spec
 from sweeps.study.attributes import CONFIG, DATA_SIZE, ENVIRONMENT, FINGERPRINT
 from sweeps.study.notes import trial_note
 from sweeps.study.progress import count_finished
@@ -121,24 +123,16 @@ def run_worker_process(
                 signal.signal(number, receive)
 
     taken = take_device(device, threads or available_cores())
-    if threads is None:
-        threads = _fair_share(storage_url, study_name)
-    os.environ["OMP_NUM_THREADS"] = str(threads)
     # A worker that is restarted while its database restarts waits; a person gets an error at once.
     storage = open_storage(storage_url, patience=_OPENING_SECONDS if supervised else 0.0)
     try:
         study = open_study(storage, study_name)
         uid = study_uid(storage, study)
+        threads = threads or _fair_share(storage, study)
+        os.environ["OMP_NUM_THREADS"] = str(threads)
         spec = read_spec(study)
         check_code(study, spec)
-        dataset = None
-        if spec.data.name != NO_IMAGES:
-            dataset = open_data(spec.data, data_dir, study.user_attrs[DATA_SIZE], download=False)
-            if dataset.fingerprint != study.user_attrs[FINGERPRINT]:
-                raise SweepsError(
-                    f"{study.study_name}: {dataset.name} in {data_dir} ({dataset.fingerprint}) is "
-                    f"not what this study was made with ({study.user_attrs[FINGERPRINT]})"
-                )
+        dataset = _open_images(study, spec, data_dir)
         study.pruner = spec.make_pruner()
         folder = checkpoint_dir or default_folder(storage.engine.url)
         function = import_objective(spec.objective or _TRAIN_NETWORK)
@@ -218,10 +212,24 @@ def stop_with_parent(stop: threading.Event) -> None:
     threading.Thread(target=wait, name="orphan", daemon=True).start()
 
 
-def _fair_share(storage_url: str, study_name: str | None) -> int:
+def _fair_share(storage: HardenedStorage, study: optuna.Study) -> int:
     """Return the CPU threads for one of the study's workers on this machine, so all have some."""
-    storage = open_storage(storage_url)
-    workers = living_workers(storage, open_study(storage, study_name)._study_id)
-    others = sum(worker.is_here() for worker in workers)
-    storage.engine.dispose()
+    others = sum(worker.is_here() for worker in living_workers(storage, study._study_id))
     return max(1, available_cores() // (others + 1))
+
+
+def _open_images(study: optuna.Study, spec: Spec, data_dir: Path) -> Dataset | None:
+    """Open the images that a study was made with, if it has any.
+
+    Raises:
+        SweepsError: they are missing, or are others.
+    """
+    if spec.data.name == NO_IMAGES:
+        return None
+    dataset = open_data(spec.data, data_dir, study.user_attrs[DATA_SIZE], download=False)
+    if dataset.fingerprint != study.user_attrs[FINGERPRINT]:
+        raise SweepsError(
+            f"{study.study_name}: {dataset.name} in {data_dir} ({dataset.fingerprint}) is "
+            f"not what this study was made with ({study.user_attrs[FINGERPRINT]})"
+        )
+    return dataset

@@ -3,13 +3,10 @@
 import os
 import signal
 import socket
-import sqlite3
 
 import optuna
 
 from storage import living_workers, open_storage
-from sweeps.spec.spec import parse_spec
-from sweeps.study.study import open_or_create_study
 from tests.sweeps.waiting import is_gone, wait_for
 
 
@@ -142,25 +139,3 @@ def test_a_run_and_a_worker_by_hand_beside_another_run(place):
         assert process.returncode == 143
     outcomes = {trial.user_attrs.get("outcome") for trial in place.study().trials}
     assert outcomes <= {None, "interrupted", "lost"}
-
-
-def test_two_runs_share_the_budget_of_a_study_of_the_first_version(place, small, patterns):
-    """It has no ids of its own and no retries."""
-    spec = place.write_spec(small)
-    storage = open_storage(str(place.folder / "sweeps.db"), create=True)
-    open_or_create_study(storage, parse_spec(small, "small"), "small-patterns", patterns)
-    storage.engine.dispose()
-    with sqlite3.connect(place.folder / "sweeps.db") as database:
-        database.execute("UPDATE sweeps_schema SET version = 1")
-        database.execute(
-            "DELETE FROM study_user_attributes WHERE key IN ('study_uid', 'sweep_id', 'retries')"
-        )
-    runs = [place.start("run", spec, "--workers", "1", "--trials", "3") for _ in range(2)]
-    for run in runs:
-        _, err = run.communicate(timeout=150)
-        assert run.returncode == 0, err
-    study = place.study()
-    assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 3
-    names = [trial.user_attrs.get("configuration") for trial in study.trials]
-    assert sorted(name for name in names if name) == ["linear 5x5", "plain 3x3"]
-    assert study.user_attrs["sweep_id"]

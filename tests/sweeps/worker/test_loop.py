@@ -1,4 +1,4 @@
-"""How trials end, and that a worker's heartbeat outlives errors and its own thread."""
+"""How trials end, and that a worker's heartbeat outlives errors."""
 
 import subprocess
 import sys
@@ -199,22 +199,6 @@ def test_a_heartbeat_survives_errors_and_logs_each_once_in_a_row(
             "RuntimeError: the server restarts",
         )
     ]
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_heartbeat_whose_thread_died_is_replaced_when_the_worker_looks(
-    storage, worker, monkeypatch
-):
-    with monkeypatch.context() as patched:
-        patched.setattr("sweeps.worker.loop.beat", lambda *arguments: exec("raise SystemExit"))
-        heartbeat = Heartbeat(storage, worker.worker_id, seconds=0.01).__enter__()
-        wait_for(lambda: not heartbeats(), "the thread's death")
-    before = last_seen(worker)
-    with heartbeat:
-        heartbeat.ensure()
-        heartbeat.ensure()
-        assert len(heartbeats()) == 1
-        wait_for(lambda: last_seen(worker) > before, "a beat")
 
 
 _WARNING = """
