@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -23,15 +24,13 @@ from storage import (
 )
 from storage.schema import LOSSES, claims_table, workers_table
 from tests.chaos.journal import read_journal
-from tests.chaos.objective import (
-    EPOCHS,
+from tests.chaos.loop import (
     expected_values,
     has_accident,
     is_hopelessly_large,
     is_too_large,
 )
-from tests.chaos.run import BASELINES
-from tests.chaos.settings import ChaosSettings
+from tests.chaos.settings import BASELINES, EPOCHS, ChaosSettings
 from tests.sweeps.waiting import is_gone, wait_for
 
 
@@ -46,7 +45,7 @@ class Story:
         taken: how often a worker found that its trial had been taken from it.
         given_up: trials that failed since their workers died too often.
         starts: of workers.
-        complaints: what workers said, and errors of their databases.
+        errors: of the workers' databases.
     """
 
     signals: Counter[str]
@@ -55,7 +54,7 @@ class Story:
     taken: int
     given_up: int
     starts: int
-    complaints: list[str]
+    errors: list[str]
 
     @property
     def kills(self) -> int:
@@ -68,7 +67,7 @@ class Story:
             + ", ".join(f"{count} {name}" for name, count in sorted(self.outcomes.items()))
             + f"; {self.given_up} given up after their losses, {self.resumed} resumed from a "
             f"checkpoint, {self.taken} times a worker found its trial taken; "
-            f"{len(self.complaints)} database errors and complaints"
+            f"{len(self.errors)} database errors"
         )
 
 
@@ -86,7 +85,7 @@ def tell_story(settings: ChaosSettings) -> Story:
         taken=events["taken"],
         given_up=sum("times)" in trial.user_attrs.get(REASON, "") for trial in trials),
         starts=events["start"],
-        complaints=[line["text"] for line in journal if line["event"] in ("error", "complaint")],
+        errors=[line["text"] for line in journal if line["event"] == "error"],
     )
 
 
@@ -110,14 +109,13 @@ def check_everything(settings: ChaosSettings) -> None:
 def check_processes(settings: ChaosSettings) -> None:
     """No worker lives; none imported torch; none ran what another ran; none broke."""
     journal = read_journal(settings.journal)
-    children = [line["child"] for line in journal if line["event"] == "start"]
-    wait_for(lambda: all(is_gone(pid) for pid in children), "the workers' end", seconds=20)
-    done = [line for line in journal if line["event"] == "done"]
-    assert done
-    assert not any(line["torch"] for line in done)
-    begun = Counter(line["trial"] for line in journal if line["event"] == "trial")
+    workers = [line["pid"] for line in journal if line["event"] == "start"]
+    wait_for(lambda: all(is_gone(pid) for pid in workers), "the workers' end", seconds=20)
+    trials = [line for line in journal if line["event"] == "trial"]
+    assert not any(line["torch"] for line in trials)
+    begun = Counter(line["trial"] for line in trials)
     assert max(begun.values()) == 1, "a trial that two workers were at"
-    log = settings.log.read_text() if settings.log.exists() else ""
+    log = settings.log.read_text()
     assert "Traceback" not in log, log[-4000:]
 
 
@@ -190,12 +188,12 @@ def check_trial(storage: HardenedStorage, trial: FrozenTrial) -> None:
     values = trial.intermediate_values
     assert [record.epoch for record in records] == sorted(values)
     assert sorted(values) == list(range(1, len(values) + 1))
-    assert {record.epoch: record.metrics["val_accuracy"] for record in records} == values
+    assert {record.epoch: record.metrics["score"] for record in records} == values
     assert trial.user_attrs.get("reported", 0) == len(values)
     if not values and trial.user_attrs[OUTCOME] != "completed":
         check_failure(trial)
         return
-    expected = expected_values(trial.params)
+    expected = expected_values(params_of(trial))
     assert [values[epoch] for epoch in sorted(values)] == expected[: len(values)]
     outcome = trial.user_attrs[OUTCOME]
     if outcome == "completed":
@@ -207,10 +205,15 @@ def check_trial(storage: HardenedStorage, trial: FrozenTrial) -> None:
         assert CONFIGURATION not in trial.user_attrs
         assert trial.value == values[len(values)]
     elif outcome == "out_of_memory":
-        assert is_too_large(trial.params)
+        assert is_too_large(params_of(trial))
         assert len(values) == 1
     else:
         check_failure(trial)
+
+
+def params_of(trial: FrozenTrial) -> dict[str, Any]:
+    """A trial's parameters by the names of the loop's options."""
+    return {name.removeprefix("options."): value for name, value in trial.params.items()}
 
 
 def check_failure(trial: FrozenTrial) -> None:
@@ -218,8 +221,9 @@ def check_failure(trial: FrozenTrial) -> None:
     assert trial.state is TrialState.FAIL
     outcome, reason = trial.user_attrs[OUTCOME], trial.user_attrs[REASON]
     if outcome == "failed" and "times)" not in reason:
-        accident = has_accident(trial.params) and reason.startswith("Accident")
-        assert accident or (is_hopelessly_large(trial.params) and reason == "none left")
+        params = params_of(trial)
+        accident = has_accident(params) and reason.startswith("Accident")
+        assert accident or (is_hopelessly_large(params) and reason == "none left")
     else:
         assert outcome in ("lost", "interrupted", "failed")
 

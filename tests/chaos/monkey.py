@@ -4,9 +4,10 @@ import json
 import random
 import signal
 import time
-from collections.abc import Callable, Collection
-from pathlib import Path
 
+import psutil
+
+from tests.chaos.journal import Journal
 from tests.chaos.settings import ChaosSettings
 
 _LONGEST_PAUSE_SECONDS = 2.0
@@ -17,84 +18,94 @@ class Monkey:
 
     Args:
         settings: how many, and how fast.
-        send: sends a signal to a living worker of a name; false where it has just ended.
     """
 
-    def __init__(self, settings: ChaosSettings, send: Callable[[str, int], bool]) -> None:
+    def __init__(self, settings: ChaosSettings) -> None:
         self._settings = settings
-        self._send = send
+        self._journal = Journal(settings.journal)
         self._random = random.Random(settings.seed)
         self._left = settings.kills
-        self._epochs = _Epochs(settings.journal)
-        self._wake_at: dict[str, float] = {}
+        self._wake_at: dict[psutil.Process, float] = {}
+        self._workers: list[psutil.Process] = []
+        self._epochs = 0
+        self._offset = settings.journal.stat().st_size
         self._plan()
 
-    def act(self, alive: Collection[str]) -> None:
+    def act(self) -> None:
         """Do what is due; called often."""
         now = time.monotonic()
-        self._wake_at = {name: due for name, due in self._wake_at.items() if name in alive}
-        for name in [name for name, due in self._wake_at.items() if now >= due]:
-            del self._wake_at[name]
-            self._send(name, signal.SIGCONT)
-        if not self._left or not alive:
+        for process in [process for process, due in self._wake_at.items() if now >= due]:
+            del self._wake_at[process]
+            self._send(process, signal.SIGCONT)
+        self._read()
+        if not self._left:
             return
-        if self._epochs.count() >= self._enough and self._due == float("inf"):
+        if self._epochs >= self._enough and self._due == float("inf"):
             # Anywhere within what follows, not just after an epoch was reported.
             self._due = now + self._random.uniform(0, 2 * self._settings.epoch_seconds)
         if now >= min(self._due, self._latest):
-            self._disturb(self._random.choice(sorted(alive)), now)
+            self._workers = [process for process in self._workers if _lives(process)]
+            if self._workers:
+                self._disturb(self._random.choice(self._workers), now)
             self._plan()
+
+    def _read(self) -> None:
+        """Read what was added to the journal."""
+        with self._settings.journal.open("rb") as file:
+            file.seek(self._offset)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    # It is just being written.
+                    break
+                self._offset += len(line)
+                entry = json.loads(line)
+                self._epochs += entry["event"] == "epoch"
+                if entry["event"] == "start" and psutil.pid_exists(entry["pid"]):
+                    self._workers.append(psutil.Process(entry["pid"]))
 
     def _plan(self) -> None:
         pause = self._random.randint(1, 2 * self._settings.epochs_per_signal - 1)
-        self._enough = self._epochs.count() + pause
+        self._enough = self._epochs + pause
         self._latest = time.monotonic() + _LONGEST_PAUSE_SECONDS
         self._due = float("inf")
 
-    def _disturb(self, name: str, now: float) -> None:
+    def _disturb(self, process: psutil.Process, now: float) -> None:
         kind = self._random.choices(
             ["kill", "stop", "stop twice", "suspend"], weights=[60, 10, 3, 27]
         )[0]
         if kind == "kill":
-            self._left -= self._send(name, signal.SIGKILL)
+            self._left -= self._send(process, signal.SIGKILL)
         elif kind == "suspend":
-            self._suspend(name, now)
-        elif self._send(name, signal.SIGTERM):
+            self._suspend(process, now)
+        elif self._send(process, signal.SIGTERM):
             self._left -= 1
             if kind == "stop twice":
-                self._send(name, signal.SIGTERM)
+                self._send(process, signal.SIGTERM)
 
-    def _suspend(self, name: str, now: float) -> None:
-        if name in self._wake_at or not self._send(name, signal.SIGSTOP):
+    def _suspend(self, process: psutil.Process, now: float) -> None:
+        if process in self._wake_at or not self._send(process, signal.SIGSTOP):
             return
         grace = self._settings.grace
         short = self._random.random() < 0.6
         seconds = (
             self._random.uniform(0, grace / 2) if short else self._random.uniform(1, 2) * grace
         )
-        self._wake_at[name] = float("inf") if self._settings.leave_suspended else now + seconds
+        self._wake_at[process] = float("inf") if self._settings.leave_suspended else now + seconds
+
+    def _send(self, process: psutil.Process, number: signal.Signals) -> bool:
+        """Send a signal to a worker that has not ended; whether there was one."""
+        if not _lives(process):
+            return False
+        try:
+            process.send_signal(number)
+        except psutil.NoSuchProcess:
+            return False
+        self._journal.write("signal", worker=process.pid, signal=number.name)
+        return True
 
 
-class _Epochs:
-    """How many epochs the journal has, read piece by piece.
-
-    Args:
-        path: of the journal.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._offset = 0
-        self._count = 0
-
-    def count(self) -> int:
-        if self._path.exists():
-            with self._path.open("rb") as file:
-                file.seek(self._offset)
-                for line in file:
-                    if not line.endswith(b"\n"):
-                        # It is just being written.
-                        break
-                    self._offset += len(line)
-                    self._count += json.loads(line)["event"] == "epoch"
-        return self._count
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -1,5 +1,6 @@
 """Runs in processes of their own, watched from outside."""
 
+import os
 import subprocess
 import sys
 import time
@@ -10,12 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from sweeps.spec.files import dump_yaml
 from tests.chaos.checks import Story, check_everything, tell_story
 from tests.chaos.journal import read_journal
+from tests.chaos.monkey import Monkey
 from tests.chaos.settings import ChaosSettings
 
 _ROOT = Path(__file__).parents[2]
 _MAX_ROUNDS = 200
+_ATTEMPTS = 20
+_TURN_SECONDS = 0.005
 _ROUND_KILLS = 200
 
 
@@ -28,20 +33,32 @@ KILLS = [
 
 
 @contextmanager
-def started(settings: ChaosSettings) -> Iterator[subprocess.Popen[str]]:
-    """A run that is under way; ended with the block."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.chaos.run", settings.to_text()],
-        cwd=_ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+def started(settings: ChaosSettings) -> Iterator[subprocess.Popen[bytes]]:
+    """A `sweeps run` that is under way; ended with the block."""
+    spec = Path(settings.folder) / "chaos.yaml"
+    spec.write_text(dump_yaml(settings.spec))
+    options = {
+        "--storage": settings.url,
+        "--trials": settings.target,
+        "--workers": settings.workers,
+        "--devices": "cpu",
+        "--checkpoint-dir": settings.checkpoints,
+        "--checkpoint-seconds": 0.05,
+    }
+    command = ["run", spec, *(part for option in options.items() for part in option)]
+    with settings.log.open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sweeps", *map(str, command)],
+            cwd=settings.folder,
+            env={**os.environ, **settings.environment, "PYTHONPATH": str(_ROOT)},
+            stdout=log,
+            stderr=log,
+        )
     try:
         yield process
     finally:
         process.kill()
-        process.communicate(timeout=60)
+        process.wait(timeout=60)
 
 
 def run_to_end(
@@ -58,15 +75,21 @@ def run_to_end(
         meanwhile: called all the while.
     """
     deadline = time.monotonic() + seconds
-    with started(settings) as process:
-        while True:
-            try:
-                said, _ = process.communicate(timeout=0.5)
-                break
-            except subprocess.TimeoutExpired:
+    monkey = Monkey(settings)
+    for _ in range(_ATTEMPTS):
+        before = settings.log.stat().st_size if settings.log.exists() else 0
+        with started(settings) as process:
+            while process.poll() is None:
                 assert time.monotonic() < deadline, f"not within {seconds} s"
+                monkey.act()
                 meanwhile()
-        assert process.returncode == 0, said
+                time.sleep(_TURN_SECONDS)
+        if process.returncode == 0:
+            return
+        said = settings.log.read_bytes()[before:].decode()
+        # A person types it again.
+        assert "does not answer" in said, said
+    raise AssertionError(f"the database was not there {_ATTEMPTS} times")
 
 
 def run_through_kills(

@@ -1,13 +1,14 @@
-"""What a run of these tests is to do, as it is handed to its process."""
+"""What a run of these tests is to do, as its processes find it in their environment."""
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-import sweeps.runner.supervisor
-import sweeps.worker.loop
-from storage import budget, workers
-from sweeps.worker.loop import Heartbeat
+VARIABLE = "CHAOS_SETTINGS"
+BASELINES = 10
+EPOCHS = 6
 
 
 @dataclass(frozen=True)
@@ -55,30 +56,37 @@ class ChaosSettings:
     def checkpoints(self) -> Path:
         return Path(self.folder) / "checkpoints"
 
-    def seat(self, name: str) -> str:
-        """How the ids of a worker's processes begin."""
-        return f"{name:.<16}"
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The spec of the study."""
+        baselines = [
+            {
+                "name": f"baseline {index}",
+                "set": {"options.x": index / BASELINES, "options.y": index + 1, "options.z": "a"},
+            }
+            for index in range(BASELINES)
+        ]
+        return {
+            "name": "chaos",
+            "objective": "tests.chaos.loop:train",
+            "options": {"x": 0.5, "y": 1, "z": "a", "smaller": False},
+            "metric": {"name": "score", "direction": "maximize"},
+            "training": {"epochs": EPOCHS},
+            "search": {
+                "options.x": {"float": [0.0, 1.0]},
+                "options.y": {"int": [1, 100]},
+                "options.z": {"choice": ["a", "b"]},
+            },
+            "baselines": baselines,
+            "budget": {"trials": BASELINES, "retries": self.retries},
+            "sampler": {"name": "random"},
+            "pruner": {"name": "median", "startup_trials": 10, "min_epochs": 3},
+        }
 
-    def to_text(self) -> str:
-        return json.dumps(asdict(self))
+    @property
+    def environment(self) -> dict[str, str]:
+        return {VARIABLE: json.dumps(asdict(self)), "OMP_NUM_THREADS": "1"}
 
     @classmethod
-    def from_text(cls, text: str) -> "ChaosSettings":
-        return cls(**json.loads(text))
-
-
-def hurry(grace: float) -> None:
-    """Let this process, and those it forks, judge each other in seconds instead of minutes."""
-    workers.GRACE_SECONDS = grace
-    budget.GRACE_SECONDS = grace
-
-    class QuickHeartbeat(Heartbeat):
-        def __init__(self, storage, worker_id):
-            super().__init__(storage, worker_id, seconds=grace / 5)
-
-    sweeps.worker.loop.Heartbeat = QuickHeartbeat
-    sweeps.worker.loop._RECLAIM_SECONDS = grace / 2
-    sweeps.worker.loop._IDLE_SECONDS = 0.2
-    sweeps.runner.supervisor._POLL_SECONDS = 0.1
-    sweeps.runner.supervisor._RECLAIM_SECONDS = grace / 2
-    sweeps.runner.supervisor._LINGER_SECONDS = 2 * grace
+    def from_environment(cls) -> "ChaosSettings":
+        return cls(**json.loads(os.environ[VARIABLE]))
