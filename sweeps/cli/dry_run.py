@@ -2,7 +2,6 @@
 
 from collections import Counter
 from functools import partial
-from typing import Any
 
 from rich.console import Console
 
@@ -32,8 +31,7 @@ def print_dry_run(console: Console, spec: Spec, slots: list[Slot], found: DryRun
     for column in ("setting", "values", "only where"):
         table.add_column(column)
     for name, parameter in spec.search.items():
-        conditions = (f"{on} is {_either(wanted)}" for on, wanted in parameter.when.items())
-        table.add_row(name, str(parameter), ", ".join(conditions))
+        table.add_row(name, str(parameter), parameter.condition)
     print_table(console, table)
 
     line("Baselines" if spec.baselines else "No baselines: the best is compared with nothing")
@@ -84,7 +82,3 @@ def _time(spec: Spec, found: DryRun) -> str:
     if spec.budget.minutes is not None:
         words += f"; no trial starts after {spec.budget.minutes:g} min"
     return words
-
-
-def _either(wanted: Any) -> str:
-    return " or ".join(str(value) for value in (wanted if isinstance(wanted, list) else [wanted]))

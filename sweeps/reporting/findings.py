@@ -10,9 +10,14 @@ from storage import CONFIGURATION
 from sweeps.study.progress import Progress, best_first, outcome_of, pareto_front
 
 
+def is_baseline(trial: FrozenTrial) -> bool:
+    """Whether a trial is a baseline: no sampler picked its settings."""
+    return CONFIGURATION in trial.user_attrs
+
+
 def searched(progress: Progress) -> list[FrozenTrial]:
     """Return the trials whose settings a sampler picked."""
-    return [trial for trial in progress.trials if CONFIGURATION not in trial.user_attrs]
+    return [trial for trial in progress.trials if not is_baseline(trial)]
 
 
 def best_searched(progress: Progress) -> FrozenTrial | None:
@@ -22,17 +27,13 @@ def best_searched(progress: Progress) -> FrozenTrial | None:
 
 def latest_baselines(progress: Progress) -> list[FrozenTrial]:
     """Return the last trial of each baseline: one that was interrupted has a retry."""
-    named = {t.user_attrs[CONFIGURATION]: t for t in progress.trials if _is_baseline(t)}
+    named = {t.user_attrs[CONFIGURATION]: t for t in progress.trials if is_baseline(t)}
     return list(named.values())
 
 
 def complete_baselines(progress: Progress) -> list[FrozenTrial]:
     """Return the complete baselines, the best first."""
     return best_first(latest_baselines(progress), progress.directions)
-
-
-def _is_baseline(trial: FrozenTrial) -> bool:
-    return CONFIGURATION in trial.user_attrs
 
 
 def answer(progress: Progress) -> str:

@@ -56,6 +56,16 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def brief(value: object) -> str:
+    """Write a setting's value: four digits of a number."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def with_direction(metric: str, direction: str) -> str:
+    """Name a metric and say which of its values are better."""
+    return f"{metric} ({'higher' if direction == 'maximize' else 'lower'} is better)"
+
+
 def best_words(progress: Progress) -> str:
     """Name the best trial so far, as ``best 0.5120 in trial 7``."""
     if progress.best is None:

@@ -8,8 +8,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from storage import CONFIGURATION
 from sweeps.reporting.events import Event, NewBest, SweepEnded
+from sweeps.reporting.findings import is_baseline
 from sweeps.reporting.stream import Sink
 from sweeps.study.progress import Progress
 
@@ -116,8 +116,7 @@ class Notifier(Sink):
 
     def update(self, progress: Progress, seconds_left: float | None) -> None:
         self._baselines_left = any(
-            CONFIGURATION in trial.user_attrs and not trial.state.is_finished()
-            for trial in progress.trials
+            is_baseline(trial) and not trial.state.is_finished() for trial in progress.trials
         )
         self._send_best()
 

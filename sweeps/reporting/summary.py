@@ -13,12 +13,20 @@ from sweeps.reporting.events import params_of
 from sweeps.reporting.findings import (
     baseline_rows,
     caveats,
+    is_baseline,
     noise_words,
     searched,
     value_words,
     verdict_words,
 )
-from sweeps.reporting.formatting import make_table, print_line, print_rows, print_table
+from sweeps.reporting.formatting import (
+    brief,
+    make_table,
+    print_line,
+    print_rows,
+    print_table,
+    with_direction,
+)
 from sweeps.reporting.live import worker_table
 from sweeps.study.attributes import METRICS
 from sweeps.study.comparison import Comparison
@@ -45,12 +53,12 @@ def print_summary(console: Console, progress: Progress, where: str) -> None:
         print_line(console, "No trial is complete yet.")
         return
     title = f"Best: trial {best.number}, {progress.metric} {value_words(progress, best)}"
-    if CONFIGURATION in best.user_attrs:
+    if is_baseline(best):
         title += f" ({best.user_attrs[CONFIGURATION]})"
     console.print(Text(title, style="bold"))
     settings = make_table(box=None, show_header=False, padding=(0, 2))
     for name, value in params_of(best).items():
-        settings.add_row(name, Text(f"{value:.4g}" if isinstance(value, float) else str(value)))
+        settings.add_row(name, Text(brief(value)))
     print_table(console, settings)
     if others := _other_metrics(progress, best):
         _print_notes(console, [others])
@@ -60,7 +68,7 @@ def print_summary(console: Console, progress: Progress, where: str) -> None:
         print_line(console, "\nAgainst the baselines:")
         header = ["baseline", "trial", progress.metric, "best is"]
         print_rows(console, header, baselines, words={"baseline"})
-    found = [_nothing_better(progress, best)] if CONFIGURATION in best.user_attrs else []
+    found = [_nothing_better(progress, best)] if is_baseline(best) else []
     _print_notes(console, [*found, *noise_words(progress), *caveats(progress)])
 
 
@@ -130,9 +138,9 @@ def print_comparison(console: Console, comparison: Comparison, where: str) -> No
     The comparison may be under way. A person knows the storage as ``where``.
     """
     print_line(console, f"\nComparison {comparison.name} in {where}")
-    measured, direction = comparison.spec.measured.name, comparison.spec.measured.direction
-    better = "higher" if direction == "maximize" else "lower"
-    print_line(console, f"{measured} ({better} is better), {comparison.runs} confirming runs\n")
+    measured = comparison.spec.measured
+    goal = with_direction(measured.name, measured.direction)
+    print_line(console, f"{goal}, {comparison.runs} confirming runs\n")
     rows = verdicts.arm_rows(comparison)
     _print_arms(console, rows, [name for name in rows[0] if name != "arm"])
     for pair in comparison.pairs:

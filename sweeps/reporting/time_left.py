@@ -4,7 +4,7 @@ from statistics import fmean
 
 from optuna.trial import FrozenTrial, TrialState
 
-from storage import CONFIGURATION
+from sweeps.reporting.findings import is_baseline
 from sweeps.reporting.formatting import clock
 from sweeps.study.progress import Progress, outcome_of
 
@@ -33,7 +33,7 @@ def time_left(progress: Progress, seconds_left: float | None) -> str | None:
     if estimate < 1:
         return "soon done"
     # Until a sampled trial has ended, nothing is known of pruning: all are expected to run in full.
-    measured = any(t.state.is_finished() for t in _counted(progress) if not _is_baseline(t))
+    measured = any(t.state.is_finished() for t in _counted(progress) if not is_baseline(t))
     return f"{'about' if measured else 'at most'} {clock(estimate)} left"
 
 
@@ -50,7 +50,7 @@ def seconds_to_go(progress: Progress) -> float | None:
         return None
     trials = _counted(progress)
     full = max([worker.epochs or 0 for worker in progress.workers] + [*map(_epochs, trials)])
-    sampled = [trial for trial in trials if not _is_baseline(trial)]
+    sampled = [trial for trial in trials if not is_baseline(trial)]
     # Trials that run are taken to run in full, as are two imagined ones, lest the first trials to
     # end decide alone.
     lengths = [_epochs(trial) if trial.state.is_finished() else full for trial in sampled]
@@ -65,7 +65,7 @@ def seconds_to_go(progress: Progress) -> float | None:
     unfinished.sort(key=lambda trial: trial.state is TrialState.WAITING)
     room = max(progress.target - progress.finished, progress.running)
     left = [
-        full - _epochs(trial) if _is_baseline(trial) else expected(_epochs(trial))
+        full - _epochs(trial) if is_baseline(trial) else expected(_epochs(trial))
         for trial in unfinished[:room]
     ]
     left += [expected(0)] * (room - len(left))
@@ -80,7 +80,3 @@ def _counted(progress: Progress) -> list[FrozenTrial]:
 
 def _epochs(trial: FrozenTrial) -> int:
     return max(trial.intermediate_values, default=0)
-
-
-def _is_baseline(trial: FrozenTrial) -> bool:
-    return CONFIGURATION in trial.user_attrs

@@ -3,6 +3,7 @@
 import io
 import os
 import tempfile
+from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,26 @@ def check_writable(path: Path) -> None:
         raise SweepsError(f"{path}: the folder {folder} does not exist; create it first")
     if not os.access(folder, os.W_OK):
         raise SweepsError(f"{path}: the folder {folder} is read-only; choose another")
+
+
+def check_replaceable(path: Path, kind: str, marks: Iterable[str]) -> None:
+    """Check that a file which is about to be replaced is one of a kind, if it exists.
+
+    Args:
+        path: the file.
+        kind: what it should be, for a person.
+        marks: texts of which such a file holds one.
+
+    Raises:
+        SweepsError: it is something else.
+    """
+    if not path.exists():
+        return
+    text = path.read_text("utf-8", errors="replace")
+    if not any(mark in text for mark in marks):
+        raise SweepsError(
+            f"{path}: exists and is no {kind}; name another, or replace it with --force"
+        )
 
 
 def write_whole(path: Path, content: bytes) -> None:

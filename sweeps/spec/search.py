@@ -69,6 +69,13 @@ class Parameter(Section):
         step = f" in steps of {self.step:g}" if self.step is not None else ""
         return f"{low} to {high}{step}{', log' if self.log else ''}"
 
+    @property
+    def condition(self) -> str:
+        """Its ``when`` in words: ``layer.growth is 5 or 7``; empty without any."""
+        return " and ".join(
+            f"{name} is {' or '.join(map(str, self.wanted(name)))}" for name in self.when
+        )
+
     def probes(self) -> list[Any]:
         """Return values to check: if they are allowed, all are; the extremes and some between."""
         if self.float_ is None:

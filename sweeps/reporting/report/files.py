@@ -10,7 +10,7 @@ from sweeps.errors import SweepsError
 from sweeps.reporting.report.chart import Chart, Grid, shown
 from sweeps.reporting.report.document import Block, Charts, Code, Report, Table, Warning
 from sweeps.reporting.report.svg import to_svg
-from sweeps.spec.files import check_writable, write_whole
+from sweeps.spec.files import check_replaceable, check_writable, write_whole
 
 #: Of a report in HTML, and of one in Markdown: how a file says that it is one.
 _MARKS = ('<meta name="generator" content="sweeps report">', "\nMade by sweeps report ")
@@ -32,12 +32,8 @@ def write_report(report: Report, path: Path, *, force: bool = False) -> None:
     if path.suffix not in (".html", ".md"):
         raise SweepsError(f"{path}: a report is a file that ends in .html, .md or .csv")
     check_writable(path)
-    if not force and path.exists():
-        text = path.read_text("utf-8", errors="replace")
-        if not any(mark in text for mark in _MARKS):
-            raise SweepsError(
-                f"{path}: exists and is no report; name another, or replace it with --force"
-            )
+    if not force:
+        check_replaceable(path, "report", _MARKS)
     if path.suffix == ".html":
         text = _to_html(report)
     else:

@@ -5,9 +5,9 @@ import io
 from pathlib import Path
 from typing import Any
 
-from storage import CONFIGURATION, OVERRIDES, HardenedStorage, open_study, read_epochs
-from sweeps.errors import SweepsError
-from sweeps.spec.files import check_writable, write_whole
+from storage import CONFIGURATION, HardenedStorage, open_study, read_epochs
+from sweeps.reporting.events import params_of
+from sweeps.spec.files import check_replaceable, check_writable, write_whole
 from sweeps.study.progress import outcome_of
 
 _FIXED = ("study", "trial", "configuration", "outcome")
@@ -32,18 +32,15 @@ def write_records(
         SweepsError: it cannot be written there.
     """
     check_writable(path)
-    head = ",".join(_FIXED)
-    if not force and path.exists() and not path.read_bytes().startswith(head.encode()):
-        raise SweepsError(
-            f"{path}: exists and has no records; name another, or replace it with --force"
-        )
+    if not force:
+        check_replaceable(path, "table of epochs", [",".join(_FIXED)])
     rows: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = []
     for name in studies:
         for trial in open_study(storage, name).get_trials(deepcopy=False):
             outcome = outcome_of(trial) if trial.state.is_finished() else trial.state.name.lower()
             words = (name, trial.number, trial.user_attrs.get(CONFIGURATION), outcome)
             fixed = dict(zip(_FIXED, words, strict=True))
-            values = {**trial.params, **trial.user_attrs.get(OVERRIDES, {})}
+            values = params_of(trial)
             epochs = read_epochs(storage, trial._trial_id)
             for record in epochs:
                 rows.append((fixed, values, {"epoch": record.epoch, **record.metrics}))

@@ -14,9 +14,10 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial, TrialState
 
-from storage import CONFIGURATION
+from sweeps.reporting.findings import is_baseline
+from sweeps.reporting.formatting import brief
 from sweeps.reporting.report.chart import shown
-from sweeps.reporting.report.trial_points import Place, brief
+from sweeps.reporting.report.trial_points import Place
 
 #: So many complete trials tell which settings mattered.
 FEWEST_FOR_IMPORTANCE = 10
@@ -94,9 +95,7 @@ def importances(study: optuna.Study, trials: Iterable[FrozenTrial]) -> dict[str,
     The largest first; empty where too few searched trials are complete, or nothing varied.
     """
     complete = [
-        trial
-        for trial in trials
-        if trial.state is TrialState.COMPLETE and CONFIGURATION not in trial.user_attrs
+        trial for trial in trials if trial.state is TrialState.COMPLETE and not is_baseline(trial)
     ]
     names = {name for trial in complete for name in trial.params}
     varied = [n for n in sorted(names) if len({str(t.params.get(n)) for t in complete}) > 1]

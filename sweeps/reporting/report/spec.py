@@ -51,8 +51,7 @@ def search_table(search: Mapping[str, Parameter], verb: str) -> Table:
 
 
 def _values(parameter: Parameter) -> str:
-    conditions = " and ".join(f"{name} is {value}" for name, value in parameter.when.items())
-    return f"{parameter}, where {conditions}" if conditions else str(parameter)
+    return f"{parameter}, where {parameter.condition}" if parameter.when else str(parameter)
 
 
 def run_again(

@@ -63,11 +63,6 @@ def describe(trial: FrozenTrial) -> str:
     return f"trial {trial.number}, {named or outcome_of(trial)}"
 
 
-def brief(value: object) -> str:
-    """Write a setting's value: four digits of a number."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
 def cut_range(values: Sequence[float], direction: str, share: float = 0.25) -> Range:
     """Return the range that leaves out a share of the values, the worst; ``None`` for all."""
     sign = 1 if direction == "maximize" else -1

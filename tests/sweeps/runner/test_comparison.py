@@ -212,7 +212,7 @@ class TestFinished:
                 assert {int(row["epoch"]): float(row["score"]) for row in own} == run.curve
         (finished[0].folder / "notes.csv").write_text("mine\n")
         status, _, err = there("report", "toy", "-o", "notes.csv")
-        assert (status, "exists and has no records" in err) == (1, True)
+        assert (status, "exists and is no table of epochs" in err) == (1, True)
 
     def test_its_status_is_its_arms_and_verdicts(self, finished, there):
         status, out, _ = there("status", "toy")

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 import optuna
 
+from sweeps.reporting.formatting import brief, with_direction
 from sweeps.reporting.report.chart import Chart, Line, Points
 from sweeps.reporting.report.comparison.looks import arm_looks
 from sweeps.reporting.report.document import Block, Table, side_by_side, text_columns
 from sweeps.reporting.report.glossary import LAYER, meanings
 from sweeps.reporting.report.spec import search_table, training_words
-from sweeps.reporting.report.trial_points import brief
 from sweeps.reporting.verdicts import arm_rows
 from sweeps.study.comparison import ArmResult, Comparison
 from sweeps.study.progress import Progress
@@ -24,8 +24,8 @@ _BUDGET_OUTCOMES = ("completed", "pruned", "diverged", "failed")
 def asked(comparison: Comparison, home: optuna.Study) -> list[Block]:
     """Write the section of what was asked."""
     spec, measured = comparison.spec, comparison.spec.measured
-    better = "higher" if measured.direction == "maximize" else "lower"
     against = f"than {spec.reference}" if spec.reference else "than each other"
+    goal = with_direction(measured.name, measured.direction)
     trained = training_words(
         spec,
         home,
@@ -41,8 +41,8 @@ def asked(comparison: Comparison, home: optuna.Study) -> list[Block]:
         rows.append([name, sets or "nothing", own])
     tuned = {**spec.search, **{n: p for arm in spec.arms.values() for n, p in arm.search.items()}}
     return [
-        f"Which arms are better {against} in {measured.name} ({better} is better), if all are "
-        f"tuned alike? A difference of {spec.margin:g} or more would matter. {trained}",
+        f"Which arms are better {against} in {goal}, if all are tuned alike? A difference of "
+        f"{spec.margin:g} or more would matter. {trained}",
         *meanings([measured.name, *spec.metrics]),
         *([] if spec.objective else [LAYER]),
         text_columns(["arm", "sets", "tunes beside"], rows, "The arms"),

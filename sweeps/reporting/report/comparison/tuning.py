@@ -6,13 +6,13 @@ from functools import partial
 from optuna.trial import FrozenTrial, TrialState
 
 from storage import HardenedStorage, open_study
+from sweeps.reporting.formatting import brief
 from sweeps.reporting.report.chart import Chart, Line, Points
 from sweeps.reporting.report.comparison.looks import arm_looks, split_charts
 from sweeps.reporting.report.document import Block, Charts, Table, Warning, side_by_side
 from sweeps.reporting.report.settings import edge_warnings, importances, setting_axis
 from sweeps.reporting.report.trial_points import (
     Place,
-    brief,
     cut_range,
     expected_best_line,
     last_value,

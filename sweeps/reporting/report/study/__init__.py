@@ -8,10 +8,11 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import ValidationError
 
-from storage import CONFIGURATION, REASON, HardenedStorage
+from storage import REASON, HardenedStorage
 from sweeps.errors import SweepsError
 from sweeps.reporting import findings
 from sweeps.reporting.events import params_of
+from sweeps.reporting.formatting import brief, with_direction
 from sweeps.reporting.report.document import (
     Block,
     Charts,
@@ -24,7 +25,6 @@ from sweeps.reporting.report.glossary import LAYER, meanings
 from sweeps.reporting.report.settings import FEWEST_FOR_IMPORTANCE, edge_warnings
 from sweeps.reporting.report.spec import run_again, search_table, training_words
 from sweeps.reporting.report.study import charts
-from sweeps.reporting.report.trial_points import brief
 from sweeps.spec.config import RunConfig
 from sweeps.spec.layer import LayerConfig
 from sweeps.spec.search import setting_of
@@ -109,10 +109,7 @@ def _figures(progress: Progress) -> dict[str, str]:
 
 
 def _asked(study: optuna.Study, progress: Progress, spec: Spec | None) -> list[Block]:
-    goals = " and ".join(
-        f"{name} ({'higher' if direction == 'maximize' else 'lower'} is better)"
-        for name, direction in zip(progress.metrics, progress.directions, strict=True)
-    )
+    goals = " and ".join(map(with_direction, progress.metrics, progress.directions))
     question = f"Which settings give the best {goals}?"
     if spec is None:
         return [question, *meanings(progress.metrics)]
@@ -210,7 +207,7 @@ def _kernels(progress: Progress, weights: Path | None) -> list[Block]:
     layers: dict[str, LayerConfig] = {}
     ranked = best_first(findings.searched(progress), progress.directions)
     for trial in [*ranked, *findings.complete_baselines(progress)[:1]]:
-        is_full = len(layers) == _MOST_KERNELS and CONFIGURATION not in trial.user_attrs
+        is_full = len(layers) == _MOST_KERNELS and not findings.is_baseline(trial)
         if CONFIG not in trial.user_attrs or is_full:
             continue
         try:

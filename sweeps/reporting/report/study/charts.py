@@ -9,7 +9,8 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from storage import CONFIGURATION
-from sweeps.reporting.findings import best_searched, complete_baselines, searched
+from sweeps.reporting.findings import best_searched, complete_baselines, is_baseline, searched
+from sweeps.reporting.formatting import brief
 from sweeps.reporting.report.chart import (
     BLUE,
     COLORS,
@@ -26,7 +27,6 @@ from sweeps.reporting.report.settings import importances, setting_axis
 from sweeps.reporting.report.trial_points import (
     Place,
     Range,
-    brief,
     cut_range,
     expected_best_line,
     last_value,
@@ -229,10 +229,10 @@ def _points(
     """Draw all trials: searched, ended early, baselines, and the best."""
     best = best_searched(progress)
     ended = [t for t in progress.trials if t.state.is_finished() and t is not best]
-    sampled = [t for t in ended if CONFIGURATION not in t.user_attrs]
+    sampled = [t for t in ended if not is_baseline(t)]
     early = [t for t in sampled if t.state is not TrialState.COMPLETE]
     whole = [t for t in sampled if t.state is TrialState.COMPLETE]
-    baselines = [t for t in ended if CONFIGURATION in t.user_attrs]
+    baselines = [t for t in ended if is_baseline(t)]
 
     def draw(trials: Iterable[FrozenTrial], name: str, *look: Any) -> list[Points]:
         fields = dict(zip(("color", "shape", "filled", "size"), look, strict=True))
