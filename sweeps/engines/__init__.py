@@ -15,33 +15,26 @@ __all__ = ["ENGINES", "Engine", "WorkerExit", "WorkerPlan", "find_slots", "make_
 
 
 def make_engine(name: str, plan: WorkerPlan, slots: Sequence[Slot], **settings: Any) -> Engine:
-    """Make an engine by its name; only here is imported what it needs.
+    """Make an engine by its name; it imports what it needs.
 
     Args:
         name: one of ``ENGINES``.
         plan: what the workers are to do.
-        slots: one per worker, as from :func:`find_slots`.
+        slots: one per worker, from :func:`find_slots`.
         settings: the engine's own. Local: ``server``. Ray: ``address``. SLURM: ``settings``,
             ``cluster``.
-
-    Raises:
-        SweepsError: its extra is not installed, or there is no such engine.
     """
-    if name == "local":
-        from sweeps.engines.local import LocalEngine
-
-        return LocalEngine(plan, slots, **settings)
     if name == "ray":
-        _check_extra("ray")
         from sweeps.engines.ray import RayEngine
 
         return RayEngine(plan, slots, **settings)
     if name == "slurm":
-        _check_extra("slurm")
         from sweeps.engines.slurm import SlurmEngine
 
         return SlurmEngine(plan, slots, **settings)
-    raise SweepsError(f"--engine {name}: use one of {', '.join(ENGINES)}")
+    from sweeps.engines.local import LocalEngine
+
+    return LocalEngine(plan, slots, **settings)
 
 
 def find_slots(
@@ -62,13 +55,16 @@ def find_slots(
         settings: as for :func:`make_engine`.
 
     Raises:
-        SweepsError: there are no such devices, or workers cannot reach the storage.
+        SweepsError: there is no such engine, its extra is not installed, there are no such devices,
+            or workers cannot reach the storage.
     """
+    if name not in ENGINES:
+        raise SweepsError(f"--engine {name}: use one of {', '.join(ENGINES)}")
     if name == "ray":
         _check_extra("ray")
         from sweeps.engines.ray import connect, count_hosts, plan_cluster
 
-        connect(settings["address"])
+        connect(settings.get("address"))
         if count_hosts() > 1:
             _check_shared(name, storage_url)
         return plan_cluster(devices, workers, workers_per_gpu)

@@ -132,11 +132,7 @@ class Engine(Protocol):
         """
 
     def restart(self, name: str) -> None:
-        """Start a worker again that :meth:`poll` has returned.
-
-        Raises:
-            ValueError: its slot is not free.
-        """
+        """Start a worker again that :meth:`poll` has returned."""
 
     def stop(self) -> None:
         """Ask all workers to checkpoint their trials and stop, without waiting."""

@@ -54,8 +54,6 @@ class LocalEngine:
         return exits
 
     def restart(self, name: str) -> None:
-        if name in self._processes:
-            raise ValueError(f"{name} still has its slot")
         self._processes[name] = self._start_process(name)
 
     def stop(self) -> None:

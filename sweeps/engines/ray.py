@@ -119,8 +119,6 @@ class RayEngine:
         return [self._collect(name, self._placed.pop(name)) for name in ended]
 
     def restart(self, name: str) -> None:
-        if name in self._placed:
-            raise ValueError(f"{name} still has its slot")
         slot = self._slots[name]
         options = ray.remote(WorkerActor).options(
             num_cpus=slot.threads,

@@ -112,8 +112,6 @@ class SlurmEngine:
         return exits
 
     def restart(self, name: str) -> None:
-        if name in self._submitted:
-            raise ValueError(f"{name} still has its slot")
         self._submit([name])
 
     def stop(self) -> None:

@@ -99,7 +99,8 @@ def run_comparison(
         if settings.get("engine", "local") == "local":
             # One for all stages: to import torch takes seconds.
             server = stack.enter_context(closing(ForkServer()))
-            settings["engine_settings"] = {"server": server}
+            own = settings.get("engine_settings") or {}
+            settings["engine_settings"] = {**own, "server": server}
 
         def run(stage: Spec, stage_name: str) -> None:
             run_sweep(

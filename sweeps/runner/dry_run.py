@@ -53,17 +53,15 @@ def dry_run(
         SweepsError, StorageError: something does not fit, as for the sweep itself.
     """
     name = name or study_name(spec)
-    if spec.objective is not None:
-        # How long an epoch takes only the loop knows.
-        check_runs(spec, None)
-        finished = _finished(spec, None, storage_url, name)
-        return DryRun(name, None, None, None, finished, None, None)
-    if not is_available(spec.data, data_dir):
-        finished = _finished(spec, None, storage_url, name)
-        return DryRun(name, None, None, None, finished, None, None)
-    dataset = open_data(spec.data, data_dir)
-    check_runs(spec, dataset)
+    # How long an epoch of a loop of your own takes only the loop knows.
+    dataset = None
+    if spec.objective is None and is_available(spec.data, data_dir):
+        dataset = open_data(spec.data, data_dir)
+    if spec.objective is not None or dataset is not None:
+        check_runs(spec, dataset)
     finished = _finished(spec, dataset, storage_url, name)
+    if dataset is None:
+        return DryRun(name, None, None, None, finished, None, None)
     train_rows, validation_rows = split_rows(spec.base_config(), dataset)
     image_seconds = _step_seconds(spec, dataset, slots[0]) / spec.training.batch_size
     # Validation has a forward pass alone: about a third of a step.

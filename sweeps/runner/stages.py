@@ -43,6 +43,8 @@ class Stages:
         minutes = spec.budget.minutes
         self._ends_at = None if minutes is None else time.monotonic() + minutes * 60
         self._targets = _least_trials(spec, name)
+        #: The trials with a result of the stages that have run.
+        self._finished: defaultdict[str, int] = defaultdict(int)
         #: By kind of stage, in this call.
         self._seconds: defaultdict[str, float] = defaultdict(float)
         self._trials: defaultdict[str, int] = defaultdict(int)
@@ -54,7 +56,7 @@ class Stages:
             TimeIsUp: it was, before the stage had them.
         """
         target = self._targets[study] = spec.budget.trials or 0
-        before = self._finished(study)
+        before = self._count(study)
         if before >= target:
             return
         left = self._time_left()
@@ -65,7 +67,7 @@ class Stages:
         minutes = None if left is None else left / 60
         budget = spec.budget.model_copy(update={"minutes": minutes})
         self._run(spec.model_copy(update={"budget": budget}), study)
-        after = self._finished(study)
+        after = self._count(study)
         if after < target:
             raise TimeIsUp
         self._seconds[self._kind(study)] += time.monotonic() - began
@@ -85,7 +87,7 @@ class Stages:
         # Until trials that tune were timed, nothing is known of pruning.
         longest = max(rates.values())
         estimate = sum(
-            max(target - self._finished(study), 0) * rates.get(self._kind(study), longest)
+            max(target - self._finished[study], 0) * rates.get(self._kind(study), longest)
             for study, target in self._targets.items()
         )
         left = self._time_left()
@@ -101,10 +103,11 @@ class Stages:
     def _kind(self, study: str) -> str:
         return self._title(study).partition(" ")[0]
 
-    def _finished(self, study: str) -> int:
-        if study not in study_names(self._storage):
-            return 0
-        return count_finished(open_study(self._storage, study).get_trials(deepcopy=False))
+    def _count(self, study: str) -> int:
+        if study in study_names(self._storage):
+            trials = open_study(self._storage, study).get_trials(deepcopy=False)
+            self._finished[study] = count_finished(trials)
+        return self._finished[study]
 
 
 def _least_trials(spec: ComparisonSpec, name: str) -> dict[str, int]:

@@ -14,13 +14,10 @@ import optuna
 from storage import (
     DATABASE_ERRORS,
     DEFAULT_URL,
-    HardenedStorage,
     StorageError,
     StudyDeleted,
     WorkerRecord,
-    batch,
     explain,
-    living_workers,
     parse_url,
     reclaim,
     show_url,
@@ -38,11 +35,6 @@ from sweeps.study.progress import Progress, read_progress
 from sweeps.study.study import refuse_deleted
 from sweeps.worker.checkpoints import DEFAULT_SECONDS, Checkpoints
 from sweeps.worker.process import short_host
-
-#: User attribute of a study: by prefix, the next free number of a worker, and when it was written.
-_NUMBERS = "worker_numbers"
-#: By then the workers of a run that took its numbers are alive, or never will be.
-_STARTING_SECONDS = 90.0
 
 _logger = logging.getLogger(__name__)
 
@@ -162,7 +154,7 @@ def run_workers(
     slots: list[Slot],
     reporter: Reporter,
     *,
-    engine: str = "local",
+    engine: str,
     **settings: Any,
 ) -> Progress:
     """Run workers until the study's budget is spent or the time is up.
@@ -184,6 +176,7 @@ def run_workers(
     minutes = sweep.spec.budget.minutes
     deadline = time.monotonic() + minutes * 60 if minutes is not None else None
     prefix = short_host() if engine == "local" else engine
+    before = read_progress(sweep.storage, sweep.study)
     plan = WorkerPlan(
         study_name=sweep.study.study_name,
         storage_url=sweep.storage_url,
@@ -192,10 +185,9 @@ def run_workers(
         checkpoint_seconds=sweep.checkpoint_seconds,
         ends_at=time.time() + minutes * 60 if minutes is not None else None,
         prefix=prefix,
-        first_number=take_numbers(sweep.storage, sweep.study, prefix, len(slots)),
+        first_number=next_number(before.workers, prefix),
         **({} if _needs_torch(sweep.spec) else {"preload": "sweeps.worker.process"}),
     )
-    before = read_progress(sweep.storage, sweep.study)
     with Shutdown(sweep.storage) as shutdown, reporter.running(before):
         received = shutdown.received
         workers = shutdown.guard(make_engine(engine, plan, slots, **settings))
@@ -259,27 +251,6 @@ def _clean_up(sweep: Sweep, reporter: Reporter, *, stopped: bool) -> Progress | 
         return None
     reporter.update(progress, None)
     return progress
-
-
-def take_numbers(storage: HardenedStorage, study: optuna.Study, prefix: str, count: int) -> int:
-    """Take numbers for the workers of a run, in one transaction: no other run takes them too.
-
-    Returns:
-        The first of ``count`` numbers.
-    """
-    first = 0
-
-    def take() -> None:
-        nonlocal first
-        first = next_number(living_workers(storage, study._study_id), prefix)
-        taken = study.user_attrs.get(_NUMBERS, {})
-        free, written = taken.get(prefix, (0, 0.0))
-        if time.time() - written < _STARTING_SECONDS:
-            first = max(first, free)
-        study.set_user_attr(_NUMBERS, {**taken, prefix: (first + count, time.time())})
-
-    batch(storage, study._study_id, take)
-    return first
 
 
 def next_number(living: Iterable[WorkerRecord], prefix: str) -> int:

@@ -1,12 +1,11 @@
 """What workers are called."""
 
 import socket
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from sweeps.engines import WorkerPlan
-from sweeps.runner.sweep import next_number, take_numbers
+from sweeps.runner.sweep import next_number
 from sweeps.worker.process import short_host
 from tests.sweeps.handmade import HandmadeStudy
 
@@ -27,24 +26,6 @@ def test_a_run_counts_on_past_the_living_of_its_host(tmp_path, names, number):
     for name in names:
         study.start_worker(name)
     assert next_number(study.progress().workers, "node") == number
-
-
-def test_runs_that_start_at_once_take_numbers_of_their_own(tmp_path):
-    """None of their workers is alive yet."""
-    study = HandmadeStudy(tmp_path)
-    with ThreadPoolExecutor(4) as runs:
-        taken = list(
-            runs.map(lambda _: take_numbers(study.storage, study.study, "node", 2), "abcd")
-        )
-    assert sorted(taken) == [0, 2, 4, 6]
-    assert take_numbers(study.storage, study.study, "other", 2) == 0
-
-
-def test_numbers_are_free_again_when_nobody_has_used_them_for_long(tmp_path, monkeypatch):
-    study = HandmadeStudy(tmp_path)
-    assert take_numbers(study.storage, study.study, "node", 2) == 0
-    monkeypatch.setattr("sweeps.runner.sweep._STARTING_SECONDS", 0.0)
-    assert take_numbers(study.storage, study.study, "node", 2) == 0
 
 
 def test_those_that_have_ended_are_not_counted(tmp_path):
