@@ -213,12 +213,21 @@ COMPARISONS = (
     ),
     Comparison(
         "contiguous inputs converted to channels_last for the filter, or not",
-        tuple(
-            Case(8, channels, (56, 56), 64, CONTIGUOUS, stride)
-            for stride in (1, 2)
-            for channels in (8, 16, 35, 64)
+        (
+            *(
+                Case(8, channels, (56, 56), 64, CONTIGUOUS, stride)
+                for stride in (1, 2)
+                for channels in (8, 16, 35, 64)
+            ),
+            Case(2, 3, (32, 32, 32), 16, CONTIGUOUS),
+            Case(4, 16, (16, 24, 24), 32, CONTIGUOUS),
+            Case(2, 32, (8, 28, 28), 32, CONTIGUOUS),
+            Case(2, 48, (16, 16, 16), 16, CONTIGUOUS),
         ),
-        {"converted": ("CHANNEL_BLOCK", 10**6), "as they are": ("_relayout", lambda *_: False)},
+        {
+            "converted": ("CHANNEL_BLOCK", 10**6),
+            "as they are": ("_relayout", lambda *_, **__: False),
+        },
     ),
     Comparison(
         "single small images with the tent as a dense kernel, or as larger ones",

@@ -136,8 +136,12 @@ def _tent_first(
             return _tent_first_tiny(padded, weight, bias, plan, kernel)
     second = (bias, steps.stride, steps.padding, steps.dilation, groups)
     if eager and filters.lines is not None and _shift(padded, steps):
+        relay = max(steps.filter_stride) == 1 and _relayout(padded, weight, dims=3)
+        if relay:
+            padded = to_channels_last(padded)
         filtered = shifted_sums(padded, filters.lines, steps.filter_stride, steps.filter_padding)
-        return convolve(filtered, filters.scale(weight), *second)
+        output = convolve(filtered, filters.scale(weight), *second)
+        return output.contiguous() if relay else output
     tents = filters.axis_lines() if separate else [filters.tent]
     blocks = channels % CHANNEL_BLOCK == 0
     relay = not blocks and _relayout(padded, weight)
@@ -217,15 +221,16 @@ def _bank(first: Tensor, channels: int, others: int) -> tuple[Tensor, int]:
     return (same * lines).flatten(0, 1), 1
 
 
-def _relayout(input: Tensor, weight: Tensor) -> bool:
+def _relayout(input: Tensor, weight: Tensor, dims: int = 2) -> bool:
     """Tell whether to compute with the channels innermost although the caller did not.
 
-    On CPUs the depthwise filter runs several times as fast so, which pays for both copies.
-    Compilers choose layouts themselves.
+    On CPUs the depthwise filter of images runs several times as fast so, and so do shifted sums of
+    volumes and the convolution after them, which pays for both copies. Compilers choose layouts
+    themselves.
     """
     return (
         input.device.type == "cpu"
-        and input.dim() == 4
+        and input.dim() == dims + 2
         and input.shape[1] > 1
         and not torch.compiler.is_compiling()
         and not is_channels_last(input)
