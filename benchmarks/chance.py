@@ -50,10 +50,8 @@ class Run:
 
 def draw(spec: Spec, trial: optuna.Trial) -> dict[str, float]:
     """Draw a run's settings from a spec's space."""
-    base = spec.base_config()
-    return pick_values(
-        spec.search, base.value, lambda name, setting: setting.suggest(trial, name), {}
-    )
+    fixed = spec.base_config().settings()
+    return pick_values(spec.search, fixed, lambda name, setting: setting.suggest(trial, name), {})
 
 
 def run(config: RunConfig, dataset: Dataset, values: dict[str, float]) -> Run:

@@ -7,7 +7,7 @@ import click
 from sweeps.cli.console import quieten_optuna, show_comparison
 from sweeps.cli.engine import run_options
 from sweeps.cli.options import option, presets_line, storage_option
-from sweeps.cli.reports import report_options
+from sweeps.cli.reporter import report_options
 
 if TYPE_CHECKING:
     from sweeps.reporting import Reporter

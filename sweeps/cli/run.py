@@ -9,7 +9,7 @@ import click
 from sweeps.cli.console import quieten_optuna, results_console
 from sweeps.cli.engine import run_options
 from sweeps.cli.options import DEFAULT_STORAGE, option, presets_line, storage_option
-from sweeps.cli.reports import report_options
+from sweeps.cli.reporter import report_options
 
 if TYPE_CHECKING:
     from sweeps.reporting import Reporter

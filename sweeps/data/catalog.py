@@ -159,8 +159,6 @@ def _at_size(name: str, base: Dataset, target: Path, size: int | None) -> Datase
     """Open the base in the folder `target` scaled down to `size` pixels."""
     if size is None or size == base.size:
         return base
-    if size < 1:
-        raise SweepsError(f"the size must be positive, not {size}")
     if size > base.size:
         raise SweepsError(
             f"{name} is {base.size} pixels wide here and is not scaled up to {size}; "

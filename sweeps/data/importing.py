@@ -71,8 +71,6 @@ def import_dataset(
         raise SweepsError(
             f"{PATTERNS!r} is built in and cannot be imported over; take another name"
         )
-    if size is not None and size < 1:
-        raise SweepsError(f"the size must be positive, not {size}")
     path, target = Path(path), Path(data_dir) / name
     if not path.exists():
         raise SweepsError(f"{path} does not exist")

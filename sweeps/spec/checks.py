@@ -44,7 +44,7 @@ def probe_values(spec: "Spec") -> Iterator[tuple[str, dict[str, Any]]]:
     Yields:
         What the values belong to, and the values by dotted name.
     """
-    fixed = spec.base_config().settings().get
+    fixed = spec.base_config().settings()
     probes = {name: parameter.probes() for name, parameter in spec.search.items()}
     for name, parameter in spec.search.items():
         # A parameter is only searched where its condition holds.

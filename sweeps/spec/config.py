@@ -82,14 +82,6 @@ class RunConfig(Section):
             values["layer.stride"] = 1
         return values
 
-    def value(self, name: str) -> Any:
-        """Return the value at a dotted name.
-
-        Raises:
-            KeyError: the configuration has no such setting.
-        """
-        return self.settings()[name]
-
     def with_values(self, values: Mapping[str, Any]) -> Self:
         """Copy the configuration with other values at these dotted names.
 

@@ -134,9 +134,9 @@ class Parameter(Section):
         lists = (choice for choice in self.choice if _is_list(choice))
         return next((value for value in lists if as_param(value) == picked), picked)
 
-    def is_active(self, value_of: Callable[[str], Any]) -> bool:
+    def is_active(self, values: Mapping[str, Any]) -> bool:
         """Whether its ``when`` holds, given the values of the other settings."""
-        return all(value_of(name) in self.wanted(name) for name in self.when)
+        return all(values.get(name) in self.wanted(name) for name in self.when)
 
     def wanted(self, name: str) -> list[Any]:
         """Return the values of another setting at which this one is searched."""
@@ -209,7 +209,7 @@ def search_order(search: Mapping[str, Parameter]) -> list[str]:
 
 def pick_values(
     search: Mapping[str, Parameter],
-    fixed: Callable[[str], Any],
+    fixed: Mapping[str, Any],
     pick: Callable[[str, Parameter], Any],
     overrides: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -217,19 +217,16 @@ def pick_values(
 
     Args:
         search: the search space.
-        fixed: the value of a setting that is not set here.
+        fixed: the values of the settings that are not set here.
         pick: called for each active parameter, in the order of their conditions.
         overrides: values that are set rather than picked.
     """
     values = dict(overrides)
-
-    def value_of(name: str) -> Any:
-        return values[name] if name in values else fixed(name)
-
     for name in search_order(search):
         setting = setting_of(name)
         # Another optimizer that was set whole does not have the options searched for the first.
         is_replaced = any(setting.startswith(f"{other}.") for other in overrides)
-        if setting not in values and not is_replaced and search[name].is_active(value_of):
-            values[setting] = pick(name, search[name])
+        if setting in values or is_replaced or not search[name].is_active({**fixed, **values}):
+            continue
+        values[setting] = pick(name, search[name])
     return values

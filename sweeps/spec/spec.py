@@ -225,12 +225,10 @@ class Spec(RunConfig):
 
     def baseline_values(self, baseline: Baseline) -> dict[str, Any]:
         """Return the values that a baseline sets, by dotted name, searched settings included."""
-        base = self.base_config()
-
-        def fixed(name: str, _: Any) -> Any:
-            return base.value(setting_of(name))
-
-        return pick_values(self.search, base.value, fixed, baseline.set)
+        fixed = self.base_config().settings()
+        return pick_values(
+            self.search, fixed, lambda name, _: fixed[setting_of(name)], baseline.set
+        )
 
 
 @contextmanager

@@ -136,7 +136,7 @@ def trial_config(spec: Spec, trial: optuna.Trial) -> RunConfig:
     base = spec.base_config()
     values = pick_values(
         spec.search,
-        base.value,
+        base.settings(),
         lambda name, parameter: parameter.suggest(trial, name),
         trial.user_attrs.get(OVERRIDES, {}),
     )
@@ -189,21 +189,17 @@ def split_values(spec: Spec, baseline: Baseline) -> tuple[dict[str, Any], dict[s
     configuration and can take that value. Where one setting of the layer lies outside the search
     space, the layer is another one: none of its settings says anything about those searched.
     """
-    base = spec.base_config()
+    fixed = spec.base_config().settings()
     values = spec.baseline_values(baseline)
-
-    def value_of(name: str) -> Any:
-        return values[name] if name in values else base.value(name)
-
     params = {
         name: values[setting_of(name)]
         for name, parameter in spec.search.items()
         if setting_of(name) in values
-        and parameter.is_active(value_of)
+        and parameter.is_active({**fixed, **values})
         and parameter.contains(values[setting_of(name)])
     }
     inside = {setting_of(name) for name in params}
-    outside = (name for name in values if name not in inside and values[name] != base.value(name))
+    outside = (name for name in values if name not in inside and values[name] != fixed.get(name))
     if any(name.startswith("layer.") for name in outside):
         params = {name: v for name, v in params.items() if not name.startswith("layer.")}
     inside = {setting_of(name) for name in params}

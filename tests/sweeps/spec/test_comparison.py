@@ -43,7 +43,7 @@ def test_every_arm_that_ships_can_be_trained(tree):
     for name in ARMS:
         config = spec.tune_spec(name).base_config()
         for setting, value in ARMS[name]["set"].items():
-            assert config.value(setting) == value
+            assert config.settings()[setting] == value
 
 
 def test_all_arms_tune_the_same_in_the_same_number_of_trials(tree):

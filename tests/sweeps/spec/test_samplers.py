@@ -44,8 +44,8 @@ def make(small):
 
 
 def pick(spec, trial):
-    base = spec.base_config()
-    return pick_values(spec.search, base.value, lambda name, p: p.suggest(trial, name), {})
+    fixed = spec.base_config().settings()
+    return pick_values(spec.search, fixed, lambda name, p: p.suggest(trial, name), {})
 
 
 def picks(spec, count, stream=1):

@@ -188,5 +188,6 @@ def test_conditions_in_a_circle_are_refused(small):
 
 def test_values_are_reached_and_set_by_dotted_names():
     config = RunConfig().with_values({"layer.edge": 0.25, "seed": 3})
-    assert (config.value("layer.edge"), config.value("seed")) == (0.25, 3)
+    values = config.settings()
+    assert (values["layer.edge"], values["seed"]) == (0.25, 3)
     assert RunConfig().layer.edge == 0.5

@@ -50,7 +50,7 @@ def test_all_are_searched():
     for _ in range(10):
         trial = study.ask()
         picked = {name: parameter.suggest(trial, name) for name, parameter in spec.search.items()}
-        values = pick_values(spec.search, base.value, lambda name, _, of=picked: of[name], {})
+        values = pick_values(spec.search, base.settings(), lambda name, _, of=picked: of[name], {})
         layer = base.with_values(values).layer
         built = InterpodilConv2d(3, 4, layer.kernel_size, **layer_arguments(layer))
         assert built.gain == layer.gain

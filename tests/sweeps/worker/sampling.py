@@ -29,7 +29,7 @@ def work(url: str, tree: dict[str, Any], folder: Path, name: str, dies_in: int |
     seen = 0
 
     def configure(trial: optuna.Trial) -> dict[str, Any]:
-        fixed = spec.base_config().value
+        fixed = spec.base_config().settings()
         return pick_values(
             spec.search, fixed, lambda name, parameter: parameter.suggest(trial, name), {}
         )

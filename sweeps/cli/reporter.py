@@ -1,4 +1,4 @@
-"""The options for reports of a sweep: JSON lines and notifications."""
+"""The options of how a sweep is reported: JSON lines and notifications."""
 
 import functools
 import signal
