@@ -5,8 +5,9 @@ from pathlib import Path
 import optuna
 import pytest
 
-from storage import create_study, open_storage
+from storage import create_study, open_storage, open_study
 from tests.storage.postgres import Server, running_server
+from tests.storage.rich_study import NAME, make_rich_study
 
 
 @pytest.fixture(autouse=True)
@@ -21,36 +22,50 @@ def server() -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture(scope="session")
-def made_file(tmp_path_factory) -> Path:
-    """A SQLite file with all tables; to make them takes longer than most tests."""
-    path = tmp_path_factory.mktemp("made") / "sweeps.db"
-    open_storage(str(path), create=True).engine.dispose()
-    return path
+def _make(url: str, is_rich: bool = False) -> None:
+    """Make a database with all tables; to make them takes longer than most tests."""
+    storage = open_storage(url, create=True)
+    if is_rich:
+        make_rich_study(storage)
+    storage.engine.dispose()
 
 
 @pytest.fixture(scope="session")
-def made_database(server) -> Iterator[str]:
-    """The name of a PostgreSQL database with all tables."""
-    with server.database() as url:
-        open_storage(url, create=True).engine.dispose()
-        yield url.rsplit("/", 1)[1]
+def made_files(tmp_path_factory) -> Path:
+    """A folder with the SQLite files of which tests get copies."""
+    folder = tmp_path_factory.mktemp("made")
+    _make(f"{folder}/empty.db")
+    _make(f"{folder}/rich.db", is_rich=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def made_databases(server) -> Iterator[dict[str, str]]:
+    """The names of the PostgreSQL databases of which tests get copies."""
+    with server.database() as empty, server.database() as rich:
+        _make(empty)
+        _make(rich, is_rich=True)
+        yield {"empty": empty.rsplit("/", 1)[1], "rich": rich.rsplit("/", 1)[1]}
+
+
+def _kind(request) -> str:
+    """What a test's database holds to begin with."""
+    names = request.fixturenames
+    return "rich" if "rich" in names else "empty" if "storage" in names else ""
 
 
 @pytest.fixture
 def sqlite_url(request, tmp_path) -> str:
-    path = tmp_path / "sweeps.db"
-    if "storage" in request.fixturenames:
-        shutil.copyfile(request.getfixturevalue("made_file"), path)
+    path, kind = tmp_path / "sweeps.db", _kind(request)
+    if kind:
+        shutil.copyfile(request.getfixturevalue("made_files") / f"{kind}.db", path)
     return f"sqlite:///{path}"
 
 
 @pytest.fixture
 def postgresql_url(request, server) -> Iterator[str]:
-    made = ""
-    if "storage" in request.fixturenames:
-        made = request.getfixturevalue("made_database")
-    with server.database(made) as url:
+    kind = _kind(request)
+    with server.database(request.getfixturevalue("made_databases")[kind] if kind else "") as url:
         yield url
 
 
@@ -70,3 +85,9 @@ def storage(url):
 @pytest.fixture
 def study(storage):
     return create_study(storage, "study", "maximize", lambda study: None)
+
+
+@pytest.fixture
+def rich(storage):
+    """A study with something of everything."""
+    return open_study(storage, NAME)

@@ -20,7 +20,7 @@ from storage import (
 )
 from storage.snapshots import read_only
 from tests.storage.processes import CONTEXT, claim_until_spent
-from tests.storage.rich_study import NAME, make_rich_study, rows_of
+from tests.storage.rich_study import NAME, rows_of
 from tests.sweeps.waiting import wait_for
 
 
@@ -33,8 +33,7 @@ def _names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_it_is_one_file_that_holds_everything(storage, url, tmp_path):
-    study = make_rich_study(storage)
+def test_it_is_one_file_that_holds_everything(storage, url, rich, tmp_path):
     folder = tmp_path / "backups"
     folder.mkdir()
     size = back_up(parse_url(url), folder / "a b%.db")
@@ -45,7 +44,7 @@ def test_it_is_one_file_that_holds_everything(storage, url, tmp_path):
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     connection.close()
     opened = open_storage(str(folder / "a b%.db"))
-    rows = rows_of(storage, study)
+    rows = rows_of(storage, rich)
     [worker] = rows["sweeps_workers"]
     assert worker["ended"] is None
     # In the backup nobody is at work.
@@ -119,14 +118,10 @@ def test_a_program_that_writes_all_the_time_does_not_hold_it_up(sqlite_url, tmp_
 
 class TestWhatIsThere:
     @pytest.fixture(autouse=True)
-    def _storage(self, sqlite_url, tmp_path):
-        self.url = parse_url(sqlite_url)
+    def _storage(self, url, rich, tmp_path):
+        self.url = parse_url(url)
         self.file = tmp_path / "backups" / "backup.db"
         self.file.parent.mkdir()
-        storage = open_storage(sqlite_url, create=True)
-        make_rich_study(storage)
-        yield
-        storage.engine.dispose()
 
     def refused(self, said, file=None, **settings):
         with pytest.raises(StorageError, match=said) as caught:

@@ -12,23 +12,16 @@ from sqlalchemy import delete
 from storage import (
     check_contents,
     count_claims,
-    open_storage,
     parse_url,
     repair_contents,
 )
 from storage.schema import claims_table, metrics_table
 from tests.storage.processes import CONTEXT, claim_until_spent, die_in_the_middle, run_and_wait
-from tests.storage.rich_study import make_rich_study
 from tests.sweeps.waiting import wait_for
 
 
 def wrong(url):
     return [(f.place, f.text, f.remedy) for f in check_contents(parse_url(url)) if f.is_wrong]
-
-
-@pytest.fixture
-def rich(storage):
-    return make_rich_study(storage, "rich")
 
 
 def trial_ids(study):
@@ -133,11 +126,6 @@ def test_a_study_of_another_program_is_not_judged_nor_changed(storage, url):
     assert other.trials[-1].state is TrialState.RUNNING
 
 
-def test_a_deleted_study_leaves_nothing_behind(storage, url, rich):
-    storage.delete_study(rich._study_id)
-    assert wrong(url) == []
-
-
 def test_what_another_program_left_of_a_deleted_study_is_repaired(storage, url, rich):
     RDBStorage.delete_study(storage, rich._study_id)
     said = [said for _, said, _ in wrong(url)]
@@ -146,9 +134,8 @@ def test_what_another_program_left_of_a_deleted_study_is_repaired(storage, url, 
     assert wrong(url) == []
 
 
-def test_a_damaged_file_is_found(sqlite_url, tmp_path):
-    storage = open_storage(sqlite_url, create=True)
-    make_rich_study(storage)
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_a_damaged_file_is_found(url, rich, storage, tmp_path):
     storage.engine.dispose()
     path = tmp_path / "sweeps.db"
     with sqlite3.connect(path) as connection:
@@ -159,7 +146,7 @@ def test_a_damaged_file_is_found(sqlite_url, tmp_path):
     content = bytearray(path.read_bytes())
     content[(root - 1) * 4096 + 8 : root * 4096] = random.Random(0).randbytes(4088)
     path.write_bytes(content)
-    [(place, said, remedy), *_] = wrong(sqlite_url)
+    [(place, said, remedy), *_] = wrong(url)
     assert place == "file"
     assert "is damaged" in said
     assert "restore a backup" in remedy

@@ -44,11 +44,6 @@ class TestRefusals:
         assert "does not answer: see that it runs" in message
         assert f"port {port}" in message
 
-    def test_a_host_that_is_not_there(self):
-        message = self.refused(f"postgresql://me:{SECRET}@nowhere.invalid/x", create=True)
-        assert "does not answer" in message
-        assert "nowhere.invalid" in message
-
     @pytest.mark.parametrize("wrong", [{"password": SECRET}, {"role": "nobody"}], ids=str)
     def test_a_wrong_password_or_role(self, server, wrong):
         # Passwords of unknown roles are asked for all the same.

@@ -96,10 +96,3 @@ def test_more_trials_than_a_statement_names(storage, study):
         connection.execute(tables[1].insert(), rows)
     trials = storage.get_all_trials(study._study_id)
     assert [trial.user_attrs["n"] for trial in trials] == list(range(count))
-
-
-def test_what_does_not_exist(storage):
-    with pytest.raises(KeyError):
-        storage.get_trial(1)
-    with pytest.raises(KeyError):
-        storage.get_all_trials(1)

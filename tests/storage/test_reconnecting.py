@@ -86,10 +86,7 @@ class TestWaiting:
         server.stop("immediate")
         with _soon(server.start):
             study.tell(trial, x)
-        server.stop("immediate")
-        with _soon(server.start):
-            trials = study.get_trials()
-        assert [trial.value for trial in trials] == [x]
+        assert study.trials[0].value == x
 
     def test_a_transaction_is_done_again_as_a_whole(self, server, storage, study):
         tries = []
@@ -115,15 +112,6 @@ class TestWaiting:
             claim_one(storage, study)
         assert "\n" not in str(caught.value)
         assert PASSWORD not in str(caught.value)
-
-    def test_patience_can_be_cut_short(self, storage, study, stopped):
-        began = time.monotonic()
-        with (
-            _soon(lambda: setattr(storage, "patience", 0.0)),
-            pytest.raises(StorageError, match="does not answer"),
-        ):
-            study.get_trials()
-        assert time.monotonic() - began < 10
 
     def test_an_interrupt_ends_the_waiting(self, storage, study, stopped):
         def interrupt(number, frame):
@@ -201,11 +189,6 @@ class TestHurry:
             assert time.monotonic() - began < 5
         assert claim_one(storage, study) is not None
         other.engine.dispose()
-
-    def test_a_hurry_is_not_taken_back(self, storage):
-        storage.hurry(0.5)
-        storage.hurry(60)
-        assert storage.patience == storage.haste == 0.5
 
     def test_a_connection_that_gets_no_answer_is_given_up(self, server, postgresql_url):
         """The server is suspended: its port takes connections, and nobody answers them."""

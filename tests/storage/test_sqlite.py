@@ -40,12 +40,9 @@ def test_braces_in_a_path_are_kept(tmp_path):
     assert [path.name for path in tmp_path.glob("*.db")] == ["a{SCHEMA_VERSION}b.db"]
 
 
-def test_a_folder_is_no_storage(tmp_path):
+def test_a_folder_is_no_storage_and_none_is_made(tmp_path):
     with pytest.raises(StorageError, match=r"is a folder"):
         open_storage(str(tmp_path))
-
-
-def test_a_folder_that_does_not_exist_is_refused(tmp_path):
     with pytest.raises(StorageError, match=r"folder .*nowhere does not exist"):
         open_storage(str(tmp_path / "nowhere" / "sweeps.db"), create=True)
 
@@ -104,7 +101,7 @@ def mount(monkeypatch):
     return mount
 
 
-@pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "ceph"])
+@pytest.mark.parametrize("kind", ["nfs4", "cifs", "9p", "fuse.sshfs"])
 def test_a_file_on_a_network_file_system_is_refused(tmp_path, mount, kind):
     mount(Mount(str(tmp_path), kind))
     for place in (tmp_path / "sweeps.db", tmp_path / "not" / "there" / "sweeps.db"):
@@ -112,7 +109,7 @@ def test_a_file_on_a_network_file_system_is_refused(tmp_path, mount, kind):
             check(parse_url(str(place)), must_exist=False)
 
 
-@pytest.mark.parametrize("kind", ["ext4", "overlay", "tmpfs", "fuseblk", "btrfs", "zfs", "xfs"])
+@pytest.mark.parametrize("kind", ["ext4", "overlay", "tmpfs", "fuseblk"])
 def test_a_file_on_a_local_file_system_is_not(tmp_path, mount, kind):
     mount(Mount(str(tmp_path), kind))
     check(parse_url(str(tmp_path / "sweeps.db")), must_exist=False)

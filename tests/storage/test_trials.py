@@ -15,6 +15,9 @@ from storage import (
 )
 from tests.storage.claiming import at_work, begin, claim_one
 
+# What differs between the databases is tested where claims, budgets and lost answers are.
+pytestmark = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+
 
 def _states(study):
     return [trial.state.name for trial in study.trials]
@@ -130,7 +133,6 @@ def test_a_completed_trial_is_not_failed_for_what_was_lost_before(storage, study
     ],
     ids=["asha", "asha-lost", "hyperband"],
 )
-@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 def test_a_trial_and_its_retry_count_once_in_a_pruner(storage, study, pruner, outcome):
     """With nine at the first rung, 0.1 to 0.9, a tenth of 0.72 is among the best third."""
     study.pruner = pruner

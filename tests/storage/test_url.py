@@ -42,17 +42,12 @@ class TestPostgreSQL:
         ("text", "reason"),
         [
             (f"postgresql://me:{SECRET}@host", "names no database; .*/DATABASE"),
-            (f"postgresql://me:{SECRET}@host/", "names no database"),
             (f"postgresql+psycopg2://me:{SECRET}@host/x", "psycopg2 is not supported; use postgr"),
             (f"mysql://me:{SECRET}@host/x", "mysql is not supported; use sqlite"),
             (f"postgresql://me:p@{SECRET}@host/x", "more than one @; .* %40"),
-            (f"postgresql://me:p@{SECRET}/w@host/x", "more than one @; .* %40"),
             (f"postgresql://me:p@{SECRET}?w@host/x", "more than one @; .* %40"),
-            (f"mysql://me:p@{SECRET}@host/x", "more than one @; .* %40"),
-            (f"sqlite://me:{SECRET}@host", "names a host; a file comes after three slashes"),
             (f"sqlite://me:{SECRET}@host/x.db", "names a host; a file comes after three slashes"),
             (f"postgresql://me:{SECRET}@host:port/x", r"not a storage URL.*%2F"),
-            (f"postgresql://me:{SECRET}/x", r"not a storage URL"),
             (f"postgresql://host:port/x?password={SECRET}", r"not a storage URL"),
         ],
     )
@@ -79,7 +74,6 @@ class TestPostgreSQL:
             (f"postgresql://me@host/x?sslpassword={SECRET}", True),
             ("postgresql://me@host/x", False),
             ("postgresql://me@host/x?sslmode=require", False),
-            ("sqlite:///a@b@c.db", False),
             ("my/sweeps.db", False),
         ],
     )
@@ -104,8 +98,6 @@ def test_a_path_stands_for_its_sqlite_file(tmp_path):
         ("sqlite:///:memory:", "in memory"),
         ("sqlite://", "in memory"),
         ("sqlite://sweeps.db", "three slashes"),
-        ("mysql://somewhere/db", "mysql is not supported"),
-        ("sqlite+aiosqlite:///x.db", "aiosqlite is not supported"),
         ("://", "not a storage URL"),
     ],
 )

@@ -21,6 +21,9 @@ from storage.workers import GRACE_SECONDS
 from tests.storage.processes import CONTEXT
 from tests.sweeps.waiting import wait_for
 
+# What differs between the databases is tested where claims, budgets and lost answers are.
+pytestmark = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+
 
 class TestWorkers:
     def test_what_it_does_is_known(self, storage, study):
