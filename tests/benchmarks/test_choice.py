@@ -45,19 +45,3 @@ def test_alternatives_compute_the_same_in_other_ways(comparison):
             calls.append([(e.key, e.count) for e in profiler.key_averages()])
     torch.testing.assert_close(*outputs, rtol=1e-3, atol=1e-4)
     assert calls[0] != calls[1]
-
-
-def test_a_case_is_the_plain_convolution_of_the_same_arguments():
-    for _, case in CASES:
-        input = torch.empty(case.input_size, device="meta")
-        layer, plain = case.build().to("meta"), case.build_plain().to("meta")
-        assert layer(input).shape == plain(input).shape, case
-        assert layer.weight.shape == plain.weight.shape, case
-
-
-@pytest.mark.parametrize("index", [str(len(CASES)), "-1", "0,x"])
-def test_wrong_cases_are_refused_before_anything_is_measured(index):
-    result = CliRunner().invoke(main, ["--cases", index])
-    assert result.exit_code == 2
-    assert f"expected indices from 0 to {len(CASES) - 1} with commas" in result.stderr
-    assert result.stdout == ""

@@ -45,12 +45,5 @@ def test_rounds_rotate_and_slow_candidates_rest():
     assert calls == {mode: {"a": 1, "b": 1} for mode in MODES}
 
 
-def test_order_begins_one_further_each_round():
-    log: list[str] = []
-    workloads = {name: make_workload(Recorder(name, log)) for name in "abc"}
-    measure_times(workloads, 3, one_call=True)
-    assert "".join(log[::2]) == "abc" + "abc" + "bca" + "cab"
-
-
 def test_a_ratio_pairs_the_rounds_that_both_took_part_in():
     assert time_ratio({0: 2.0, 3: 9.0}, {0: 1.0, 1: 50.0, 3: 3.0}) == 2.5

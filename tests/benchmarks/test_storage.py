@@ -2,12 +2,10 @@
 
 import json
 
-import click
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.commands import make_console
-from benchmarks.storage import Epoch, Result, Task, main, measure, results_table
+from benchmarks.storage import main
 
 
 @pytest.fixture(scope="module")
@@ -29,26 +27,3 @@ def test_an_epoch_is_one_write_transaction(quick_run):
     for entry in content["results"]:
         assert entry["write_transactions"] == [1]
         assert all(0 < epoch["report"] < 60 for epoch in entry["epochs"])
-
-
-def test_it_says_when_it_waits_for_the_disk(quick_run):
-    result, _ = quick_run
-    assert "synchronous=NORMAL" in result.stdout
-    assert "not waited for" in result.stdout
-
-
-def test_a_share_over_the_goal_is_missed():
-    console = make_console()
-    for report, word, share in ((0.004, "reached", "0.50%"), (0.019, "missed", "2.00%")):
-        epochs = [Epoch(report=report, prune=0.001, cpu=0.004, writes=1)] * 4
-        with console.capture() as captured:
-            console.print(results_table([Result(1, 1.0, epochs)]))
-        assert word in captured.get()
-        assert share in captured.get()
-
-
-def test_a_worker_that_fails_ends_the_measurement(tmp_path, capfd):
-    task = Task(f"sqlite:///{tmp_path}/missing.db", 1, 0.1, "normal", "median")
-    with pytest.raises(click.ClickException, match="ended before it was done"):
-        measure(task, 2)
-    assert "Traceback" in capfd.readouterr().err

@@ -1,7 +1,5 @@
 """The pictures of the layer's page show what they say."""
 
-import math
-
 import pytest
 import torch
 from PIL import Image
@@ -9,16 +7,13 @@ from PIL import Image
 from docs.figures import __main__ as figures
 from docs.figures.card import DENSITY, WIDTH
 from docs.figures.frequency import (
-    BASE,
     COEFFICIENTS,
     EDGES,
     frequencies,
-    kernel_response,
     line_response,
     plane_response,
 )
 from docs.figures.kernels import GALLERY, STEPS, WEIGHTS
-from docs.figures.tents import FADES, last_tap, stretched
 
 EXAMPLES = [example for examples in (STEPS, *GALLERY) for example in examples]
 
@@ -39,41 +34,6 @@ def test_the_tent_in_the_plane_has_its_closed_response(edge, corner):
     x, y = frequencies().cos(), frequencies().cos()[:, None]
     closed = 1 + 2 * edge * (x + y) + 4 * corner * x * y
     assert_equal(plane_response(edge, corner), (closed / closed[0, 0]).abs())
-
-
-def test_a_dilated_kernel_repeats_at_pi_what_it_does_at_0():
-    values = kernel_response(edge=0)
-    assert_equal(values, values.flip(0))
-
-
-@pytest.mark.parametrize("edge", EDGES)
-def test_the_whole_effective_kernel_has_the_product_of_both_responses(edge):
-    assert_equal(kernel_response(edge=edge), line_response(edge) * kernel_response(edge=0))
-
-
-@pytest.mark.parametrize("edge", EDGES)
-def test_the_cropped_kernel_keeps_some_of_the_copy_at_pi(edge):
-    w0, w1, w2 = BASE
-    at_pi = w0 * (1 - edge) + w1 * (1 - 2 * edge) + w2 * (1 - edge)
-    at_0 = w0 * (1 + edge) + w1 * (1 + 2 * edge) + w2 * (1 + edge)
-    values = kernel_response(edge=edge, growth=5)
-    assert values[-1].item() == pytest.approx(at_pi / at_0, abs=1e-12)
-
-
-@pytest.mark.parametrize("fade", FADES)
-def test_the_stretched_tent_goes_through_its_pixels_and_ends_at_the_fade_plus_1(fade):
-    corners, heights = stretched(fade)
-    assert corners[-1] == fade + 1
-    pixels, values = last_tap(fade)
-    assert len(pixels) == 3 + 2 * math.ceil(fade)
-    for pixel, value in zip(pixels.tolist(), values.tolist(), strict=True):
-        if pixel < corners[0]:
-            assert value == 0
-            continue
-        after = max(1, int((corners < pixel).sum()))
-        share = (pixel - corners[after - 1]) / (corners[after] - corners[after - 1])
-        line = torch.lerp(heights[after - 1], heights[after], share)
-        assert value == pytest.approx(line.item(), abs=1e-12)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.title)
