@@ -27,6 +27,7 @@ from sweeps.data import (
 from sweeps.errors import SweepsError
 from sweeps.spec.data import DataConfig
 from sweeps.spec.torchvision_sets import SETS
+from tests.sweeps.data import trees
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
@@ -51,7 +52,7 @@ def md5(data):
 
 
 @pytest.fixture
-def cifar10(served, trees, monkeypatch):
+def cifar10(served, monkeypatch):
     """A CIFAR-10 of 3 images a batch; gives images and labels in the archive's order."""
     folder, url = served
     random = np.random.RandomState(0)
@@ -94,7 +95,7 @@ def test_cifar10(cifar10, data_dir, leftovers, capsys):
     assert err == "downloading cifar10\ndecoding cifar10 (18 images)\n"
 
 
-def test_stl10(served, trees, data_dir, monkeypatch):
+def test_stl10(served, data_dir, monkeypatch):
     folder, url = served
     random = np.random.RandomState(0)
     files = {
@@ -121,7 +122,7 @@ def test_stl10(served, trees, data_dir, monkeypatch):
     np.testing.assert_array_equal(dataset.train.images[0], raw[1].transpose(2, 1, 0))
 
 
-def test_imagenette_is_what_an_import_of_its_archive_is(served, trees, data_dir, monkeypatch):
+def test_imagenette_is_what_an_import_of_its_archive_is(served, data_dir, monkeypatch):
     folder, url = served
     tree = {}
     for number, name in enumerate(("n01440764", "n02102040")):
@@ -267,14 +268,6 @@ def test_a_wrong_archive(cifar10, served, data_dir, leftovers, content, pattern)
     if content is not None:
         path.write_bytes(whole[: len(whole) // 2] if content == "half of it" else content)
     refused(data_dir, leftovers, pattern)
-
-
-def test_nobody_listens(cifar10, data_dir, leftovers, monkeypatch):
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{unused.getsockname()[1]}/x.tar.gz"
-    monkeypatch.setattr(CIFAR10, "url", url)
-    refused(data_dir, leftovers, "refused")
 
 
 def test_a_server_that_swallows_everything(cifar10, data_dir, leftovers, monkeypatch):

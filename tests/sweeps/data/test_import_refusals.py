@@ -14,6 +14,7 @@ from PIL import Image
 from sweeps.data import import_dataset
 from sweeps.data.images import BadImage, decode
 from sweeps.errors import SweepsError
+from tests.sweeps.data import trees
 
 
 @pytest.fixture
@@ -28,19 +29,19 @@ def refuses(data_dir, leftovers):
 
 
 @pytest.mark.parametrize("name", ["", "Mine", "../up", "a b", ".hidden", "-x", "a/b", "ä"])
-def test_bad_names(trees, tmp_path, refuses, name):
+def test_bad_names(tmp_path, refuses, name):
     path = trees.zip(tmp_path / "t.zip", trees.make())
     refuses(path, "cannot be a dataset's name", name=name)
 
 
-def test_patterns_is_taken(trees, tmp_path, refuses):
+def test_patterns_is_taken(tmp_path, refuses):
     refuses(trees.zip(tmp_path / "t.zip", trees.make()), "built in", name="patterns")
 
 
 @pytest.mark.parametrize(
     ("compression", "share"), [("gz", 0.01), ("xz", 0.3), ("bz2", 0.75), ("gz", 0.95), ("", 0.3)]
 )
-def test_truncated_tars(trees, tmp_path, refuses, compression, share):
+def test_truncated_tars(tmp_path, refuses, compression, share):
     whole = trees.tar(tmp_path / "t.tar", trees.make(), f"w:{compression}").read_bytes()
     if not compression:
         whole = whole.rstrip(b"\0")  # A stored tar may lose its padding without harm.
@@ -49,7 +50,7 @@ def test_truncated_tars(trees, tmp_path, refuses, compression, share):
     refuses(cut, "truncated|damaged")
 
 
-def test_a_tar_that_ends_between_two_members(trees, tmp_path, refuses):
+def test_a_tar_that_ends_between_two_members(tmp_path, refuses):
     path = trees.tar(tmp_path / "t.tar", trees.make(), "w")
     with tarfile.open(path) as archive:
         end = archive.getmembers()[20].offset
@@ -57,14 +58,14 @@ def test_a_tar_that_ends_between_two_members(trees, tmp_path, refuses):
     refuses(path, "the end of the archive is missing")
 
 
-def test_a_gzip_with_a_wrong_checksum(trees, tmp_path, refuses):
+def test_a_gzip_with_a_wrong_checksum(tmp_path, refuses):
     data = bytearray(trees.tar(tmp_path / "t.tgz", trees.make()).read_bytes())
     data[-6] ^= 0xFF
     (tmp_path / "t.tgz").write_bytes(data)
     refuses(tmp_path / "t.tgz", "CRC|damaged")
 
 
-def test_truncated_and_damaged_zips(trees, tmp_path, refuses):
+def test_truncated_and_damaged_zips(tmp_path, refuses):
     whole = trees.zip(tmp_path / "t.zip", trees.make()).read_bytes()
     cut = tmp_path / "cut.zip"
     cut.write_bytes(whole[: len(whole) // 2])
@@ -87,13 +88,13 @@ def test_what_is_no_archive(tmp_path, refuses):
 
 
 @pytest.mark.parametrize("name", ["/etc/x.png", "../x.png", "train/ant/../../../x.png"])
-def test_members_outside(trees, tmp_path, refuses, name):
+def test_members_outside(tmp_path, refuses, name):
     tree = {**trees.make(), name: trees.png(1)}
     refuses(trees.tar(tmp_path / "t.tar", tree), re.escape(repr(name)))
     refuses(trees.zip(tmp_path / "t.zip", tree), re.escape(repr(name)))
 
 
-def test_windows_paths_outside(trees, tmp_path, refuses):
+def test_windows_paths_outside(tmp_path, refuses):
     for name in ("..\\x.png", "C:\\x.png", "\\x.png"):
         path = trees.zip(tmp_path / "t.zip", {**trees.make(), name: trees.png(1)})
         refuses(path, "lies outside")
@@ -102,7 +103,7 @@ def test_windows_paths_outside(trees, tmp_path, refuses):
 @pytest.mark.parametrize(
     "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE]
 )
-def test_tar_links_and_devices(trees, tmp_path, refuses, kind):
+def test_tar_links_and_devices(tmp_path, refuses, kind):
     path = trees.tar(tmp_path / "t.tar", trees.make(), "w")
     with tarfile.open(path, "a") as archive:
         member = tarfile.TarInfo("train/ant/evil.png")
@@ -111,7 +112,7 @@ def test_tar_links_and_devices(trees, tmp_path, refuses, kind):
     refuses(path, "'train/ant/evil.png' is a (link|device)")
 
 
-def test_zip_links(trees, tmp_path, refuses):
+def test_zip_links(tmp_path, refuses):
     path = trees.zip(tmp_path / "t.zip", trees.make())
     with zipfile.ZipFile(path, "a") as archive:
         member = zipfile.ZipInfo("train/ant/evil.png")
@@ -124,7 +125,7 @@ def test_zip_links(trees, tmp_path, refuses):
     ("offsets", "value", "pattern"),
     [((6, 8), 1, "is encrypted"), ((8, 10), 99, "cannot read 1 image: test/.*not supported")],
 )
-def test_zips_of_an_unknown_kind(trees, tmp_path, refuses, offsets, value, pattern):
+def test_zips_of_an_unknown_kind(tmp_path, refuses, offsets, value, pattern):
     """The last member's flags or compression are changed, in both of its headers."""
     path = trees.zip(tmp_path / "t.zip", trees.make())
     data = bytearray(path.read_bytes())
@@ -134,7 +135,7 @@ def test_zips_of_an_unknown_kind(trees, tmp_path, refuses, offsets, value, patte
     refuses(path, pattern)
 
 
-def test_corrupt_images_are_named_up_to_five(trees, tmp_path, refuses):
+def test_corrupt_images_are_named_up_to_five(tmp_path, refuses):
     jpeg = io.BytesIO()
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(jpeg, "JPEG")
     tree = trees.make()
@@ -145,7 +146,7 @@ def test_corrupt_images_are_named_up_to_five(trees, tmp_path, refuses):
     refuses(path, r"cannot read 7 images: test/cat/x0.*test/cat/x4.* and 2 more")
 
 
-def test_decompression_bombs(trees, tmp_path, refuses, monkeypatch):
+def test_decompression_bombs(tmp_path, refuses, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40)
     # 64 pixels are a warning to Pillow, 8 by 12 an error; both are refused.
     refuses(trees.zip(tmp_path / "a.zip", trees.make()), "more pixels than Pillow's limit")
@@ -175,14 +176,14 @@ def test_a_format_that_runs_programs_is_no_image():
         ({"val/a/1.png": "p", "val/b/1.png": "p", "test/a/1.png": "p"}, "no folder 'train'"),
     ],
 )
-def test_trees_that_are_no_dataset(trees, tmp_path, refuses, tree, pattern):
+def test_trees_that_are_no_dataset(tmp_path, refuses, tree, pattern):
     contents = {n: trees.png(1) if kind == "p" else b"x" for n, kind in tree.items()}
     refuses(trees.zip(tmp_path / "t.zip", contents), pattern)
     (tmp_path / "tree").mkdir()
     refuses(trees.directory(tmp_path / "tree", contents), pattern)
 
 
-def test_a_foreign_folder_is_not_overwritten(trees, tmp_path, data_dir):
+def test_a_foreign_folder_is_not_overwritten(tmp_path, data_dir):
     trees.directory(data_dir / "mine", trees.make())
     with pytest.raises(SweepsError, match="in the way"):
         import_dataset("mine", trees.zip(tmp_path / "t.zip", trees.make()), data_dir, replace=True)

@@ -11,13 +11,14 @@ from PIL import Image
 from sweeps.data import import_dataset, list_datasets, open_data
 from sweeps.errors import SweepsError
 from sweeps.spec.data import DataConfig
+from tests.sweeps.data import trees
 
 
 def fingerprint_of(path, data_dir):
     return import_dataset("mine", path, data_dir).meta.fingerprint
 
 
-def test_images_and_labels_arrive_sorted(trees, tmp_path, data_dir):
+def test_images_and_labels_arrive_sorted(tmp_path, data_dir):
     tree = trees.make()
     result = import_dataset("mine", trees.tar(tmp_path / "t.tgz", tree), data_dir)
     dataset = open_data(DataConfig(name="mine"), data_dir)
@@ -40,7 +41,7 @@ def test_images_and_labels_arrive_sorted(trees, tmp_path, data_dir):
     np.testing.assert_allclose(dataset.std, pixels.std(0), atol=1e-12)
 
 
-def test_directory_tar_and_zip_have_one_fingerprint(trees, tmp_path):
+def test_directory_tar_and_zip_have_one_fingerprint(tmp_path):
     tree = trees.make()
     rooted = trees.make(root="some-root/")
     found = {
@@ -57,7 +58,7 @@ def test_directory_tar_and_zip_have_one_fingerprint(trees, tmp_path):
     assert found == {"sha256:d2ba26aae30518d5"}
 
 
-def test_another_image_or_class_name_changes_the_fingerprint(trees, tmp_path):
+def test_another_image_or_class_name_changes_the_fingerprint(tmp_path):
     tree = trees.make()
     changed = {**tree, "train/ant/00.png": trees.png(999)}
     renamed = {name.replace("ant", "antelope"): data for name, data in tree.items()}
@@ -68,7 +69,7 @@ def test_another_image_or_class_name_changes_the_fingerprint(trees, tmp_path):
     assert len(set(found)) == 3
 
 
-def test_hidden_and_other_files_are_ignored(trees, tmp_path):
+def test_hidden_and_other_files_are_ignored(tmp_path):
     tree = trees.make()
     junk = {
         "train/.DS_Store": b"x",
@@ -82,7 +83,7 @@ def test_hidden_and_other_files_are_ignored(trees, tmp_path):
     assert fingerprint_of(trees.zip(tmp_path / "b.zip", {**tree, **junk}), tmp_path / "2") == plain
 
 
-def test_without_splits_a_sixth_of_every_class_is_held_out(trees, tmp_path, data_dir):
+def test_without_splits_a_sixth_of_every_class_is_held_out(tmp_path, data_dir):
     tree = {f"{c}/{i:02}.png": trees.png(ord(c) * 50 + i) for c in "abc" for i in range(13)}
     path = trees.directory(tmp_path / "tree", tree)
     result = import_dataset("mine", path, data_dir)
@@ -96,13 +97,13 @@ def test_without_splits_a_sixth_of_every_class_is_held_out(trees, tmp_path, data
     assert again == dataset.fingerprint
 
 
-def test_a_class_may_be_called_train(trees, tmp_path, data_dir):
+def test_a_class_may_be_called_train(tmp_path, data_dir):
     tree = {f"{c}/{i}.png": trees.png(i + len(c)) for c in ("bus", "train") for i in range(3)}
     result = import_dataset("mine", trees.zip(tmp_path / "t.zip", tree), data_dir)
     assert result.meta.classes == ("bus", "train")
 
 
-def test_a_third_split_is_left_out_and_said(trees, tmp_path, data_dir):
+def test_a_third_split_is_left_out_and_said(tmp_path, data_dir):
     tree = {**trees.make(), "val/ant/1.png": trees.png(5), "val/bee/1.png": trees.png(6)}
     result = import_dataset("mine", trees.zip(tmp_path / "t.zip", tree), data_dir)
     assert result.notes == ("the folder 'val' is left out",)
@@ -110,7 +111,7 @@ def test_a_third_split_is_left_out_and_said(trees, tmp_path, data_dir):
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "1", "LA", "I;16"])
-def test_every_mode_becomes_rgb(trees, tmp_path, data_dir, mode):
+def test_every_mode_becomes_rgb(tmp_path, data_dir, mode):
     tree = trees.make()
     suffix = "tif" if mode == "CMYK" else "png"
     del tree["train/ant/00.png"]
@@ -132,7 +133,7 @@ def _sixteen_bit(tmp_path):
     return (tmp_path / "deep.png").read_bytes()
 
 
-def test_mixed_sizes_need_a_size_and_are_cropped_to_it(trees, tmp_path, data_dir):
+def test_mixed_sizes_need_a_size_and_are_cropped_to_it(tmp_path, data_dir):
     tree = {**trees.make(), "train/ant/00.png": trees.png(1, 20, 10)}
     path = trees.zip(tmp_path / "t.zip", tree)
     with pytest.raises(SweepsError, match=r"not all square and.*20x10") as error:
@@ -147,13 +148,13 @@ def test_mixed_sizes_need_a_size_and_are_cropped_to_it(trees, tmp_path, data_dir
     )
 
 
-def test_equal_sizes_that_differ_later_name_two(trees, tmp_path, data_dir):
+def test_equal_sizes_that_differ_later_name_two(tmp_path, data_dir):
     tree = {**trees.make(), "train/cat/05.png": trees.png(1, 9, 9)}
     with pytest.raises(SweepsError, match=r"of one size.*8x8.*9x9"):
         import_dataset("mine", trees.zip(tmp_path / "t.zip", tree), data_dir)
 
 
-def test_the_same_again_is_success_and_changes_nothing(trees, tmp_path, data_dir, leftovers):
+def test_the_same_again_is_success_and_changes_nothing(tmp_path, data_dir, leftovers):
     path = trees.zip(tmp_path / "t.zip", trees.make())
     import_dataset("mine", path, data_dir)
     before = (data_dir / "mine" / "meta.json").stat().st_mtime_ns
@@ -163,7 +164,7 @@ def test_the_same_again_is_success_and_changes_nothing(trees, tmp_path, data_dir
     assert leftovers() == ["mine"]
 
 
-def test_another_dataset_is_replaced_only_when_asked(trees, tmp_path, data_dir, leftovers):
+def test_another_dataset_is_replaced_only_when_asked(tmp_path, data_dir, leftovers):
     first = import_dataset("mine", trees.zip(tmp_path / "a.zip", trees.make()), data_dir)
     open_data(DataConfig(name="mine"), data_dir, 4)
     mapped = open_data(DataConfig(name="mine"), data_dir)
@@ -179,7 +180,7 @@ def test_another_dataset_is_replaced_only_when_asked(trees, tmp_path, data_dir, 
     assert leftovers() == ["mine"]
 
 
-def test_an_import_is_used_like_the_download(trees, tmp_path, data_dir):
+def test_an_import_is_used_like_the_download(tmp_path, data_dir):
     path = trees.zip(tmp_path / "t.zip", trees.make())
     import_dataset("cifar10", path, data_dir)
     assert open_data(DataConfig(name="cifar10"), data_dir, download=False).classes == (

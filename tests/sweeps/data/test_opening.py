@@ -15,10 +15,11 @@ from sweeps.data import import_dataset, is_available, list_datasets, open_data
 from sweeps.data.cache import CacheWriter
 from sweeps.errors import SweepsError
 from sweeps.spec.data import DataConfig
+from tests.sweeps.data import trees
 
 
 @pytest.fixture
-def mine(trees, tmp_path, data_dir):
+def mine(tmp_path, data_dir):
     path = trees.zip(tmp_path / "t.zip", trees.make(size=16))
     return import_dataset("mine", path, data_dir)
 
@@ -180,7 +181,7 @@ def test_ctrl_c_leaves_nothing_and_what_a_kill_leaves_is_swept(data_dir, leftove
     assert leftovers() == [other.name, "patterns"]
 
 
-def test_a_replacement_that_died_midway_is_undone(mine, trees, tmp_path, data_dir, leftovers):
+def test_a_replacement_that_died_midway_is_undone(mine, tmp_path, data_dir, leftovers):
     (data_dir / "mine").rename(data_dir / ".mine.old")
     path = trees.zip(tmp_path / "t.zip", trees.make(size=16))
     assert import_dataset("mine", path, data_dir).already_there
