@@ -61,6 +61,8 @@ def answer(progress: Progress) -> str:
         return f"The {which}, {found}."
     several = f"the best of {len(baselines)} baselines" if len(baselines) > 1 else "the baseline"
     other = f"{several}, {named(baselines[0])}, reached {value_words(progress, baselines[0])}"
+    if not learned(progress, baselines[0].values[0]):
+        return f"The search's best, {found}; {other}, no better than guessing."
     verdict = verdict_words(progress, best.values[0], baselines[0].values[0])
     return f"The search's best, {found}; {other}. The search's best is {verdict}."
 
@@ -163,7 +165,7 @@ def value_words(progress: Progress, trial: FrozenTrial) -> str:
 def verdict_words(progress: Progress, best: float, other: float) -> str:
     """Compare a value with another: ``0.0100 better, within the noise``."""
     if not learned(progress, other):
-        return "no match: it did not learn"
+        return "not compared, it did not learn"
     difference = best - other if progress.direction == "maximize" else other - best
     if difference == 0:
         return "equal"

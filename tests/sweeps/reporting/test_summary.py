@@ -9,7 +9,7 @@ from optuna.trial import TrialState
 from rich.console import Console
 
 from storage import create_study, open_storage
-from sweeps.reporting.findings import standard_error
+from sweeps.reporting.findings import answer, standard_error
 from sweeps.reporting.formatting import clock
 from sweeps.reporting.summary import print_summary
 from sweeps.study.progress import read_progress
@@ -70,14 +70,17 @@ def test_differences_are_held_against_the_noise(storage):
     assert "with 0.6000 ±0.0155: equal." in text
 
 
-def test_what_did_not_learn_is_no_match(storage):
+def test_with_what_did_not_learn_nothing_is_compared(storage):
     """A tenth is what guessing gives with ten classes; two standard errors are 0.019."""
     study = _study(storage)
-    for value, name in ((0.115, "stuck"), (0.13, "slow"), (0.6, None)):
+    for value, name in ((0.115, "stuck"), (0.6, None)):
         _add(study, value, name)
+    said = answer(read_progress(storage, study))
+    assert said.endswith("stuck (trial 0), reached 0.1150 ±0.0101, no better than guessing.")
+    _add(study, 0.13, "slow")
     text = _print(storage, study)
-    assert "stuck 0 0.1150 ±0.0101 no match: it did not learn" in text
-    assert "slow 1 0.1300 ±0.0106 0.4700 better" in text
+    assert "stuck 0 0.1150 ±0.0101 not compared, it did not learn" in text
+    assert "slow 2 0.1300 ±0.0106 0.4700 better" in text
     assert "learning rate is too high" in text
 
 

@@ -135,8 +135,8 @@ def _best(progress: Progress, spec: Spec | None) -> list[Block]:
             caption = f"The best {_MOST_ROWS} of the search's {len(trials)} complete trials"
     blocks: list[Block] = []
     if trials:
-        order = [] if spec is None else [*map(setting_of, spec.search)]
-        blocks.append(_configurations(progress, trials[:_MOST_ROWS], order, caption))
+        names = [] if spec is None else [*map(setting_of, spec.search)]
+        blocks.append(_configurations(progress, trials[:_MOST_ROWS], names, caption))
     best = None if several else findings.best_searched(progress)
     if rows := findings.baseline_rows(progress, best):
         header = ["baseline", "trial", progress.metric, "the search's best is"]
@@ -150,10 +150,12 @@ def _best(progress: Progress, spec: Spec | None) -> list[Block]:
 
 
 def _configurations(
-    progress: Progress, trials: list[FrozenTrial], order: list[str], caption: str
+    progress: Progress, trials: list[FrozenTrial], settings: list[str], caption: str
 ) -> Table:
     used = dict.fromkeys(name for trial in trials for name in params_of(trial))
-    names = [*(name for name in order if name in used), *(n for n in used if n not in order)]
+    # In the order of the spec; what it does not search comes last.
+    places = {setting: place for place, setting in enumerate(settings)}
+    names = sorted(used, key=lambda name: places.get(setting_of(name), len(settings)))
     rows = []
     for trial in trials:
         values = [findings.value_words(progress, trial), *map(brief, trial.values[1:])]
