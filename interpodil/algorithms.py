@@ -136,7 +136,9 @@ def _tent_first(
             return _tent_first_tiny(padded, weight, bias, plan, kernel)
     second = (bias, steps.stride, steps.padding, steps.dilation, groups)
     if eager and filters.lines is not None and _shift(padded, steps):
-        relay = max(steps.filter_stride) == 1 and _relayout(padded, weight, dims=3)
+        # It is the weight's gradient that is faster so.
+        learns = torch.is_grad_enabled() and weight.requires_grad
+        relay = learns and max(steps.filter_stride) == 1 and _relayout(padded, weight, dims=3)
         if relay:
             padded = to_channels_last(padded)
         filtered = shifted_sums(padded, filters.lines, steps.filter_stride, steps.filter_padding)
@@ -224,8 +226,8 @@ def _bank(first: Tensor, channels: int, others: int) -> tuple[Tensor, int]:
 def _relayout(input: Tensor, weight: Tensor, dims: int = 2) -> bool:
     """Tell whether to compute with the channels innermost although the caller did not.
 
-    On CPUs the depthwise filter of images runs several times as fast so, and so do shifted sums of
-    volumes and the convolution after them, which pays for both copies. Compilers choose layouts
+    On CPUs the depthwise filter of images runs several times as fast so, and the convolution of
+    volumes in training up to twice, which pays for both copies. Compilers choose layouts
     themselves.
     """
     return (
