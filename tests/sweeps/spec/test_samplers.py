@@ -108,31 +108,6 @@ def test_a_grid_that_cannot_be_walked_is_refused(make, search, trials, message):
         spec.check_sampling()
 
 
-def test_running_trials_are_no_secret_to_tpe(make):
-    """With a constant liar, eight workers that ask at once spread; without, they gather."""
-
-    def spread(constant_liar):
-        spec = make(
-            {"name": "tpe", "startup_trials": 10, "constant_liar": constant_liar},
-            search={"layer.edge": {"float": [0, 1]}, "layer.corner": {"float": [0, 1]}},
-        )
-        widths = []
-        for seed in range(8):
-            study = optuna.create_study(sampler=spec.make_sampler(seed))
-            for _ in range(40):
-                trial = study.ask()
-                values = pick(spec, trial)
-                study.tell(trial, sum((value - 0.3) ** 2 for value in values.values()))
-            edges = []
-            for stream in range(8):
-                study.sampler = spec.make_sampler(1000 + 10 * seed + stream)
-                edges.append(pick(spec, study.ask())["layer.edge"])
-            widths.append(max(edges) - min(edges))
-        return sum(widths) / len(widths)
-
-    assert spread(constant_liar=True) > 1.2 * spread(constant_liar=False)
-
-
 @pytest.mark.parametrize(
     ("sampler", "message"),
     [

@@ -144,11 +144,3 @@ def test_what_a_parameter_contains(tree, inside, outside):
     parameter = Parameter.model_validate(tree)
     assert all(parameter.contains(value) for value in inside)
     assert not any(parameter.contains(value) for value in outside)
-
-
-def test_a_condition_takes_one_value_or_several():
-    when = {"layer.growth": [5, 7], "training.flip": True}
-    several = Parameter.model_validate({"int": [1, 2], "when": when})
-    values = {"layer.growth": 7, "training.flip": True}
-    assert several.is_active(values)
-    assert not several.is_active({**values, "layer.growth": 6})

@@ -39,7 +39,7 @@ scalars = st.one_of(
 trees = st.recursive(
     scalars, lambda inner: st.one_of(st.lists(inner), st.dictionaries(strings, inner)), max_leaves=8
 )
-often = settings(derandomize=True, max_examples=50, deadline=None, database=None)
+often = settings(derandomize=True, max_examples=30, deadline=None, database=None)
 
 
 @pytest.mark.parametrize("text", CATCHES, ids=ascii)
@@ -100,7 +100,7 @@ def _exported(text, other, value):
 
 
 @pytest.mark.parametrize(
-    "text", ["a: 0b_", "a: 2026-13-45", "a: " + "9" * 5000, "a: " + "[" * 5000]
+    "text", ["a: 0b_", "a: 2026-13-45", "a: " + "9" * 5000, "a: " + "[" * 1000]
 )
 def test_what_is_no_value_is_refused_in_one_line(text):
     with pytest.raises(SweepsError, match=r"^mine\.yaml: not valid YAML: .+$"):

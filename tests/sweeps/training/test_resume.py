@@ -65,6 +65,13 @@ def _stop_after(calls):
     return lambda: next(left, None) is None
 
 
+def _interrupt(config, patterns, checkpoint, *calls):
+    """Start or resume a run once for each number, and stop it at that look."""
+    for stop in calls:
+        with pytest.raises(Interrupted):
+            list(train(config, patterns, CPU, should_stop=_stop_after(stop), checkpoint=checkpoint))
+
+
 @pytest.fixture(scope="module")
 def undisturbed(patterns):
     return _numbers(train(_config(), patterns, CPU))
@@ -76,17 +83,7 @@ class TestResume:
     @pytest.mark.parametrize("calls", [[3], [6], [7], [1, 1, 1, 1, 9]])
     def test_it_ends_with_the_numbers_of_an_undisturbed_run(self, patterns, undisturbed, calls):
         checkpoint = InMemory()
-        for stop in calls:
-            with pytest.raises(Interrupted):
-                list(
-                    train(
-                        _config(),
-                        patterns,
-                        CPU,
-                        should_stop=_stop_after(stop),
-                        checkpoint=checkpoint,
-                    )
-                )
+        _interrupt(_config(), patterns, checkpoint, *calls)
         # None is written before it is due.
         assert checkpoint.writes == len(calls)
         assert _numbers(train(_config(), patterns, CPU, checkpoint=checkpoint)) == undisturbed
@@ -117,12 +114,7 @@ class TestResume:
     def test_so_it_does_with_every_setting(self, patterns, settings):
         config = _config(**settings, **{"training.epochs": 2, "data.train_limit": 300})
         checkpoint = InMemory()
-        for stop in (1, 9, 3):
-            stopped = train(
-                config, patterns, CPU, should_stop=_stop_after(stop), checkpoint=checkpoint
-            )
-            with pytest.raises(Interrupted):
-                list(stopped)
+        _interrupt(config, patterns, checkpoint, 1, 9, 3)
         resumed = _numbers(train(config, patterns, CPU, checkpoint=checkpoint))
         assert resumed == _numbers(train(config, patterns, CPU))
         assert all(math.isfinite(number) for epoch in resumed for number in epoch)
@@ -138,12 +130,7 @@ class TestResume:
         torch.rand(3)
         assert _numbers(train(config, patterns, CPU)) == undisturbed
         checkpoint = InMemory()
-        for stop in (1, 9, 3):
-            stopped = train(
-                config, patterns, CPU, should_stop=_stop_after(stop), checkpoint=checkpoint
-            )
-            with pytest.raises(Interrupted):
-                list(stopped)
+        _interrupt(config, patterns, checkpoint, 1, 9, 3)
         before = torch.get_rng_state()
         assert _numbers(train(config, patterns, CPU, checkpoint=checkpoint)) == undisturbed
         assert torch.equal(torch.get_rng_state(), before)
@@ -242,8 +229,7 @@ class TestMicroBatches:
         undisturbed = list(train(_config(), patterns, CPU))
         checkpoint = InMemory()
         parts = _config(**{"training.micro_batches": before})
-        with pytest.raises(Interrupted):
-            list(train(parts, patterns, CPU, should_stop=_stop_after(calls), checkpoint=checkpoint))
+        _interrupt(parts, patterns, checkpoint, calls)
         looked = []
         resumed = list(
             train(
@@ -278,8 +264,7 @@ class TestPrecision:
     def test_a_run_resumes_in_another(self, patterns, before, after):
         checkpoint = InMemory()
         first = _config(**SHORT, **{"training.precision": before})
-        with pytest.raises(Interrupted):
-            list(train(first, patterns, CPU, should_stop=_stop_after(3), checkpoint=checkpoint))
+        _interrupt(first, patterns, checkpoint, 3)
         looked = []
         results = list(
             train(
@@ -297,7 +282,6 @@ class TestPrecision:
     def test_float16_goes_on_with_the_scale_that_it_has_found(self, patterns):
         half = _config(**SHORT, **{"training.precision": "float16", "training.clip_norm": 1.0})
         checkpoint = InMemory()
-        with pytest.raises(Interrupted):
-            list(train(half, patterns, CPU, should_stop=_stop_after(3), checkpoint=checkpoint))
+        _interrupt(half, patterns, checkpoint, 3)
         resumed = _numbers(train(half, patterns, CPU, checkpoint=checkpoint))
         assert resumed == _numbers(train(half, patterns, CPU))
