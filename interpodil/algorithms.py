@@ -100,8 +100,6 @@ def compute(
 def _choose(padded: Tensor, plan: Plan, filters: Filters) -> Algorithm:
     """Choose the fastest algorithm, from measurements on CPUs."""
     spread, channels = plan.spread, padded.shape[1]
-    if spread.dims == 1 and channels < FEW_CHANNELS:
-        return "expanded"
     if spread.uniform:
         far = max(spread.dilation) >= SEPARATE_FROM_DILATION
         return "separable_tent" if far and filters.separable else "tent_first"

@@ -77,7 +77,7 @@ def test_a_path_named_later_is_refused_too(path, arguments):
         (2, 20, {"fade": 0.5}, "axis_first"),
         (2, 20, {"fade": 3, "groups": 20}, "expanded"),
         (1, 20, {}, "tent_first"),
-        (1, 3, {}, "expanded"),
+        (1, 3, {}, "tent_first"),
         (1, 20, {"fade": 3}, "expanded"),
         (3, 20, {}, "tent_first"),
     ],
