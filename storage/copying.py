@@ -7,15 +7,15 @@ What there is to copy follows from the tables themselves: every table with a col
 import json
 import re
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 import sqlalchemy
 from optuna.trial import TrialState
-from sqlalchemy import Column, Connection, Integer, Select, Table, func, select
+from sqlalchemy import Column, Connection, Integer, Select, Table, select
 from sqlalchemy.engine import URL
 
 from storage.errors import StorageError, explaining
@@ -38,7 +38,7 @@ _BATCH_ROWS = 1000
 
 # Where optuna-dashboard names a trial in the key of a study's attribute: the notes of trials, and
 # trials that were skipped when asked to compare.
-_TRIAL_IN_KEY = re.compile(r"(dashboard:)(\d+)(:note_.*)|(preference:skip_trial:)(\d+)()")
+_TRIAL_IN_KEY = re.compile(r"^(dashboard:|preference:skip_trial:)(\d+)(:note_.*|)$")
 
 
 @dataclass(frozen=True)
@@ -56,15 +56,6 @@ class CopiedStudy:
     trials: int
     workers: int
     running: int
-
-
-@dataclass
-class _Ids:
-    """The target's ids of one study and its trials and workers, by the source's."""
-
-    studies: dict[int, int] = field(default_factory=dict)
-    trials: dict[int, int] = field(default_factory=dict)
-    workers: dict[str, str] = field(default_factory=dict)
 
 
 def copy_studies(
@@ -125,46 +116,49 @@ def find_studies(connection: Connection, names: Iterable[str], where: str) -> di
 
 
 class _Copying:
-    """One study on its way from a storage to another."""
+    """One study on its way from a storage to another.
+
+    Args:
+        source: the storage that it is in, and ``where`` as a person knows it.
+        target: the storage that gets it, and ``to`` likewise.
+    """
 
     def __init__(self, source: Connection, where: str, target: Connection, to: str) -> None:
         self._source = source
         self._where = where
         self._target = target
         self._to = to
-        self._ids = _Ids()
+        # The target's ids: of the study, and of trials and workers by the source's.
+        self._study_id = 0
+        self._trials: dict[int, int] = {}
+        self._workers: dict[str, str] = {}
+        self._running = 0
 
     def copy(self, study_id: int, name: str) -> CopiedStudy:
         self._copy_study(study_id, name)
         self._copy_trials(study_id)
-        workers, at_work = self._workers(study_id)
-        self._ids.workers = {worker.worker_id: uuid.uuid4().hex for worker in workers}
+        mine = select(workers_table).where(workers_table.c.study_id == study_id)
+        workers = [WorkerRecord(**row) for row in self._rows(mine)]
+        with explaining(self._where):
+            moment = now(self._source)
+        at_work = sum(worker.is_alive(moment) for worker in workers)
+        self._workers = {worker.worker_id: uuid.uuid4().hex for worker in workers}
         for table in (*OPTUNA_TABLES.sorted_tables, *metadata.sorted_tables):
             if table not in (studies_table, trials_table):
                 self._copy_table(table, study_id)
-        running = select(func.count()).where(
-            (trials_table.c.study_id == study_id) & (trials_table.c.state == TrialState.RUNNING)
-        )
-        with explaining(self._where):
-            count = self._source.execute(running).scalar_one()
-        return CopiedStudy(name, len(self._ids.trials), at_work, count)
+        return CopiedStudy(name, len(self._trials), at_work, self._running)
 
     def _copy_study(self, study_id: int, name: str) -> None:
         [row] = self._rows(select(studies_table).where(studies_table.c.study_id == study_id))
         values = _without(row, "study_id") | {"study_name": name}
-        known = select(studies_table.c.study_id).where(studies_table.c.study_name == name)
-        taken = StorageError(
-            f"{name}: {self._to} holds a study of this name already; give the copy another with "
-            "--as NAME"
-        )
-        if self._target.execute(known).first() is not None:
-            raise taken
+        statement = studies_table.insert().values(**values).returning(studies_table.c.study_id)
         try:
-            statement = studies_table.insert().values(**values).returning(studies_table.c.study_id)
-            self._ids.studies[study_id] = self._target.execute(statement).scalar_one()
+            self._study_id = self._target.execute(statement).scalar_one()
         except sqlalchemy.exc.IntegrityError:
-            # Another process made it in this moment.
-            raise taken from None
+            raise StorageError(
+                f"{name}: {self._to} holds a study of this name already; give the copy another "
+                "with --as NAME"
+            ) from None
 
     def _copy_trials(self, study_id: int) -> None:
         query = select(trials_table).where(trials_table.c.study_id == study_id)
@@ -172,17 +166,10 @@ class _Copying:
             trials_table.c.trial_id, sort_by_parameter_order=True
         )
         for batch in _batches(self._rows(query.order_by(trials_table.c.trial_id))):
-            values = [self._moved(_without(row, "trial_id")) for row in batch]
+            values = [self._moved(trials_table, _without(row, "trial_id")) for row in batch]
             new = self._target.execute(statement, values).scalars().all()
-            self._ids.trials.update(zip((row["trial_id"] for row in batch), new, strict=True))
-
-    def _workers(self, study_id: int) -> tuple[list[WorkerRecord], int]:
-        """The workers that the study ever had, and how many are at work."""
-        mine = select(workers_table).where(workers_table.c.study_id == study_id)
-        workers = [WorkerRecord(**row) for row in self._rows(mine)]
-        with explaining(self._where):
-            moment = now(self._source)
-        return workers, sum(worker.is_alive(moment) for worker in workers)
+            self._trials.update(zip((row["trial_id"] for row in batch), new, strict=True))
+            self._running += sum(row["state"] is TrialState.RUNNING for row in batch)
 
     def _copy_table(self, table: Table, study_id: int) -> None:
         query = select(table).order_by(*table.primary_key)
@@ -195,12 +182,11 @@ class _Copying:
             return
         key = _own_key(table)
         drop = () if key is None else (key.name,)
-        change = _CHANGES.get(table.name, _unchanged)
         for batch in _batches(self._rows(query)):
             values = [
-                change(self._moved(_without(row, *drop)), self._ids)
+                self._moved(table, _without(row, *drop))
                 for row in batch
-                if row.get("trial_id") in self._ids.trials or row.get("trial_id") is None
+                if row.get("trial_id") in self._trials or row.get("trial_id") is None
             ]
             if values:
                 self._target.execute(table.insert(), values)
@@ -212,46 +198,29 @@ class _Copying:
             for row in result.mappings():
                 yield dict(row)
 
-    def _moved(self, row: dict[str, Any]) -> dict[str, Any]:
-        """A row with the target's ids."""
+    def _moved(self, table: Table, row: dict[str, Any]) -> dict[str, Any]:
+        """A row of a table as the target has it: with its ids, and nobody at work."""
         moved = dict(row)
-        if row.get("study_id") is not None:
-            moved["study_id"] = self._ids.studies[row["study_id"]]
+        if "study_id" in row:
+            moved["study_id"] = self._study_id
         if row.get("trial_id") is not None:
-            moved["trial_id"] = self._ids.trials[row["trial_id"]]
+            moved["trial_id"] = self._trials[row["trial_id"]]
         if "worker_id" in row:
             # The worker of a claim may be unknown.
-            moved["worker_id"] = self._ids.workers.get(row["worker_id"], row["worker_id"])
+            moved["worker_id"] = self._workers.get(row["worker_id"], row["worker_id"])
+        if table is workers_table and row["ended"] is None:
+            moved["ended"] = row["last_seen"]
+        if table.name == "study_user_attributes" and row["key"] == STUDY_UID:
+            # An id of its own, so that the source's workers have no claim to the copy.
+            moved["value_json"] = json.dumps(uuid.uuid4().hex)
+        if table.name == "study_system_attributes":
+            moved["key"] = _TRIAL_IN_KEY.sub(self._renamed, row["key"])
         return moved
 
-
-def _unchanged(row: dict[str, Any], _ids: _Ids) -> dict[str, Any]:
-    return row
-
-
-def _ended(row: dict[str, Any], _ids: _Ids) -> dict[str, Any]:
-    """Nobody works on the copy."""
-    return row if row["ended"] is not None else row | {"ended": row["last_seen"]}
-
-
-def _renamed(row: dict[str, Any], ids: _Ids) -> dict[str, Any]:
-    match = _TRIAL_IN_KEY.fullmatch(row["key"])
-    if match is None:
-        return row
-    before, trial_id, after = (group for group in match.groups() if group is not None)
-    return row | {"key": f"{before}{ids.trials.get(int(trial_id), trial_id)}{after}"}
-
-
-def _of_another_study(row: dict[str, Any], _ids: _Ids) -> dict[str, Any]:
-    """A copy has an id of its own, so that the source's workers have no claim to it."""
-    return row if row["key"] != STUDY_UID else row | {"value_json": json.dumps(uuid.uuid4().hex)}
-
-
-_CHANGES: dict[str, Callable[[dict[str, Any], _Ids], dict[str, Any]]] = {
-    workers_table.name: _ended,
-    "study_system_attributes": _renamed,
-    "study_user_attributes": _of_another_study,
-}
+    def _renamed(self, match: re.Match[str]) -> str:
+        """A key with the target's id of the trial that it names."""
+        before, trial_id, after = match.groups()
+        return f"{before}{self._trials.get(int(trial_id), trial_id)}{after}"
 
 
 def _own_key(table: Table) -> Column[Any] | None:

@@ -5,13 +5,15 @@ import math
 import random
 import time
 from collections.abc import Callable, Iterator
-from typing import Concatenate, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Engine
 from sqlalchemy.exc import PendingRollbackError
 
 from storage.errors import DATABASE_ERRORS, StorageError, explain, is_transient
 from storage.transactions import current_connection, transaction
+
+if TYPE_CHECKING:
+    from storage.storage import HardenedStorage
 
 #: How long a call waits for its database.
 PATIENCE_SECONDS = 300.0
@@ -21,22 +23,13 @@ _LONGEST_PAUSE_SECONDS = 5.0
 _STEP_SECONDS = 0.1
 
 
-class Reconnecting(Protocol):
-    """A storage whose calls wait for its database; see :class:`storage.storage.HardenedStorage`."""
-
-    location: str
-    engine: Engine
-    patience: float
-    haste: float | None
-    last_disconnect: float | None
-
-
-S = TypeVar("S", bound=Reconnecting)
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def patient(function: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
+def patient(
+    function: Callable[Concatenate["HardenedStorage", P], R],
+) -> Callable[Concatenate["HardenedStorage", P], R]:
     """Retry a function, whose first argument is the storage, while the database is unavailable.
 
     The function has to bear being called again although it has done its work: a connection may
@@ -48,7 +41,7 @@ def patient(function: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S,
     """
 
     @functools.wraps(function)
-    def call(storage: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
+    def call(storage: "HardenedStorage", /, *args: P.args, **kwargs: P.kwargs) -> R:
         if current_connection(storage.engine) is not None:
             return function(storage, *args, **kwargs)
         called = time.monotonic()
@@ -75,7 +68,7 @@ def patient(function: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S,
 
 
 @patient
-def batch(storage: S, study_id: int, calls: Callable[[], None]) -> None:
+def batch(storage: "HardenedStorage", study_id: int, calls: Callable[[], None]) -> None:
     """Make calls that write to a study in one transaction.
 
     Args:
@@ -102,7 +95,7 @@ def waited_for(seconds: float) -> str:
     return f"; waited {math.ceil(seconds)} s for it" if seconds >= 0.5 else ""
 
 
-def _wait(storage: Reconnecting, called: float, began: float, pause: float) -> bool:
+def _wait(storage: "HardenedStorage", called: float, began: float, pause: float) -> bool:
     """Wait before the next try; false where the storage's patience is at its end."""
     until = time.monotonic() + pause
     while (now := time.monotonic()) < until:

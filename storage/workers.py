@@ -25,52 +25,15 @@ _UPDATE = update(workers_table).where(workers_table.c.worker_id == bindparam("id
 
 
 @dataclass(frozen=True)
-class ProcessIdentity:
-    """A process, told apart from a later one of the same number.
-
-    Attributes:
-        host: the machine's name.
-        pid: its number there.
-        birth: when it started, in hundredths of a second since boot, and after a slash the
-            namespace (a container, say) in which its number counts and which boot of which machine
-            that was; parts that are not known are empty.
-    """
-
-    host: str
-    pid: int
-    birth: str
-
-    def is_here(self) -> bool:
-        """Whether this process could see it: it is of the same machine, boot and namespace."""
-        namespace = self.birth.partition("/")[2]
-        return self.host == socket.gethostname() and namespace in ("", _namespace())
-
-    def status(self) -> str:
-        """psutil's word for what a process of this machine does; ``dead`` when it is gone."""
-        try:
-            process = psutil.Process(self.pid)
-            birth = self.birth.partition("/")[0]
-            if birth and abs(_seconds_after_boot(process) - int(birth) / 100) > _BIRTH_SECONDS:
-                return psutil.STATUS_DEAD
-            return process.status()
-        except psutil.NoSuchProcess:
-            return psutil.STATUS_DEAD
-        except psutil.AccessDenied:
-            return psutil.STATUS_RUNNING
-
-
-def this_process() -> ProcessIdentity:
-    """The identity of this process."""
-    birth = round(_seconds_after_boot(psutil.Process()) * 100)
-    return ProcessIdentity(socket.gethostname(), os.getpid(), f"{birth}/{_namespace()}")
-
-
-@dataclass(frozen=True)
 class WorkerRecord:
     """A worker as the storage knows it.
 
     Attributes:
         number: counted from 0 within its study.
+        host, pid: the machine of its process, and its number there.
+        birth: when that started, in hundredths of a second since boot, and after a slash the
+            namespace (a container, say) in which its number counts and which boot of which machine
+            that was; parts that are not known are empty.
         started, last_seen, ended: seconds since 1970; ``ended`` is ``None`` for one at work.
         trial_number, epoch, epochs, value: its trial, that trial's last finished epoch of how many,
             and the metric then; ``None`` where there is none yet.
@@ -105,18 +68,28 @@ class WorkerRecord:
         if self.ended is not None:
             return False
         silent = now - self.last_seen > GRACE_SECONDS
-        process = self._process()
-        if not process.is_here():
+        if not self.is_here():
             return not silent
-        status = process.status()
+        status = self._status()
         return status not in _ENDED and not (silent and status in _SUSPENDED)
 
     def is_here(self) -> bool:
-        """Whether it runs, or ran, on this machine."""
-        return self._process().is_here()
+        """Whether this process could see it: it is of the same machine, boot and namespace."""
+        namespace = self.birth.partition("/")[2]
+        return self.host == socket.gethostname() and namespace in ("", _namespace())
 
-    def _process(self) -> ProcessIdentity:
-        return ProcessIdentity(self.host, self.pid, self.birth)
+    def _status(self) -> str:
+        """psutil's word for what its process, of this machine, does; ``dead`` when it is gone."""
+        try:
+            process = psutil.Process(self.pid)
+            birth = self.birth.partition("/")[0]
+            if birth and abs(_seconds_after_boot(process) - int(birth) / 100) > _BIRTH_SECONDS:
+                return psutil.STATUS_DEAD
+            return process.status()
+        except psutil.NoSuchProcess:
+            return psutil.STATUS_DEAD
+        except psutil.AccessDenied:
+            return psutil.STATUS_RUNNING
 
 
 def register_worker(
@@ -149,7 +122,9 @@ def _register(
             study_id=study_id,
             number=connection.execute(count).scalar_one(),
             name=name,
-            **asdict(this_process()),
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            birth=f"{round(_seconds_after_boot(psutil.Process()) * 100)}/{_namespace()}",
             device=device,
             started=moment,
             last_seen=moment,

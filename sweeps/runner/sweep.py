@@ -186,7 +186,7 @@ def run_workers(
         ends_at=time.time() + minutes * 60 if minutes is not None else None,
         prefix=prefix,
         first_number=next_number(before.workers, prefix),
-        **({} if _needs_torch(sweep.spec) else {"preload": "sweeps.worker.process"}),
+        preload="sweeps.worker.preload" if _needs_torch(sweep.spec) else "sweeps.worker.process",
     )
     with Shutdown(sweep.storage) as shutdown, reporter.running(before):
         received = shutdown.received

@@ -3,11 +3,11 @@
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
@@ -106,7 +106,7 @@ class Worker:
         self.register()
         ignored: tuple[type[Exception], ...] = ()
         try:
-            with Heartbeat(self.storage, self.worker_id):
+            with heartbeat(self.storage, self.worker_id):
                 self._run_trials()
         except (KeyError, StudyDeleted):
             refuse_deleted(self.study, self.study_uid)
@@ -234,40 +234,29 @@ class Worker:
         return outcome if mine else "lost"
 
 
-class Heartbeat:
-    """Tells the storage every few seconds that the worker lives, for the length of a block.
+@contextmanager
+def heartbeat(
+    storage: HardenedStorage, worker_id: str, seconds: float = HEARTBEAT_SECONDS
+) -> Iterator[None]:
+    """Tell the storage every few seconds that a worker lives, for the length of a block."""
+    finished = threading.Event()
 
-    Args:
-        storage: where the worker is registered.
-        worker_id: the worker.
-        seconds: between two beats.
-    """
-
-    def __init__(
-        self, storage: HardenedStorage, worker_id: str, seconds: float = HEARTBEAT_SECONDS
-    ) -> None:
-        self._storage = storage
-        self._worker_id = worker_id
-        self._seconds = seconds
-        self._finished = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._finished.set()
-        # A beat under way would mark a worker as alive that is about to say it has ended.
-        self._thread.join(timeout=_LAST_BEAT_SECONDS)
-
-    def _beat(self) -> None:
+    def keep_beating() -> None:
         survived = Survived(__name__, "the worker's heartbeat failed")
-        while not self._finished.wait(self._seconds):
+        while not finished.wait(seconds):
             try:
-                beat(self._storage, self._worker_id)
+                beat(storage, worker_id)
             except Exception as error:
                 # The next beat may succeed; a trial is not lost for one that did not.
                 survived.note(error)
             else:
                 survived.note(None)
+
+    thread = threading.Thread(target=keep_beating, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        finished.set()
+        # A beat under way would mark a worker as alive that is about to say it has ended.
+        thread.join(timeout=_LAST_BEAT_SECONDS)

@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import optuna
@@ -21,7 +22,7 @@ import sweeps.worker.loop
 from storage import CONFIGURATION, OVERRIDES, RETRY_OF, budget, workers
 from sweeps.errors import Interrupted, OutOfMemory
 from sweeps.worker import TrialContext
-from sweeps.worker.loop import Heartbeat
+from sweeps.worker.loop import heartbeat
 from tests.chaos.journal import Journal
 from tests.chaos.settings import EPOCHS, VARIABLE, ChaosSettings
 
@@ -141,12 +142,7 @@ def _hurry(settings: ChaosSettings) -> None:
     """Let this process judge others in seconds instead of minutes, and note what goes wrong."""
     grace, journal = settings.grace, Journal(settings.journal)
     workers.GRACE_SECONDS = budget.GRACE_SECONDS = grace
-
-    class QuickHeartbeat(Heartbeat):
-        def __init__(self, storage: Any, worker_id: str) -> None:
-            super().__init__(storage, worker_id, seconds=grace / 5)
-
-    sweeps.worker.loop.Heartbeat = QuickHeartbeat  # type: ignore[misc]
+    sweeps.worker.loop.heartbeat = partial(heartbeat, seconds=grace / 5)
     sweeps.worker.loop._RECLAIM_SECONDS = grace / 2
     sweeps.worker.loop._IDLE_SECONDS = 0.2
     supervisor = sys.modules.get("sweeps.runner.supervisor")

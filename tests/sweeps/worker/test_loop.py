@@ -11,7 +11,7 @@ import pytest
 from storage import StorageError, create_study, list_workers, open_storage, reclaim, study_uid
 from sweeps.errors import Diverged, Interrupted, OutOfMemory
 from sweeps.worker.checkpoints import Checkpoints
-from sweeps.worker.loop import Heartbeat, Worker
+from sweeps.worker.loop import Worker, heartbeat
 from tests.storage.claiming import at_work
 from tests.sweeps.waiting import wait_for
 
@@ -170,7 +170,7 @@ def heartbeats():
 
 def test_a_heartbeat_beats_until_the_end_of_its_block(storage, worker):
     before = last_seen(worker)
-    with Heartbeat(storage, worker.worker_id, seconds=0.02):
+    with heartbeat(storage, worker.worker_id, seconds=0.02):
         wait_for(lambda: last_seen(worker) > before, "a beat")
     wait_for(lambda: not heartbeats(), "the thread's end")
 
@@ -187,7 +187,7 @@ def test_a_heartbeat_survives_errors_and_logs_each_once_in_a_row(
             raise error
 
     monkeypatch.setattr("sweeps.worker.loop.beat", beat)
-    with Heartbeat(storage, worker.worker_id, seconds=0.01):
+    with heartbeat(storage, worker.worker_id, seconds=0.01):
         wait_for(lambda: not left, "all beats")
     logged = [(record.levelname, record.getMessage(), record.exc_info) for record in caplog.records]
     assert logged == [
