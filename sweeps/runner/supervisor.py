@@ -60,7 +60,7 @@ class Supervisor:
         engine: runs the workers.
         seat: maps a worker's name to how the ids of its processes begin.
         reporter: reports where the study stands.
-        seconds_left: until no trial is started any more; ``None`` for no limit.
+        deadline: no trial starts after it, by ``time.monotonic``; ``None`` for no limit.
         received: the signals that asked for an end, in the order of their arrival.
     """
 
@@ -73,7 +73,7 @@ class Supervisor:
         seat: Callable[[str], str],
         reporter: Reporter,
         *,
-        seconds_left: Callable[[], float | None],
+        deadline: float | None,
         received: list[int],
     ) -> None:
         self._storage = storage
@@ -82,7 +82,7 @@ class Supervisor:
         self._engine = engine
         self._seat = seat
         self._reporter = reporter
-        self._seconds_left = seconds_left
+        self._deadline = deadline
         self._received = received
         self._started = time.time()
         self._ended_before: set[int] = set()
@@ -161,6 +161,10 @@ class Supervisor:
         if lingers and self._engine.running:
             _logger.info("The study is done; a worker that has not ended is killed")
         return lingers
+
+    def _seconds_left(self) -> float | None:
+        """Return the time until no trial is started any more; ``None`` for no limit."""
+        return None if self._deadline is None else max(self._deadline - time.monotonic(), 0.0)
 
     def _plan_restart(self, worker: WorkerExit, progress: Progress) -> None:
         """Decide whether and when a worker that ended starts again."""

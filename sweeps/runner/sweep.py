@@ -103,7 +103,7 @@ def run_sweep(
         else:
             where = show_url(parse_url(storage))
             reporter.say(f"{_headline(sweep, progress, slots)}, results in {where}")
-            run_workers(sweep, slots, reporter, engine=engine, **settings)
+            _run_workers(sweep, slots, reporter, progress, engine, settings)
         return SweepStudy(name, sweep.storage)
 
 
@@ -149,25 +149,22 @@ def _headline(sweep: Sweep, progress: Progress, slots: Sequence[Slot]) -> str:
     return f"{done}, {on}{workers} on {devices}"
 
 
-def run_workers(
+def _run_workers(
     sweep: Sweep,
     slots: list[Slot],
     reporter: Reporter,
-    *,
+    before: Progress,
     engine: str,
-    **settings: Any,
-) -> Progress:
+    settings: Mapping[str, Any],
+) -> None:
     """Run workers until the study's budget is spent or the time is up.
 
     Args:
         sweep: what to work on.
         slots: one per worker.
         reporter: reports the run.
-        engine: runs the workers; see :func:`sweeps.engines.make_engine`.
-        settings: the engine's.
-
-    Returns:
-        The study's progress at the end.
+        before: where the study stands.
+        engine, settings: what runs the workers; see :func:`sweeps.engines.make_engine`.
 
     Raises:
         Stopped: a signal asked for the end; the running trials were checkpointed and queued again.
@@ -176,7 +173,6 @@ def run_workers(
     minutes = sweep.spec.budget.minutes
     deadline = time.monotonic() + minutes * 60 if minutes is not None else None
     prefix = short_host() if engine == "local" else engine
-    before = read_progress(sweep.storage, sweep.study)
     plan = WorkerPlan(
         study_name=sweep.study.study_name,
         storage_url=sweep.storage_url,
@@ -198,7 +194,7 @@ def run_workers(
             workers,
             plan.seat,
             reporter,
-            seconds_left=lambda: None if deadline is None else max(deadline - time.monotonic(), 0),
+            deadline=deadline,
             received=received,
         )
         try:
@@ -210,12 +206,11 @@ def run_workers(
                 raise
         finally:
             workers.kill()
-            progress = _clean_up(sweep, reporter, stopped=bool(received))
+            is_clean = _clean_up(sweep, reporter, stopped=bool(received))
         if received:
             raise Stopped(received[0], "run it again to resume")
-        if progress is None:
+        if not is_clean:
             raise StorageError(f"{sweep.storage.location}: unavailable at the end; run it again")
-    return progress
 
 
 def _needs_torch(spec: Spec) -> bool:
@@ -223,7 +218,7 @@ def _needs_torch(spec: Spec) -> bool:
     return spec.objective is None or spec.objective.startswith("sweeps.")
 
 
-def _clean_up(sweep: Sweep, reporter: Reporter, *, stopped: bool) -> Progress | None:
+def _clean_up(sweep: Sweep, reporter: Reporter, *, stopped: bool) -> bool:
     """Queue again what ended without a result, and remove checkpoints that nobody needs.
 
     Args:
@@ -232,7 +227,7 @@ def _clean_up(sweep: Sweep, reporter: Reporter, *, stopped: bool) -> Progress | 
         stopped: whether workers were killed on purpose.
 
     Returns:
-        The study's progress; ``None`` where the storage is unavailable.
+        Whether it could: the storage may be unavailable.
 
     Raises:
         SweepsError: the study was deleted.
@@ -248,9 +243,9 @@ def _clean_up(sweep: Sweep, reporter: Reporter, *, stopped: bool) -> Progress | 
     except (StorageError, *DATABASE_ERRORS) as error:
         reason = explain(error, "the storage") or error
         _logger.info("The next run queues again what was running: %s", reason)
-        return None
+        return False
     reporter.update(progress, None)
-    return progress
+    return True
 
 
 def next_number(living: Iterable[WorkerRecord], prefix: str) -> int:

@@ -97,7 +97,7 @@ def watch(tmp_path, monkeypatch):
             engine,
             PLAN.seat,
             NoReporter(),
-            seconds_left=lambda: None,
+            deadline=None,
             received=received,
         )
         if was_away:
