@@ -98,7 +98,7 @@ def read_comparison(storage: HardenedStorage, name: str) -> Comparison:
     for arm in spec.arms:
         explored = trials.get(explore_name(name, arm), [])
         tuned = trials.get(tune_name(name, arm), [])
-        runs = read_runs(spec, confirmed, arm, dead)
+        runs = _read_runs(spec, confirmed, arm, dead)
         own_equal = [trial for trial in equal if trial.user_attrs.get(CONFIGURATION) == arm]
         is_as_long = epochs.get(arm) == spec.training.epochs
         mine = [trial for trial in confirmed if trial.user_attrs.get(CONFIGURATION) == arm]
@@ -112,7 +112,7 @@ def read_comparison(storage: HardenedStorage, name: str) -> Comparison:
             searched=_values(tuned, dead),
             runs=runs,
             equal_time_epochs=epochs.get(arm),
-            equal_time_runs=runs if is_as_long else read_runs(spec, own_equal, arm, dead),
+            equal_time_runs=runs if is_as_long else _read_runs(spec, own_equal, arm, dead),
             parameters=_first(mine, attributes.PARAMETERS),
             multiply_adds=_first(mine, attributes.MULTIPLY_ADDS),
             step_ms=_median(mine, "step_ms"),
@@ -136,7 +136,7 @@ def read_comparison(storage: HardenedStorage, name: str) -> Comparison:
     )
 
 
-def read_runs(spec: ComparisonSpec, trials: list[FrozenTrial], arm: str, dead: float) -> list[Run]:
+def _read_runs(spec: ComparisonSpec, trials: list[FrozenTrial], arm: str, dead: float) -> list[Run]:
     """Return an arm's runs in the order of their seeds, up to the first without a result.
 
     Args:
