@@ -10,6 +10,7 @@ import pytest
 from sweeps.errors import Stopped, SweepsError
 from sweeps.reporting import Reporter
 from sweeps.reporting.json_log import JsonLog
+from tests.sweeps.browser import Browser
 from tests.sweeps.handmade import HandmadeStudy
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -33,6 +34,19 @@ def parse_log(text):
 
 def named(events, name):
     return [event for event in events if event["event"] == name]
+
+
+def look_at_widths(path, profile):
+    """Show a page in a browser at several widths, at which nothing scrolls sideways."""
+    with Browser(profile) as browser:
+        for width in (360, 768, 1280):
+            metrics = {"height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+            browser.call("Emulation.setDeviceMetricsOverride", width=width, **metrics)
+            browser.visit(path.as_uri())
+            browser.wait_for("document.querySelector('footer')")
+            assert browser.evaluate("document.documentElement.scrollWidth") <= width
+            yield browser
+        assert browser.complaints == []
 
 
 @pytest.fixture

@@ -23,8 +23,9 @@ from sweeps.spec.files import load_yaml
 from sweeps.spec.layer import LayerConfig
 from sweeps.study.comparison_reading import read_comparison
 from sweeps.study.stages import COMPARISON, find_comparison, stages
-from tests.sweeps.browser import CHROMIUM, Browser
+from tests.sweeps.browser import CHROMIUM
 from tests.sweeps.comparisons import TREE, early_lead, make_comparison
+from tests.sweeps.reporting.conftest import look_at_widths
 
 MANY_ARMS = ["plain-3x3", "dilated-3x3", "linear-5x5", "learned-5x5", "linear-7x7", "tuned-7x7"]
 MANY_ARMS += ["dense-7x7", "blur-3x3"]
@@ -244,14 +245,7 @@ class TestFiles:
     @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
     def test_no_width_scrolls_sideways(self, found, tmp_path):
         write_report(found, tmp_path / "report.html")
-        with Browser(tmp_path / "profile") as browser:
-            for width in (360, 768, 1280):
-                metrics = {"height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
-                browser.call("Emulation.setDeviceMetricsOverride", width=width, **metrics)
-                browser.visit((tmp_path / "report.html").as_uri())
-                browser.wait_for("document.querySelector('footer')")
-                assert browser.evaluate("document.documentElement.scrollWidth") <= width
-            assert browser.complaints == []
+        assert len(list(look_at_widths(tmp_path / "report.html", tmp_path / "profile"))) == 3
 
     def test_the_command_takes_the_comparison_by_its_name_and_by_default(self, made, cli, tmp_path):
         storage = ("--storage", str(made))

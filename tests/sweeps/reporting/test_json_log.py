@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 
 import pytest
 
@@ -53,24 +52,6 @@ def test_a_study_that_is_done_already(finished):
     events = parse_log(done.stderr)
     assert [event["event"] for event in events] == ["message", "sweep_ended"]
     assert (done.returncode, events[-1]["how"]) == (0, "finished")
-
-
-def test_a_sweep_that_is_interrupted(place, small):
-    small["training"]["epochs"] = 500
-    run = place.start("run", place.write_spec(small), "--workers", "1", "--log-json")
-    lines = []
-    for line in run.stderr:
-        lines.append(line)
-        if '"epoch_ended"' in line:
-            break
-    run.send_signal(signal.SIGINT)
-    _, rest = run.communicate(timeout=60)
-    assert run.returncode == 130
-    events = parse_log("".join(lines) + rest)
-    (trial,) = named(events, "trial_ended")
-    assert (trial["outcome"], trial["queued_again"]) == ("interrupted", True)
-    assert (events[-1]["event"], events[-1]["how"]) == ("sweep_ended", "stopped")
-    assert events[-1]["reason"] == "SIGINT"
 
 
 def test_a_sweep_that_does_not_start(cli, tmp_path, small):

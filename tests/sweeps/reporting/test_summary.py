@@ -9,7 +9,7 @@ from optuna.trial import TrialState
 from rich.console import Console
 
 from storage import create_study, open_storage
-from sweeps.reporting.findings import answer, standard_error
+from sweeps.reporting.findings import answer
 from sweeps.reporting.formatting import clock
 from sweeps.reporting.summary import print_summary
 from sweeps.study.progress import read_progress
@@ -48,11 +48,6 @@ def _print(storage, study):
     console = Console(file=io.StringIO(), width=120)
     print_summary(console, read_progress(storage, study), "here")
     return " ".join(console.file.getvalue().split())
-
-
-def test_the_standard_error_is_the_binomials():
-    assert standard_error(0.5, 100) == pytest.approx(0.05)
-    assert standard_error(1.0, 100) == 0
 
 
 def test_differences_are_held_against_the_noise(storage):
@@ -109,13 +104,6 @@ def test_a_search_that_has_not_begun_has_not_failed(storage):
     assert "The search has not begun" in _print(storage, study)
     _add(study, None, state=TrialState.PRUNED)
     assert "has found nothing better yet: none of its trials is complete" in _print(storage, study)
-
-
-def test_equals_are_equal(storage):
-    study = _study(storage)
-    _add(study, 0.6)
-    _add(study, 0.6, "same")
-    assert "same 1 0.6000 ±0.0155 equal" in _print(storage, study)
 
 
 def test_a_loss_is_better_when_lower_and_has_no_binomial_error(storage):

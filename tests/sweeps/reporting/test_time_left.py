@@ -4,7 +4,6 @@ import heapq
 import itertools
 
 import pytest
-from sqlalchemy import event
 
 from sweeps.reporting.time_left import seconds_to_go, time_left
 from tests.sweeps.handmade import HandmadeStudy
@@ -129,22 +128,3 @@ def test_the_last_trial_takes_its_time_however_many_workers_wait(tmp_path):
     study.start_worker("w-1")
     study.train(study.start(worker), worker, 1, 5, 60.0)
     assert seconds_to_go(study.progress()) == pytest.approx(240)
-
-
-def test_a_look_reads_the_epochs_of_few_trials_in_one_query(tmp_path):
-    study = HandmadeStudy(tmp_path, target=100)
-    worker = study.start_worker("w")
-    for _ in range(40):
-        number = study.start(worker)
-        study.train(number, worker, 1, 5, 60.0)
-        study.end(number, "pruned", value=0.5)
-    read = []
-
-    def note(_connection, _cursor, statement, parameters, *_):
-        if "sweeps_metrics" in statement:
-            read.append(parameters)
-
-    event.listen(study.storage.engine, "before_cursor_execute", note)
-    study.progress()
-    # Beside the metric's name.
-    assert [len(parameters) - 1 for parameters in read] == [32]
