@@ -10,21 +10,6 @@ from storage import living_workers, open_storage
 from tests.sweeps.waiting import is_gone, wait_for
 
 
-def test_a_killed_worker_is_replaced_and_its_trial_run_again(place, small):
-    small["training"]["epochs"] = 15
-    spec = place.write_spec(small)
-    run = place.start("run", spec, "--workers", "2", "--trials", "2")
-    os.kill(place.wait_for_epochs(2)[0], signal.SIGKILL)
-    out, err = run.communicate(timeout=150)
-    assert run.returncode == 0, err
-    assert "was killed by signal 9" in err
-    study = place.study()
-    outcomes = sorted(trial.user_attrs["outcome"] for trial in study.trials)
-    assert outcomes == ["completed"] * 2 + ["lost"]
-    assert "plain 3x3" in out
-    assert "linear 5x5" in out
-
-
 def test_a_time_limit_ends_the_run_and_not_the_study(place, small):
     spec = place.write_spec(small)
     limit = ("--trials", "1", "--timeout", "0.001", "--study=odd-name")
@@ -34,23 +19,6 @@ def test_a_time_limit_ends_the_run_and_not_the_study(place, small):
     assert "Study odd-name" in done.stdout
     assert "0 of 1 trials" in done.stdout
     assert [trial.state.name for trial in place.study().trials] == ["WAITING"] * 2
-
-
-def test_trials_that_cannot_work_end_the_sweep_with_their_reason(place, small):
-    small["baselines"] = []
-    spec = place.write_spec(small)
-    broken = (
-        "import sweeps.worker.objective\nsweeps.worker.objective.train = lambda *a, **k: 1 / 0\n"
-    )
-    (place.folder / "sitecustomize.py").write_text(broken)
-    place.environment["PYTHONPATH"] = str(place.folder)
-    done = place.run("run", spec, "--workers", "1")
-    assert done.returncode == 1
-    assert "5 trials failed in a row" in done.stderr
-    assert "ZeroDivisionError" in done.stderr
-    trials = place.study().trials
-    assert [trial.state.name for trial in trials] == ["FAIL"] * 5
-    assert "ZeroDivisionError" in trials[0].user_attrs["reason"]
 
 
 OWN = {
@@ -84,6 +52,7 @@ def test_what_runs_beside_five_failures_is_interrupted_and_queued_again(place):
     done = place.run("run", place.write_spec(OWN), "--workers", "2", "--devices", "cpu")
     assert done.returncode == 1
     assert "5 trials failed in a row" in done.stderr
+    assert "ZeroDivisionError" in done.stderr
     first, *others, retry = place.study().trials
     assert first.user_attrs["outcome"] == "interrupted"
     assert {trial.user_attrs["outcome"] for trial in others} == {"failed"}

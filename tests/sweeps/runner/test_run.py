@@ -155,14 +155,6 @@ class TestFinished:
         assert f"{study.best_value:.6g}, the same as trial" in trained.stdout
         assert (place.folder / "weights.pt").stat().st_size > 10_000
 
-    def test_an_export_replaces_no_other_file(self, finished, there):
-        place, _ = finished
-        before = (place.folder / "spec.yaml").read_text()
-        status, _, err = there("export", "-o", "spec.yaml")
-        assert status == 1
-        assert "spec.yaml: exists and is no exported configuration" in err
-        assert (place.folder / "spec.yaml").read_text() == before
-
     def test_an_exported_configuration_is_no_spec(self, finished, there):
         place, _ = finished
         (place.folder / "exported.yaml").write_text(there("export")[1])

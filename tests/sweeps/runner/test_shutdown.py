@@ -78,20 +78,6 @@ def test_ctrl_c_twice_ends_at_once_with_nothing_running(place, small):
     assert ended == ["interrupted"]
 
 
-def test_workers_do_not_outlive_a_killed_run(place, small):
-    small["training"]["epochs"] = 500
-    spec = place.write_spec(small)
-    run = place.start("run", spec, "--workers", "2")
-    pids = place.wait_for_epochs(2)
-    # The kernel wakes one that is suspended.
-    os.kill(pids[0], signal.SIGSTOP)
-    run.kill()
-    run.communicate(timeout=60)
-    wait_for(lambda: all(is_gone(pid) for pid in pids), "the workers' end", seconds=30)
-    states = {trial.state.name for trial in place.study().trials}
-    assert "RUNNING" not in states
-
-
 def assert_queued_again(url):
     storage = open_storage(url)
     study = optuna.load_study(study_name=None, storage=storage)

@@ -1,7 +1,5 @@
 """How trials end, and that a worker's heartbeat outlives errors."""
 
-import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -199,19 +197,3 @@ def test_a_heartbeat_survives_errors_and_logs_each_once_in_a_row(
             "RuntimeError: the server restarts",
         )
     ]
-
-
-_WARNING = """
-from sweeps.errors import Survived
-survived = Survived("sweeps.worker.loop", "the worker's heartbeat failed")
-for _ in range(3):
-    survived.note(RuntimeError("the server restarts\\n[SQL: UPDATE]"))
-"""
-
-
-def test_a_person_sees_one_line_on_stderr():
-    done = subprocess.run([sys.executable, "-c", _WARNING], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (
-        0,
-        "the worker's heartbeat failed: RuntimeError: the server restarts (tried again)\n",
-    )
