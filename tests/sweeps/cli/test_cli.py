@@ -204,11 +204,6 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_file(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["best.yaml"]
 
 
-def test_output_that_is_no_file_is_refused(tmp_path):
-    with pytest.raises(SweepsError, match="not a regular file"):
-        write_whole(tmp_path, b"x")
-
-
 class TestNextCommands:
     @pytest.mark.parametrize(
         ("storage", "shown"),

@@ -45,14 +45,6 @@ class TestReplacing:
             "in place of study first, trial 0\n",
         )
 
-    def test_one_of_the_same_study_is_replaced_without_a_word(self, finish_study, cli):
-        finish_study("first")
-        cli("export", "-o", "best.yaml")
-        assert (
-            cli("export", "-o", "best.yaml")[2]
-            == "Wrote best.yaml (study first, trial 0, the baseline 'plain 3x3')\n"
-        )
-
     @pytest.mark.parametrize("content", ["source:\n", "source: {study: 3}\n", "source: [1]\n"])
     def test_one_that_was_written_by_hand_is_replaced(self, finish_study, cli, tmp_path, content):
         finish_study("first")
