@@ -1,7 +1,6 @@
 """``sweeps data``."""
 
 from pathlib import Path
-from typing import Literal
 
 import click
 
@@ -19,30 +18,21 @@ def command() -> None:
 def list_command(data_dir: Path) -> None:
     """List the datasets that are known and those on disk."""
     from sweeps.data import list_datasets
-    from sweeps.reporting.formatting import make_table, print_table
+    from sweeps.reporting.formatting import print_rows
     from sweeps.spec.torchvision_sets import PREFIX, SETS
 
-    table = make_table()
-    for column in ("name", "on disk", "pixels", "train", "test", "classes"):
-        justify: Literal["left", "right"] = "right" if column in ("train", "test") else "left"
-        table.add_column(column, justify=justify, no_wrap=True)
-    table.add_column("fingerprint", no_wrap=True)
+    header = ["name", "on disk", "pixels", "train", "test", "classes", "fingerprint"]
+    rows = []
     for name, metas in list_datasets(data_dir.absolute()):
         if not metas:
-            table.add_row(name, "no", *"-----")
+            rows.append([name, "no", *"-----"])
             continue
         base = metas[0]
-        table.add_row(
-            name,
-            base.source,
-            ", ".join(str(meta.size) for meta in metas),
-            f"{base.counts['train']:,}",
-            f"{base.counts['test']:,}",
-            str(len(base.classes)),
-            base.fingerprint,
-        )
+        sizes = ", ".join(str(meta.size) for meta in metas)
+        counts = [f"{base.counts[split]:,}" for split in ("train", "test")]
+        rows.append([name, base.source, sizes, *counts, str(len(base.classes)), base.fingerprint])
     console = results_console()
-    print_table(console, table)
+    print_rows(console, header, rows, words={*header} - {"train", "test"})
     console.print(f"Also {PREFIX}NAME, downloaded on first use: {', '.join(SETS)}", highlight=False)
 
 

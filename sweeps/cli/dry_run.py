@@ -6,7 +6,7 @@ from functools import partial
 from rich.console import Console
 
 from sweeps.engines.devices import Slot
-from sweeps.reporting.formatting import make_table, print_line, print_table
+from sweeps.reporting.formatting import print_line, print_rows
 from sweeps.runner.dry_run import DryRun
 from sweeps.spec.data import NO_IMAGES
 from sweeps.spec.imports import kind_of
@@ -27,21 +27,15 @@ def print_dry_run(console: Console, spec: Spec, slots: list[Slot], found: DryRun
     line(f"Time      {_time(spec, found)}")
 
     line("\nSearch space")
-    table = make_table()
-    for column in ("setting", "values", "only where"):
-        table.add_column(column)
-    for name, parameter in spec.search.items():
-        table.add_row(name, str(parameter), parameter.condition)
-    print_table(console, table)
+    header = ["setting", "values", "only where"]
+    rows = [[name, str(searched), searched.condition] for name, searched in spec.search.items()]
+    print_rows(console, header, rows, words=header)
 
     line("Baselines" if spec.baselines else "No baselines: the best is compared with nothing")
     if spec.baselines:
-        table = make_table()
-        table.add_column("name")
-        table.add_column("sets")
-        for baseline in spec.baselines:
-            table.add_row(baseline.name, ", ".join(f"{n} {v}" for n, v in baseline.set.items()))
-        print_table(console, table)
+        header = ["name", "sets"]
+        rows = [[b.name, ", ".join(f"{n} {v}" for n, v in b.set.items())] for b in spec.baselines]
+        print_rows(console, header, rows, words=header)
     line("Nothing was started. Run it: the same command without --dry-run")
 
 

@@ -1,6 +1,6 @@
 """``sweeps models``."""
 
-from typing import Literal
+from itertools import compress
 
 import click
 
@@ -34,22 +34,18 @@ def command(name: str | None, where: str, size: int, classes: int) -> None:
 
 
 def _list_networks() -> None:
-    from sweeps.reporting.formatting import make_table, print_table
+    from sweeps.reporting.formatting import print_rows
     from sweeps.spec.networks import TORCHVISION
 
-    table = make_table()
-    table.add_column("name")
-    table.add_column("parameters", justify="right")
-    table.add_column("stem")
-    table.add_row("tutorial", "", "3x3, stride 1")
-    for network, (parameters, stem) in TORCHVISION.items():
-        table.add_row(network, f"{parameters:,}", stem)
-    print_table(results_console(), table)
+    rows = [["tutorial", "", "3x3, stride 1"]]
+    rows += [[name, f"{parameters:,}", stem] for name, (parameters, stem) in TORCHVISION.items()]
+    header = ["name", "parameters", "stem"]
+    print_rows(results_console(), header, rows, words={"name", "stem"})
 
 
 def _show_network(name: str, where: str, size: int, classes: int) -> None:
     from sweeps.models.inspection import inspect_network
-    from sweeps.reporting.formatting import make_table, print_line, print_table
+    from sweeps.reporting.formatting import print_line, print_rows
     from sweeps.spec.config import RunConfig
     from sweeps.spec.validation import validate
 
@@ -57,36 +53,28 @@ def _show_network(name: str, where: str, size: int, classes: int) -> None:
     config = validate(RunConfig, {"model": {key: name, "where": where}}, name)
     found = inspect_network(config, size=size, num_classes=classes)
     console = results_console()
-    columns: dict[str, Literal["left", "right"]] = {
-        "convolution": "left",
-        "output": "left",
-        "kernel": "left",
-        "stride": "left",
-        "parameters": "right",
-        "multiply-adds (M)": "right",
-        "receptive field": "right",
-    }
-    # A narrow terminal shows what the layer changes; a file or pipe has room for all.
-    hidden = ("output", "stride", "parameters") if console.width < _WIDTH else ()
-    table = make_table()
-    for column, justify in columns.items():
-        if column not in hidden:
-            table.add_column(column, no_wrap=True, justify=justify)
+    words = ["convolution", "output", "kernel", "stride"]
+    header = [*words, "parameters", "multiply-adds (M)", "receptive field"]
+    rows = []
     for convolution, before in found.before.items():
         after = found.after[convolution]
         fields = [m.receptive_field for m in (before, after)]
-        cells = (
-            convolution or "the network",
-            "x".join(map(str, after.output)),
-            _change(before.kernel, after.kernel),
-            _change(*(m.stride if m.kernel else "" for m in (before, after))),
-            _change(*(f"{m.parameters:,}" for m in (before, after))),
-            _change(*(f"{m.multiply_adds / 1e6:,.1f}" for m in (before, after))),
-            _change(*("-" if field is None else field for field in fields)),
+        rows.append(
+            [
+                convolution or "the network",
+                "x".join(map(str, after.output)),
+                _change(before.kernel, after.kernel),
+                _change(*(m.stride if m.kernel else "" for m in (before, after))),
+                _change(*(f"{m.parameters:,}" for m in (before, after))),
+                _change(*(f"{m.multiply_adds / 1e6:,.1f}" for m in (before, after))),
+                _change(*("-" if field is None else field for field in fields)),
+            ]
         )
-        shown = zip(columns, cells, strict=True)
-        table.add_row(*(cell for column, cell in shown if column not in hidden))
-    print_table(console, table)
+    if console.width < _WIDTH:
+        # A narrow terminal shows what the layer changes; a file or pipe has room for all.
+        shown = [name not in ("output", "stride", "parameters") for name in header]
+        header, *rows = ([*compress(row, shown)] for row in (header, *rows))
+    print_rows(console, header, rows, words=words)
     print_line(
         console,
         f"{len(found.after) - 1} of {found.convolutions} convolutions of {name} become the layer, "

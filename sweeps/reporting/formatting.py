@@ -35,10 +35,13 @@ def print_rows(
     *,
     words: Collection[str],
 ) -> None:
-    """Print a table of texts, flush right but for the columns of ``words``."""
+    """Print a table of texts, flush right but for the columns of ``words``.
+
+    Nothing is cut: what does not fit goes on in the next line.
+    """
     table = make_table()
     for name in header:
-        table.add_column(name, justify="left" if name in words else "right")
+        table.add_column(name, justify="left" if name in words else "right", overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))
     print_table(console, table)
