@@ -14,7 +14,7 @@ class SweepsError(Exception):
 
 
 class DatasetUnavailable(SweepsError):
-    """A dataset is not on disk and cannot be downloaded."""
+    """A dataset is not on disk, and is not downloaded or cannot be."""
 
 
 class Interrupted(Exception):

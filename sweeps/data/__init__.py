@@ -3,7 +3,7 @@
 `Batches` lives in `sweeps.data.batches`, which imports torch; nothing here does at import time.
 """
 
-from sweeps.data.catalog import is_available, list_datasets, open_data
+from sweeps.data.catalog import list_datasets, open_data
 from sweeps.data.dataset import Dataset, Split, split_rows
 from sweeps.data.importing import ImportResult, import_dataset
 
@@ -12,7 +12,6 @@ __all__ = [
     "ImportResult",
     "Split",
     "import_dataset",
-    "is_available",
     "list_datasets",
     "open_data",
     "split_rows",

@@ -14,7 +14,7 @@ from sweeps.data.building import building, check_target, put_in_place, track
 from sweeps.data.cache import SPLITS, CacheWriter, Meta, load_cache, read_meta
 from sweeps.data.dataset import Dataset
 from sweeps.data.images import square
-from sweeps.errors import SweepsError
+from sweeps.errors import DatasetUnavailable, SweepsError
 from sweeps.spec.data import DataConfig
 from sweeps.spec.imports import import_object
 from sweeps.spec.torchvision_sets import PREFIX, find_set, nearest_set, shown_name
@@ -37,21 +37,6 @@ def check_name(name: str) -> None:
         raise SweepsError(
             f"{name!r} cannot be a dataset's name: use a-z, 0-9, - and _, first a letter or digit"
         )
-
-
-def is_available(data: DataConfig, data_dir: Path) -> bool:
-    """Whether a dataset is on disk, or drawn by this program.
-
-    Raises:
-        SweepsError: it is unknown, or is imported and cannot be.
-    """
-    folder = data_dir / _folder(data, data_dir)
-    if data.name == PATTERNS:
-        return True
-    if _is_scaled(data):
-        return read_meta(folder) is not None
-    metas = [read_meta(folder), read_meta(folder / f"at-{data.size}")]
-    return any(meta is not None and data.size in (None, meta.size) for meta in metas)
 
 
 def list_datasets(data_dir: Path) -> list[tuple[str, list[Meta]]]:
@@ -99,9 +84,10 @@ def open_data(
         download: False refuses to download, and to call code that makes a dataset.
 
     Raises:
-        SweepsError: the dataset is unknown, is not on disk and cannot be downloaded, is smaller
-            than the size, is damaged; code that is imported fails, or gives another form; or the
-            data folder is not writable or its disk full.
+        DatasetUnavailable: the dataset is not on disk, and is not downloaded or cannot be.
+        SweepsError: the dataset is unknown, is smaller than the size, is damaged; code that is
+            imported fails, or gives another form; or the data folder is not writable or its disk
+            full.
 
     Example:
         >>> dataset = open_data(DataConfig(name="patterns"), Path("data"), 16)
@@ -116,7 +102,7 @@ def open_data(
 
     def opened(target: Path, pixels: int | None) -> Dataset:
         if not download and data.name != PATTERNS and load_cache(target) is None:
-            raise SweepsError(
+            raise DatasetUnavailable(
                 f"{name} is not in {data_dir} at this size; `sweeps run` on this machine builds it"
                 + (f", or `sweeps data import {name} PATH`" if name in DOWNLOADABLE else "")
             )

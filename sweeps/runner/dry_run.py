@@ -8,9 +8,9 @@ from pathlib import Path
 from statistics import median
 
 from storage import check_storage, parse_url
-from sweeps.data import Dataset, is_available, open_data, split_rows
+from sweeps.data import Dataset, open_data, split_rows
 from sweeps.engines.devices import Slot
-from sweeps.errors import Interrupted
+from sweeps.errors import DatasetUnavailable, Interrupted
 from sweeps.runner.prepare import check_runs, existing_study
 from sweeps.spec.spec import Spec
 from sweeps.study.progress import count_finished
@@ -55,8 +55,9 @@ def dry_run(
     name = name or study_name(spec)
     # How long an epoch of a loop of your own takes only the loop knows.
     dataset = None
-    if spec.objective is None and is_available(spec.data, data_dir):
-        dataset = open_data(spec.data, data_dir)
+    if spec.objective is None:
+        with suppress(DatasetUnavailable):
+            dataset = open_data(spec.data, data_dir, download=False)
     if spec.objective is not None or dataset is not None:
         check_runs(spec, dataset)
     finished = _finished(spec, dataset, storage_url, name)

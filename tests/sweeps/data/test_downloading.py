@@ -20,11 +20,10 @@ from torchvision.datasets import CIFAR10, STL10, FashionMNIST, Imagenette
 from sweeps.data import (
     download,
     import_dataset,
-    is_available,
     list_datasets,
     open_data,
 )
-from sweeps.errors import SweepsError
+from sweeps.errors import DatasetUnavailable, SweepsError
 from sweeps.spec.data import DataConfig
 from sweeps.spec.torchvision_sets import SETS
 from tests.sweeps.data import trees
@@ -169,7 +168,6 @@ FASHION_MNIST = DataConfig(name="torchvision/FashionMNIST")
 
 
 def test_a_set_of_torchvision_by_name(fashion_mnist, data_dir, leftovers):
-    assert not is_available(FASHION_MNIST, data_dir)
     dataset = open_data(FASHION_MNIST, data_dir)
     # Gray becomes three channels; rows are sorted by class, and these came backwards.
     np.testing.assert_array_equal(
@@ -180,7 +178,6 @@ def test_a_set_of_torchvision_by_name(fashion_mnist, data_dir, leftovers):
     small = open_data(FASHION_MNIST, data_dir, 14, download=False)
     assert small.fingerprint == dataset.fingerprint
     assert leftovers() == ["torchvision.FashionMNIST"]
-    assert is_available(FASHION_MNIST, data_dir)
     metas = dict(list_datasets(data_dir))["torchvision/FashionMNIST"]
     assert [meta.size for meta in metas] == [28, 14]
 
@@ -224,8 +221,9 @@ def test_a_set_of_many_sizes_without_a_test_split(data_dir, monkeypatch):
     smaller = open_data(config, data_dir, 12)
     assert smaller.fingerprint != dataset.fingerprint
     assert [meta.size for meta in dict(list_datasets(data_dir))["torchvision/SUN397"]] == [12, 16]
-    assert is_available(config, data_dir)
-    assert not is_available(config.model_copy(update={"size": 20}), data_dir)
+    assert open_data(config, data_dir, download=False).size == 16
+    with pytest.raises(DatasetUnavailable):
+        open_data(config, data_dir, 20, download=False)
 
 
 def test_a_missing_package_is_named(data_dir, monkeypatch, leftovers):

@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from sweeps.data import import_dataset, is_available, list_datasets, open_data
+from sweeps.data import import_dataset, list_datasets, open_data
 from sweeps.data.cache import CacheWriter
 from sweeps.errors import SweepsError
 from sweeps.spec.data import DataConfig
@@ -69,11 +69,6 @@ def test_listing(mine, data_dir):
     assert listed["mine"] == [mine.meta]
     assert mine.meta.counts == {"train": 18, "test": 6}
     assert listed["cifar10"] == []
-    assert is_available(DataConfig(name="mine"), data_dir)
-    assert is_available(DataConfig(name="patterns"), data_dir)
-    assert not is_available(DataConfig(name="cifar10"), data_dir)
-    with pytest.raises(SweepsError, match="did you mean cifar10"):
-        is_available(DataConfig(name="cifar-10"), data_dir)
 
 
 def test_a_damaged_cache_is_reported(mine, data_dir):
