@@ -75,14 +75,13 @@ def absolute_url(url: URL) -> URL:
     return url.set(database=str(sqlite_path(url).absolute()))
 
 
-def has_secret(url: str | URL) -> bool:
+def has_secret(text: str) -> bool:
     """Whether a URL holds a password, which others on this machine see in a command line.
 
     Raises:
         StorageError: it is no storage URL.
     """
-    if isinstance(url, str):
-        url = parse_url(url)
+    url = parse_url(text)
     return bool(url.password) or any(url.query.get(name) for name in _SECRETS)
 
 

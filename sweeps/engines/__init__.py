@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
-from sweeps.engines.devices import Slot, available_cores, count_gpus, job_slots, plan_slots
+from sweeps.engines.devices import (
+    Slot,
+    available_cores,
+    cluster_slots,
+    count_gpus,
+    job_slots,
+    plan_slots,
+)
 from sweeps.engines.engine import Engine, WorkerExit, WorkerPlan
 from sweeps.errors import SweepsError
 
@@ -62,12 +69,14 @@ def find_slots(
         raise SweepsError(f"--engine {name}: use one of {', '.join(ENGINES)}")
     if name == "ray":
         _check_extra("ray")
-        from sweeps.engines.ray import connect, count_hosts, plan_cluster
+        from sweeps.engines.ray import connect, living_nodes
 
         connect(settings.get("address"))
-        if count_hosts() > 1:
+        nodes = living_nodes()
+        if len({node["NodeManagerHostname"] for node in nodes}) > 1:
             _check_shared(name, storage_url)
-        return plan_cluster(devices, workers, workers_per_gpu)
+        resources = [node["Resources"] for node in nodes]
+        return cluster_slots(resources, devices, workers, workers_per_gpu)
     if name == "slurm":
         _check_extra("slurm")
         if settings.get("cluster") != "local":

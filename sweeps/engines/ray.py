@@ -16,7 +16,7 @@ from typing import Any
 import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayError
 
-from sweeps.engines.devices import Slot, cluster_slots
+from sweeps.engines.devices import Slot
 from sweeps.engines.engine import WorkerExit, WorkerPlan
 from sweeps.engines.process import KILL_SECONDS, WorkerProcess
 from sweeps.errors import SweepsError
@@ -225,19 +225,9 @@ def connect(address: str | None) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def count_hosts() -> int:
-    """Return the number of hosts of the cluster that this process has joined."""
-    return len({node["NodeManagerHostname"] for node in ray.nodes() if node["Alive"]})
-
-
-def plan_cluster(devices: str, workers: int | None, workers_per_gpu: int) -> list[Slot]:
-    """Plan slots for what the cluster has that this process has joined.
-
-    Raises:
-        SweepsError: it has no such devices.
-    """
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return cluster_slots(nodes, devices, workers, workers_per_gpu)
+def living_nodes() -> list[dict[str, Any]]:
+    """Return Ray's records of the living nodes of the cluster that this process has joined."""
+    return [node for node in ray.nodes() if node["Alive"]]
 
 
 def _knock(address: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, SupportsFloat
+from typing import TYPE_CHECKING, Any, Protocol, SupportsFloat
 
 import optuna
 from optuna.trial import FrozenTrial
@@ -27,7 +27,9 @@ from sweeps.data import Dataset
 from sweeps.errors import Diverged
 from sweeps.study import attributes as names
 from sweeps.study.notes import write_note
-from sweeps.worker.checkpoints import TrialCheckpoint
+
+if TYPE_CHECKING:
+    from sweeps.training import Checkpoint
 
 
 @dataclass(kw_only=True)
@@ -61,7 +63,7 @@ class TrialContext(ABC):
     config: Any
     device: str
     metrics: Sequence[str]
-    checkpoint: TrialCheckpoint
+    checkpoint: "Checkpoint"
     should_stop: Callable[[], bool]
     worker_name: str
     dataset: Dataset | None = None

@@ -49,7 +49,7 @@ class LocalContext(TrialContext):
             config=config,
             device=device,
             metrics=metrics,
-            checkpoint=_NoCheckpoint(),  # type: ignore[arg-type]
+            checkpoint=_NoCheckpoint(),
             should_stop=lambda: False,
             worker_name="sweeps train",
             dataset=dataset,

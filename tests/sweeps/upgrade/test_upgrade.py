@@ -14,6 +14,7 @@ import pytest
 
 from storage import list_workers, open_storage, open_study, read_epochs, study_uid
 from sweeps.export.exported import read_exported
+from sweeps.study.progress import read_progress
 
 HERE = Path(__file__).parent
 OUTCOMES = [
@@ -49,6 +50,7 @@ def test_every_trial_value_and_epoch_is_read(place):
     storage = open_storage(str(path))
     study = open_study(storage)
     assert study.study_name == "small-patterns"
+    assert read_progress(storage, study).val_images == 200
     trials = study.trials
     assert [trial.user_attrs["outcome"] for trial in trials] == OUTCOMES
     assert {t._trial_id: t.value for t in trials if t.value is not None} == values
