@@ -51,9 +51,9 @@ FEW_CHANNELS = 8
 # From this dilation on, one pass per axis is as fast as one with the whole tent, and computes less.
 SEPARATE_FROM_DILATION = 4
 # `axis_first` pays where it has at most this part of the expanded kernel's multiply-adds. Its
-# filtered copies of the input cost less where the channels are few and innermost.
+# filtered copies of the input count less where the channels are few and innermost, and in volumes.
 AXIS_FIRST_BELOW = 0.45
-AXIS_FIRST_BELOW_FOR_IMAGES = 0.6
+AXIS_FIRST_BELOW_IF_CHEAP = 0.6
 # From so many input channels per output channel on, the tent is applied to the output.
 INPUTS_PER_OUTPUT = 2
 # Up to this size PyTorch convolves a single image without oneDNN, whose calls cost more than the
@@ -107,7 +107,8 @@ def _choose(padded: Tensor, plan: Plan, filters: Filters) -> Algorithm:
     if not filters.separable or spread.dims == 1 or plan.groups > 1:
         return "expanded"
     images = channels < FEW_CHANNELS and is_channels_last(padded)
-    below = AXIS_FIRST_BELOW_FOR_IMAGES if images else AXIS_FIRST_BELOW
+    cheap = images or (spread.dims == 3 and plan.dense)
+    below = AXIS_FIRST_BELOW_IF_CHEAP if cheap else AXIS_FIRST_BELOW
     cheaper = spread.kernel_size[0] <= below * spread.effective_size[0]
     return "axis_first" if cheaper else "expanded"
 

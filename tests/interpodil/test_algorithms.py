@@ -80,6 +80,8 @@ def test_a_path_named_later_is_refused_too(path, arguments):
         (1, 3, {}, "tent_first"),
         (1, 20, {"fade": 3}, "expanded"),
         (3, 20, {}, "tent_first"),
+        (3, 20, {"growth": 5}, "axis_first"),
+        (3, 20, {"growth": 5, "stride": 2}, "expanded"),
     ],
 )
 def test_what_auto_chooses(dims, channels, settings, path):
