@@ -306,12 +306,19 @@ def parse_comparison(tree: dict[str, Any], source: str) -> ComparisonSpec:
     if "arms" not in tree:
         raise SweepsError(f"{source}: has no arms to compare; sweeps run {source}")
     spec = validate(ComparisonSpec, tree, source)
-    wrong: list[str] = []
+    # By what is wrong, the arms of which it is.
+    wrong: dict[str, list[str]] = {}
     for arm in spec.arms:
         try:
             spec.tune_spec(arm)
         except SweepsError as error:
-            wrong += str(error).splitlines()
-    if wrong:
-        raise SweepsError("\n".join(f"{source}: {line}" for line in wrong))
+            for line in str(error).splitlines():
+                wrong.setdefault(line.removeprefix(f"arms.{arm}: "), []).append(arm)
+    lines = []
+    for line, arms in wrong.items():
+        # What is wrong with all arms is wrong with what they share.
+        everywhere = len(arms) == len(spec.arms)
+        lines += [line] if everywhere else [f"arms.{arm}: {line}" for arm in arms]
+    if lines:
+        raise SweepsError("\n".join(f"{source}: {line}" for line in lines))
     return spec

@@ -173,6 +173,9 @@ def test_every_arm_that_does_not_fit_is_named(tree):
     one, two = str(refused.value).splitlines()
     assert one.startswith("c.yaml: arms.a: layer: growth 4 does not fit")
     assert two.startswith("c.yaml: arms.c: search.layer.fade: ")
+    search = {"training.ema": {"float": [0, 2]}}
+    with pytest.raises(SweepsError, match=r"^c\.yaml: search\.training\.ema: [^\n]*$"):
+        parse_comparison(tree | {"search": search}, "c.yaml")
 
 
 def test_a_name_written_twice_is_refused_with_its_line():
