@@ -36,20 +36,6 @@ def parameters_of(layer):
     return {name: p.detach() for name, p in layer.named_parameters()}
 
 
-def test_gradients_of_a_functional_call(layer):
-    x, parameters = draw(2, 2, 7, 8), parameters_of(layer)
-
-    def loss(parameters, x):
-        return functional_call(layer, parameters, (x,)).square().sum()
-
-    grads, input_grad = grad(loss, argnums=(0, 1))(parameters, x)
-    leaf = x.clone().requires_grad_()
-    layer(leaf).square().sum().backward()
-    assert_near(input_grad, leaf.grad)
-    for name, parameter in layer.named_parameters():
-        assert_near(grads[name], parameter.grad, message=name)
-
-
 def test_gradients_per_example(layer):
     x, parameters = draw(3, 2, 7, 8), parameters_of(layer)
 
