@@ -44,6 +44,35 @@ SMALL = {
 }
 
 
+#: A sweep of a training loop of a person's own, which costs no time and no import of torch.
+OWN = {
+    "name": "own",
+    "objective": "loops:train",
+    "options": {"x": 0.5},
+    "metric": {"name": "loss", "direction": "minimize"},
+    "budget": {"trials": 3},
+    "training": {"epochs": 2},
+    "search": {"options.x": {"float": [-1.0, 1.0]}},
+    "pruner": {"name": "none"},
+}
+LOOP = """
+def train(context):
+    for epoch in range(1, context.config.training.epochs + 1):
+        context.report(epoch, loss=context.options["x"] ** 2 / epoch)
+"""
+#: A loop whose trials last until they are to stop.
+WAITING = """
+import time
+from sweeps import Interrupted
+
+def train(context):
+    context.report(1, loss=1.0)
+    while not context.should_stop():
+        time.sleep(0.01)
+    raise Interrupted
+"""
+
+
 @pytest.fixture(autouse=True)
 def _quiet() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -96,6 +125,11 @@ class Place:
     def write_spec(self, tree: dict[str, Any], name: str = "spec.yaml") -> str:
         (self.folder / name).write_text(dump_yaml(tree))
         return name
+
+    def write_loop(self, loop: str = LOOP, **changes: Any) -> str:
+        """Write a training loop, and a spec that sweeps it."""
+        (self.folder / "loops.py").write_text(loop)
+        return self.write_spec({**OWN, **changes})
 
     def study(self) -> optuna.Study:
         """The study in the folder's storage."""

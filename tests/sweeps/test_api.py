@@ -6,25 +6,12 @@ import sys
 import pytest
 
 import sweeps
+from tests.sweeps.conftest import LOOP, OWN
 
-LOOP = """
-def train(context):
-    for epoch in (1, 2):
-        context.report(epoch, loss=context.options["x"] ** 2 / epoch)
-"""
-TREE = {
-    "name": "own",
-    "objective": "loops:train",
-    "options": {"x": 0.5},
-    "metric": {"name": "loss", "direction": "minimize"},
-    "budget": {"trials": 3},
-    "search": {"options.x": {"float": [-1.0, 1.0]}},
-    "pruner": {"name": "none"},
-}
 SCRIPT = f"""
 from sweeps import open_study, parse_spec, run_sweep
 
-spec = parse_spec({TREE!r}, "script")
+spec = parse_spec({OWN!r}, "script")
 study = run_sweep(spec, workers=2, devices="cpu")
 assert open_study(study.study_name).best_value == study.best_value
 again = run_sweep(spec, devices="cpu")

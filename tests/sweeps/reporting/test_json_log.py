@@ -8,7 +8,7 @@ import pytest
 from sweeps.reporting import Reporter
 from sweeps.reporting.json_log import JsonLog
 from sweeps.worker.process import short_host
-from tests.sweeps.conftest import SMALL, Place
+from tests.sweeps.conftest import Place
 from tests.sweeps.reporting.conftest import named, parse_log
 
 
@@ -16,7 +16,7 @@ from tests.sweeps.reporting.conftest import named, parse_log
 def finished(tmp_path_factory, data_dir):
     """A sweep that ran to its end with one worker."""
     place = Place(tmp_path_factory.mktemp("logged"), data_dir)
-    place.write_spec({**SMALL, "budget": {"trials": 3}})
+    place.write_loop(baselines=[{"name": "near", "set": {"options.x": 0.25}}])
     done = place.run("run", "spec.yaml", "--workers", "1", "--devices", "cpu", "--log-json")
     assert done.returncode == 0, done.stderr
     return place, done

@@ -260,13 +260,13 @@ class TestWhen:
         )
 
 
-def test_a_real_sweep_notifies(place, small, serve):
+def test_a_real_sweep_notifies(place, serve):
     server = serve(500, 200)
     place.environment |= {
         "SWEEPS_NOTIFY_URL": server.url,
         "SWEEPS_NOTIFY_COMMAND": "cat >> sent; echo sent >&2; false",
     }
-    done = place.run("run", place.write_spec(small), "--workers", "1", "--trials", "1")
+    done = place.run("run", place.write_loop(), "--workers", "1", "--trials", "1")
     assert done.returncode == 0, done.stderr
     assert [body["how"] for body in server.got] == ["finished", "finished"]
     assert server.got[1]["best"]["value"] == place.study().best_value

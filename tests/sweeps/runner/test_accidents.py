@@ -7,11 +7,13 @@ import socket
 import optuna
 
 from storage import living_workers, open_storage
+from tests.sweeps.conftest import WAITING
 from tests.sweeps.waiting import is_gone, wait_for
 
 
-def test_a_time_limit_ends_the_run_and_not_the_study(place, small):
-    spec = place.write_spec(small)
+def test_a_time_limit_ends_the_run_and_not_the_study(place):
+    baselines = [{"name": str(x), "set": {"options.x": x}} for x in (0.0, 1.0)]
+    spec = place.write_loop(baselines=baselines)
     limit = ("--trials", "1", "--timeout", "0.001", "--study=odd-name")
     done = place.run("run", spec, "--workers", "1", *limit)
     assert done.returncode == 0, done.stderr
@@ -21,26 +23,6 @@ def test_a_time_limit_ends_the_run_and_not_the_study(place, small):
     assert [trial.state.name for trial in place.study().trials] == ["WAITING"] * 2
 
 
-OWN = {
-    "name": "own",
-    "objective": "loops:train",
-    "options": {"x": 0.5},
-    "metric": {"name": "loss", "direction": "minimize"},
-    "budget": {"trials": 20},
-    "search": {"options.x": {"float": [-1.0, 1.0]}},
-    "pruner": {"name": "none"},
-}
-# Costs no time: what is tested happens to trials that are at work.
-WAITING = """
-import time
-from sweeps import Interrupted
-
-def train(context):
-    context.report(1, loss=1.0)
-    while not context.should_stop():
-        time.sleep(0.01)
-    raise Interrupted
-"""
 FAILING_BESIDE = WAITING.replace(
     "    context.report",
     "    if context.trial.number > 0:\n        raise ZeroDivisionError\n    context.report",
@@ -48,8 +30,8 @@ FAILING_BESIDE = WAITING.replace(
 
 
 def test_what_runs_beside_five_failures_is_interrupted_and_queued_again(place):
-    (place.folder / "loops.py").write_text(FAILING_BESIDE)
-    done = place.run("run", place.write_spec(OWN), "--workers", "2", "--devices", "cpu")
+    spec = place.write_loop(FAILING_BESIDE, budget={"trials": 20})
+    done = place.run("run", spec, "--workers", "2", "--devices", "cpu")
     assert done.returncode == 1
     assert "5 trials failed in a row" in done.stderr
     assert "ZeroDivisionError" in done.stderr
@@ -60,8 +42,8 @@ def test_what_runs_beside_five_failures_is_interrupted_and_queued_again(place):
 
 
 def test_a_study_that_is_deleted_ends_its_run(place):
-    (place.folder / "loops.py").write_text(WAITING)
-    run = place.start("run", place.write_spec(OWN), "--workers", "1")
+    spec = place.write_loop(WAITING, budget={"trials": 20})
+    run = place.start("run", spec, "--workers", "1")
     pids = place.wait_for_epochs(1)
     study = place.study()
     optuna.delete_study(study_name=study.study_name, storage=study._storage)
@@ -73,8 +55,7 @@ def test_a_study_that_is_deleted_ends_its_run(place):
 
 
 def test_a_run_and_a_worker_by_hand_beside_another_run(place):
-    (place.folder / "loops.py").write_text(WAITING)
-    spec = place.write_spec(OWN)
+    spec = place.write_loop(WAITING, budget={"trials": 20})
     first = place.start("run", spec, "--workers", "1")
     place.wait_for_epochs(1)
     second = place.start("run", spec, "--workers", "1")

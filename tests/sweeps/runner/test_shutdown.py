@@ -12,6 +12,7 @@ import pytest
 
 from storage import count_claims, open_storage, read_epochs, reclaim
 from tests.storage.postgres import running_server
+from tests.sweeps.conftest import WAITING
 from tests.sweeps.waiting import is_gone, wait_for
 
 
@@ -55,9 +56,8 @@ def test_a_closed_terminal_is_a_sigterm_and_the_next_run_resumes(place, small):
     assert list((place.folder / "sweeps.checkpoints").iterdir()) == []
 
 
-def test_ctrl_c_twice_ends_at_once_with_nothing_running(place, small):
-    small["training"]["epochs"] = 500
-    spec = place.write_spec(small)
+def test_ctrl_c_twice_ends_at_once_with_nothing_running(place):
+    spec = place.write_loop(WAITING)
     run = place.start("run", spec, "--workers", "1")
     pids = place.wait_for_epochs(1)
     # Suspended, it checkpoints nothing before it is killed.
@@ -126,9 +126,8 @@ def locked_database(place, server, kind):
         pytest.param("postgresql", 1, marks=pytest.mark.slow),
     ],
 )
-def test_ctrl_c_while_the_database_is_locked_ends_a_run_in_time(place, small, server, kind, times):
-    small["training"]["epochs"] = 500
-    spec = place.write_spec(small)
+def test_ctrl_c_while_the_database_is_locked_ends_a_run_in_time(place, server, kind, times):
+    spec = place.write_loop(WAITING)
     with locked_database(place, server, kind) as (url, locked):
         place.environment["SWEEPS_STORAGE"] = url
         run = place.start("run", spec, "--workers", "1")
@@ -151,9 +150,8 @@ def test_ctrl_c_while_the_database_is_locked_ends_a_run_in_time(place, small, se
 @pytest.mark.parametrize(
     "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
 )
-def test_ctrl_c_while_the_database_is_unavailable_ends_a_run_in_time(place, small, server, number):
-    small["training"]["epochs"] = 500
-    spec = place.write_spec(small)
+def test_ctrl_c_while_the_database_is_unavailable_ends_a_run_in_time(place, server, number):
+    spec = place.write_loop(WAITING)
     with server.database() as url:
         place.environment["SWEEPS_STORAGE"] = url
         run = place.start("run", spec, "--workers", "1")

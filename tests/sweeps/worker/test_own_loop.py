@@ -11,6 +11,7 @@ from storage import create_study
 from sweeps.errors import SweepsError
 from sweeps.spec.files import load_yaml
 from sweeps.spec.spec import parse_spec
+from tests.sweeps.conftest import OWN
 from tests.sweeps.worker.test_loop import run, storage, worker  # noqa: F401
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -30,16 +31,7 @@ class Thing:
 thing = Thing()
 """
 
-SPEC = {
-    "name": "own",
-    "objective": "loops:train",
-    "options": {"x": 0.5},
-    "metric": {"name": "loss", "direction": "minimize"},
-    "budget": {"trials": 4},
-    "training": {"epochs": 3},
-    "search": {"options.x": {"float": [-1.0, 1.0]}},
-    "pruner": {"name": "none"},
-}
+SPEC = {**OWN, "budget": {"trials": 4}, "training": {"epochs": 3}}
 
 
 def test_a_loop_is_swept_exported_and_run_again_without_images_or_torch(place):
