@@ -232,10 +232,9 @@ def test_hopeless_trials_are_pruned_and_baselines_never(place, small):
 class TestTerminal:
     def test_a_live_table_shows_workers_and_the_best(self, place):
         # The table is drawn twice a second, so also between the first epoch and the last.
-        loop = LOOP.replace(
-            "        context", "        __import__('time').sleep(0.4)\n        context"
-        )
-        spec = place.write_loop(loop, training={"epochs": 4})
+        report = "        context.report"
+        slow = LOOP.replace(report, f"        time.sleep(0.4)\n{report}")
+        spec = place.write_loop(f"import time\n{slow}", training={"epochs": 4})
         master, slave = pty.openpty()
         place.environment |= {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "30"}
         run = place.start("run", spec, "--workers", "1", "--trials", "3", stderr=slave)
