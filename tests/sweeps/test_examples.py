@@ -19,18 +19,13 @@ def place(tmp_path, data_dir):
     place.leave()
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param("own-network", marks=pytest.mark.slow),
-        pytest.param("own-sampler", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["own-network", "own-sampler", "own-loop"])
 def test_an_example_runs(place, name):
     tree = load_yaml((EXAMPLES / f"{name}.yaml").read_text("utf-8"), name)
     tree["data"] = {"name": "patterns", "size": 16, "train_limit": 200, "validation_limit": 100}
     tree["budget"] = {"trials": 3}
-    tree["training"] |= {"epochs": 2, "batch_size": 50}
+    tree["training"] = tree.get("training", {}) | {"epochs": 2, "batch_size": 50}
     (place.folder / "few.yaml").write_text(dump_yaml(tree), "utf-8")
     done = place.run("run", "few.yaml", "--workers", "2", "--devices", "cpu")
     assert done.returncode == 0, done.stderr

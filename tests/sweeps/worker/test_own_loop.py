@@ -1,8 +1,6 @@
 """A training loop of a person's own: swept, exported, trained again; what is refused or fails."""
 
 import json
-import shutil
-from pathlib import Path
 
 import optuna
 import pytest
@@ -13,8 +11,6 @@ from sweeps.spec.files import load_yaml
 from sweeps.spec.spec import parse_spec
 from tests.sweeps.conftest import OWN
 from tests.sweeps.worker.test_loop import run, storage, worker  # noqa: F401
-
-EXAMPLES = Path(__file__).parents[3] / "examples"
 
 LOOP = """
 import sys
@@ -87,17 +83,6 @@ def test_what_a_loop_prints_is_seen_while_it_runs(place):
     _, err = run.communicate(timeout=60)
     assert run.returncode == 0, err
     assert place.study().best_value == 1.0
-
-
-@pytest.mark.slow
-def test_the_example_in_numpy(place, small):
-    shutil.copy(EXAMPLES / "own_loop.py", place.folder)
-    tree = load_yaml((EXAMPLES / "own-loop.yaml").read_text(), "own-loop.yaml")
-    tree |= {"data": small["data"], "budget": {"trials": 3}}
-    swept = place.run("run", place.write_spec(tree), "--workers", "2")
-    assert "3 of 3 trials" in swept.stdout, swept.stderr
-    assert place.run("export", "-o", "best.yaml").returncode == 0
-    assert ", the same as trial" in place.run("train", "best.yaml").stdout
 
 
 @pytest.mark.parametrize(
