@@ -137,13 +137,20 @@ def _begin(
     """Make the study that holds the comparison, or check the one that is there.
 
     Raises:
-        SweepsError: there is one that was begun with another spec or other images.
+        SweepsError: there is one that was begun with another spec or other images, or a study of
+            the comparison's name.
     """
     tree = spec.model_dump(mode="json")
     confirm = spec.confirm_spec()
     home_name = confirm_name(name)
-    if home_name in study_names(storage):
+    known = study_names(storage)
+    if home_name in known:
         refuse_other_comparison(name, open_study(storage, home_name), spec)
+    elif name in known:
+        raise SweepsError(
+            f"{name}: {storage.location} holds a study of this name; give the comparison another "
+            "with --study"
+        )
     home = open_or_create_study(storage, confirm, home_name, dataset)
 
     def write() -> None:

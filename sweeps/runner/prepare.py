@@ -33,6 +33,7 @@ from sweeps.spec.data import NO_IMAGES
 from sweeps.spec.imports import import_objective
 from sweeps.spec.spec import Spec, check_study_name, is_study_name
 from sweeps.spec.training import ImportedOptimizer
+from sweeps.study.stages import confirm_name
 from sweeps.study.study import check_code, open_or_create_study, study_name
 from sweeps.worker.checkpoints import DEFAULT_SECONDS, check_folder, default_folder
 
@@ -98,7 +99,14 @@ def prepare_sweep(
     )
     check_runs(spec, dataset)
     storage = open_storage(url, create=True)
-    study = open_or_create_study(storage, spec, name or study_name(spec), dataset)
+    name = name or study_name(spec)
+    known = study_names(storage)
+    if name not in known and confirm_name(name) in known:
+        raise SweepsError(
+            f"{name}: {storage.location} holds a comparison of this name; give the study another "
+            "with --study"
+        )
+    study = open_or_create_study(storage, spec, name, dataset)
     uid = study_uid(storage, study)
     reclaimed = reclaim(storage, study, uid)
     if reclaimed:

@@ -178,7 +178,10 @@ class TrialContext(ABC):
 
 @dataclass(kw_only=True)
 class StudyContext(TrialContext):
-    """A trial of a study: what it reports is recorded, and judged by the pruner."""
+    """A trial of a study: what it reports is recorded, and judged by the pruner.
+
+    It is made inside :func:`storage.holding`, for the claim that its own threads hold too.
+    """
 
     _study: optuna.Study = field(repr=False)
     _storage: HardenedStorage = field(repr=False)

@@ -190,7 +190,8 @@ class Worker:
         except Interrupted:
             return self._end(trial, "interrupted", "the sweep was stopped")
         except UpdateFinishedTrialError as error:
-            # A trial that is still this worker's would run for ever.
+            # Most likely another worker took it, which makes it lost here. One that is still this
+            # worker's would run for ever.
             return self._end(trial, "failed", f"{type(error).__name__}: {error}")
         except OutOfMemory as error:
             if error.overrides:

@@ -63,6 +63,7 @@ def _train(context: TrialContext, test: bool) -> None:
     model = new_model(config, context.dataset)
     facts = model_facts(model, context.dataset.size)
     configuration = context.trial.user_attrs.get(CONFIGURATION)
+    # The process described the trial by its settings; now the network is known too.
     context.describe(
         epochs=config.training.epochs,
         note=trial_note(config, facts, configuration, context.worker_name),

@@ -285,6 +285,18 @@ class TestFinished:
         code, _, err = there("run", "spec.yaml")
         assert (code, err) == (1, "sweeps: spec.yaml: is a comparison; sweeps compare spec.yaml\n")
 
+    def test_a_study_and_a_comparison_never_have_one_name(self, finished, there):
+        place, _ = finished
+        of_comparisons = ("arms", "confirm", "margin", "dead_value")
+        tree = {name: value for name, value in TOY.items() if name not in of_comparisons}
+        place.write_spec({**tree, "budget": {"trials": 1}}, "sweep.yaml")
+        code, _, err = there("run", "sweep.yaml", "--workers", "1")
+        assert code == 1
+        assert "toy: sqlite:///sweeps.db holds a comparison of this name; give the study" in err
+        code, _, err = there("compare", "spec.yaml", "--study", "toy.confirm")
+        assert code == 1
+        assert "toy.confirm: sqlite:///sweeps.db holds a study of this name; give the comp" in err
+
 
 def test_interrupted_killed_and_given_more_it_goes_on_and_names_the_earlier_one(place):
     """The arms' runs wait for a file to go, so the signals come in the middle of a stage."""
