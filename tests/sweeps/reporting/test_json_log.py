@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 
 import pytest
 
@@ -10,16 +11,35 @@ from sweeps.reporting.json_log import JsonLog
 from sweeps.worker.process import short_host
 from tests.sweeps.conftest import Place
 from tests.sweeps.reporting.conftest import named, parse_log
+from tests.sweeps.waiting import wait_for
+
+#: Its worker would come and go between two looks of the run.
+LOOP_TO_SEE = """
+import time
+from pathlib import Path
+
+def train(context):
+    while not Path("seen").exists() and not context.should_stop():
+        time.sleep(0.01)
+    for epoch in range(1, context.config.training.epochs + 1):
+        context.report(epoch, loss=context.options["x"] ** 2 / epoch)
+"""
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, data_dir):
-    """A sweep that ran to its end with one worker."""
+    """A sweep that ran to its end with one worker, which the run has seen."""
     place = Place(tmp_path_factory.mktemp("logged"), data_dir)
-    place.write_loop(baselines=[{"name": "near", "set": {"options.x": 0.25}}])
-    done = place.run("run", "spec.yaml", "--workers", "1", "--devices", "cpu", "--log-json")
-    assert done.returncode == 0, done.stderr
-    return place, done
+    place.write_loop(LOOP_TO_SEE, baselines=[{"name": "near", "set": {"options.x": 0.25}}])
+    options = ("--workers", "1", "--devices", "cpu", "--log-json")
+    log = place.folder / "log"
+    with log.open("w") as file:
+        run = place.start("run", "spec.yaml", *options, stderr=file)
+    wait_for(lambda: "worker_started" in log.read_text(), "the worker's event")
+    (place.folder / "seen").touch()
+    out, _ = run.communicate(timeout=60)
+    assert run.returncode == 0, log.read_text()
+    return place, subprocess.CompletedProcess(run.args, run.returncode, out, log.read_text())
 
 
 def test_a_sweep_that_finishes(finished):
