@@ -6,6 +6,7 @@ trained again without, to their end.
 """
 
 import json
+import statistics
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -132,12 +133,11 @@ def main(
     for name, low, high in zip(names, edges, edges[1:], strict=False):
         some = [r for r in done if low <= r.accuracy < high]
         stopped = [r for r in some if r.stopped_in is not None]
-        epochs_of = sorted(r.stopped_in or 0 for r in stopped)
         table.add_row(
             name,
             str(len(some)),
             str(len(stopped)),
-            str(epochs_of[len(epochs_of) // 2]) if stopped else "",
+            str(statistics.median_high(r.stopped_in or 0 for r in stopped)) if stopped else "",
             f"{max(r.accuracy for r in stopped):.3f}" if stopped else "",
         )
     print_tables(make_console(), table)
