@@ -44,7 +44,7 @@ _PLAIN_LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 @dataclass(frozen=True)
 class Case:
-    """A layer with 3 taps and a padding of 1 per axis, without bias, and its input.
+    """A layer with 3 taps and a padding of 1 per axis, and its input.
 
     Attributes:
         batch: samples a batch.
@@ -54,6 +54,7 @@ class Case:
         memory_format: a key of ``benchmarks.measurement.MEMORY_FORMATS``.
         stride: stride on every axis.
         groups: number of groups of channels.
+        bias: whether the layer has one.
         settings: other arguments of the layer, by name.
     """
 
@@ -64,6 +65,7 @@ class Case:
     memory_format: str
     stride: int = 1
     groups: int = 1
+    bias: bool = False
     settings: tuple[tuple[str, Any], ...] = ()
 
     @property
@@ -79,9 +81,10 @@ class Case:
     def __str__(self) -> str:
         stride = f" /{self.stride}" if self.stride > 1 else ""
         groups = [f"groups {self.groups}"] if self.groups > 1 else []
+        bias = ["bias"] if self.bias else []
         settings = [f"{name} {value}" for name, value in self.settings]
         layer = f"{'x'.join(map(str, self.input_size))} -> {self.out_channels}{stride}"
-        return ", ".join([layer, *groups, *settings, self.memory_format])
+        return ", ".join([layer, *groups, *bias, *settings, self.memory_format])
 
     def build(self, **changes: Any) -> nn.Module:
         """Build the layer, with other settings if any are given."""
@@ -92,7 +95,7 @@ class Case:
         return self._build(_PLAIN_LAYERS)
 
     def _build(self, layers: tuple[Callable[..., nn.Module], ...], **settings: Any) -> nn.Module:
-        shared = {"stride": self.stride, "padding": 1, "groups": self.groups, "bias": False}
+        shared = {"stride": self.stride, "padding": 1, "groups": self.groups, "bias": self.bias}
         layer = layers[len(self.size) - 1]
         return layer(self.in_channels, self.out_channels, 3, **shared, **settings)
 
@@ -227,6 +230,17 @@ COMPARISONS = (
         {
             "converted": ("CHANNEL_BLOCK", 10**6),
             "as they are": ("_relayout", lambda *_, **__: False),
+        },
+    ),
+    Comparison(
+        "the bias's gradient summed apart, or by the dilated convolution",
+        tuple(
+            replace(case, bias=True)
+            for case in _both((128, 3, 32, 35), (8, 3, 112, 64), (32, 35, 16, 35), (8, 64, 28, 64))
+        ),
+        {
+            "apart": ("_sums_bias_slowly", lambda *_: True),
+            "by it": ("_sums_bias_slowly", lambda *_: False),
         },
     ),
     Comparison(

@@ -138,7 +138,7 @@ def format_environment(environment: dict[str, Any], dtype: str) -> str:
         tf32 = "allowed" if environment["cudnn_allow_tf32"] else "not allowed"
         where = f"{environment['gpu']}, TF32 in cuDNN {tf32}"
     onednn = "on" if environment["onednn"] else "off"
-    return f"{where}; torch {environment['torch']}, oneDNN {onednn}; {dtype}, no bias"
+    return f"{where}; torch {environment['torch']}, oneDNN {onednn}; {dtype}"
 
 
 def _cpu_model() -> str:

@@ -32,6 +32,7 @@ at the cost of :math:`k_0` filtered copies of the input.
 import torch
 from torch import Tensor
 
+from interpodil.dilated_gradient import convolve_dilated
 from interpodil.expansion import expand
 from interpodil.filtered_gradient import Steps, filter_last
 from interpodil.filters import Filters
@@ -133,7 +134,6 @@ def _tent_first(
             if kernel.shape[0] > filtered_channels:
                 kernel = kernel[:filtered_channels, :filtered_channels]
             return _tent_first_tiny(padded, weight, bias, plan, kernel)
-    second = (bias, steps.stride, steps.padding, steps.dilation, groups)
     if eager and filters.lines is not None and _shift(padded, steps):
         # It is the weight's gradient that is faster so.
         learns = torch.is_grad_enabled() and weight.requires_grad
@@ -141,7 +141,7 @@ def _tent_first(
         if relay:
             padded = to_channels_last(padded)
         filtered = shifted_sums(padded, filters.lines, steps.filter_stride, steps.filter_padding)
-        output = convolve(filtered, filters.scale(weight), *second)
+        output = convolve_dilated(filtered, filters.scale(weight), bias, steps, groups)
         return output.contiguous() if relay else output
     tents = filters.axis_lines() if separate else [filters.tent]
     blocks = channels % CHANNEL_BLOCK == 0
@@ -155,7 +155,7 @@ def _tent_first(
     if relay and channels < FEW_CHANNELS:
         # A few channels are cheaper to lay back than all of the output's.
         filtered, relay = filtered.contiguous(), False
-    output = convolve(filtered, weight, *second)
+    output = convolve_dilated(filtered, weight, bias, steps, groups)
     return output.contiguous() if relay else output
 
 

@@ -14,7 +14,7 @@ from interpodil import (
     interpodil_conv2d,
     interpodil_conv3d,
 )
-from tests.interpodil.kinds import PADDING_MODES, draw
+from tests.interpodil.kinds import CONVOLUTIONS, PADDING_MODES, draw
 
 PATHS = ["expanded", "tent_first", "separable_tent", "axis_first"]
 ANY_TENT = ["expanded", "tent_first"]
@@ -57,6 +57,26 @@ def test_stride_one(path, settings, channels_last):
     checks = {"fast_mode": True, "check_forward_ad": True}
     assert gradcheck(convolution, (x, weight, bias), **checks, check_batched_grad=True)
     assert gradgradcheck(convolution, (x, weight, bias), fast_mode=True, check_fwd_over_rev=True)
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+@pytest.mark.parametrize("trained", ["input, weight, bias", "weight, bias", "bias"])
+def test_cpus_without_avx512(monkeypatch, trained, dims):
+    """Such a CPU sums the bias's gradient apart."""
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: "AVX2")
+    # Not half as many outputs as inputs, so that the tent comes first.
+    x, weight, bias = draw(2, 3, *(4,) * dims), draw(2, 3, *(2,) * dims), draw(2)
+    x = x.movedim(1, -1).contiguous().movedim(-1, 1)
+    for name, tensor in {"input": x, "weight": weight, "bias": bias}.items():
+        tensor.requires_grad_(name in trained)
+    convolution = functools.partial(CONVOLUTIONS[dims], padding=1)
+
+    checks = {"fast_mode": True, "check_forward_ad": True}
+    assert gradcheck(convolution, (x, weight, bias), **checks, check_batched_grad=True)
+    assert gradgradcheck(convolution, (x, weight, bias), fast_mode=True, check_fwd_over_rev=True)
+    biases = torch.stack([bias, 2 * bias])
+    each = torch.func.vmap(lambda b: convolution(x, weight, b))(biases)
+    torch.testing.assert_close(each[1], convolution(x, weight, biases[1]))
 
 
 @pytest.mark.parametrize("settings", [{}, {"dilation": 3, "tent": "gaussian", "gain": "forward"}])
