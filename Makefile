@@ -67,6 +67,10 @@ bench-sweep: $(READY)  ## Compare the time of a search with that of a script as 
 bench-chance: $(READY)  ## Measure which runs the rule stops that ends runs at chance
 	@$(BIN)/python -m benchmarks.chance $(ARGS)
 
+.PHONY: bench-pruning
+bench-pruning: $(READY)  ## Measure what pruners spare a search, and what they cost its best value
+	@$(BIN)/python -m benchmarks.pruning $(ARGS)
+
 .PHONY: bench-epochs
 bench-epochs: $(READY)  ## Measure what an epoch costs by images, resolution, batch size and precision
 	@$(BIN)/python -m benchmarks.epochs $(ARGS)

@@ -34,12 +34,13 @@ def test_alternatives_compute_the_same_in_other_ways(comparison):
     workloads = make_workloads(
         comparison.candidates(case), case, case.memory_format, "cpu", "float32"
     )
-    weight = next(iter(workloads.values())).layer.weight
+    first = next(iter(workloads.values())).layer
     outputs, calls = [], []
     for name, workload in workloads.items():
-        workload.layer.weight = weight
-        with workload.setting(), torch.no_grad(), torch.profiler.profile() as profiler:
+        workload.layer.weight, workload.layer.bias = first.weight, first.bias
+        with workload.setting(), torch.profiler.profile() as profiler:
             output = workload.layer(workload.input)
+            output.sum().backward()
         if name not in (PLAIN, CHOSEN):
             outputs.append(output)
             calls.append([(e.key, e.count) for e in profiler.key_averages()])
