@@ -6,6 +6,7 @@ import sys
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from sweeps.data import split_rows
 from sweeps.errors import SweepsError
@@ -58,6 +59,35 @@ def test_several_seeds_are_measured_on_the_same_images(patterns):
     assert rows[0] == rows[1]
     other = split_rows(_config(data__split_seed=1), patterns)[1].tolist()
     assert other != rows[0]
+
+
+class _Reads(TorchDispatchMode):
+    """Counts what makes the program wait for a GPU: numbers and shapes read off tensors."""
+
+    count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        waits = ("_local_scalar_dense", "nonzero", "masked_select", "equal")
+        self.count += any(str(function).startswith(f"aten.{name}.") for name in waits)
+        return function(*args, **kwargs or {})
+
+
+def test_no_step_waits_for_what_it_computed(patterns):
+    """Only an epoch's end reads numbers, so a GPU is never idle between steps."""
+    counts = []
+    for images in (100, 600):
+        config = _config(
+            data__train_limit=images,
+            training__epochs=1,
+            training__flip=True,
+            training__crop=2,
+            training__clip_norm=1.0,
+            training__micro_batches=2,
+        )
+        with _Reads() as reads:
+            list(train(config, patterns, CPU))
+        counts.append(reads.count)
+    assert counts[0] == counts[1] > 0
 
 
 def test_divergence_ends_the_run_as_such(patterns):
