@@ -10,6 +10,7 @@ from sweeps.reporting.formatting import print_line, print_rows
 from sweeps.runner.dry_run import DryRun
 from sweeps.spec.data import NO_IMAGES
 from sweeps.spec.imports import kind_of
+from sweeps.spec.metrics import written
 from sweeps.spec.spec import Spec
 
 
@@ -70,9 +71,13 @@ def _time(spec: Spec, found: DryRun) -> str:
         return "not known: the training loop is your own"
     if found.epoch_seconds is None:
         return "not known before the images are there"
-    words = f"{found.epoch_seconds:.3g} s an epoch with the fixed settings, measured just now"
+    words = (
+        f"{written(found.epoch_seconds, 3)} s an epoch with the fixed settings, measured just now"
+    )
     if found.minutes is not None:
-        words = f"about {found.minutes:.2g} min for all trials if none is pruned ({words})"
+        hours = found.minutes / 60
+        time = f"{written(found.minutes, 2)} min" if hours < 2 else f"{written(hours, 2)} h"
+        words = f"about {time} for all trials if none is pruned ({words})"
     if spec.budget.minutes is not None:
         words += f"; no trial starts after {spec.budget.minutes:g} min"
     return words

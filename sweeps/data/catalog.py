@@ -1,6 +1,5 @@
 """Datasets by name: which there are, what is known of each, and how one is opened."""
 
-import difflib
 import hashlib
 import json
 import re
@@ -230,7 +229,7 @@ def _readable_meta(folder: Path) -> Meta | None:
 def _unknown_dataset(name: str, data_dir: Path) -> SweepsError:
     on_disk = (folder.name for folder in _folders_on_disk(data_dir))
     known = sorted({*BUILT_IN, *filter(_NAME.fullmatch, on_disk)})
-    near = next(iter(difflib.get_close_matches(name.lower(), known, n=1)), nearest_set(name))
+    near = nearest_set(name, known)
     guess = f"did you mean {near}?" if near else f"there are: {', '.join(known)}, {PREFIX}NAME"
     return SweepsError(
         f"data.name: no such dataset; {guess} (given: {name!r}; `sweeps data import NAME PATH` "

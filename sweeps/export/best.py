@@ -33,7 +33,9 @@ def best_trials(study: optuna.Study, count: int) -> list[FrozenTrial]:
     """
     trials = best_first(study.get_trials(deepcopy=False), study_directions(study))
     if not trials:
-        raise SweepsError(f"{study.study_name}: no trial is complete yet; resume the sweep first")
+        raise SweepsError(
+            f"{study.study_name}: no trial is complete yet; wait for one, or resume the sweep"
+        )
     return trials[:count]
 
 

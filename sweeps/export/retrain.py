@@ -11,6 +11,7 @@ from sweeps.data import Dataset, open_data
 from sweeps.errors import SweepsError
 from sweeps.export.exported import Exported
 from sweeps.spec.imports import import_all
+from sweeps.spec.metrics import written
 
 _LINE_WIDTH = 80
 
@@ -97,12 +98,14 @@ class EpochLines:
                     self._columns.append(name)
                     width += 2 + len(name)
             click.echo("  ".join(["epoch", *self._columns]))
-        cells = [f"{metrics[name]:>{len(name)}.4g}" for name in self._columns]
+        cells = [written(metrics[name]).rjust(len(name)) for name in self._columns]
         click.echo("  ".join([f"{epoch:>5}", *cells]))
 
     def show_others(self) -> None:
         """Print what else the last epoch measured."""
-        others = [f"{n} {value:.4g}" for n, value in self._last.items() if n not in self._columns]
+        others = [
+            f"{n} {written(value)}" for n, value in self._last.items() if n not in self._columns
+        ]
         if others:
             click.echo(textwrap.fill(f"In the last epoch: {', '.join(others)}", _LINE_WIDTH))
 

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sweeps.spec.metrics import written
 from sweeps.study.progress import Progress
 
 
@@ -61,7 +62,7 @@ def clock(seconds: float) -> str:
 
 def brief(value: object) -> str:
     """Write a setting's value: four digits of a number."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return written(value) if isinstance(value, float) else str(value)
 
 
 def with_direction(metric: str, direction: str) -> str:

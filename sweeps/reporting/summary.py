@@ -28,6 +28,7 @@ from sweeps.reporting.formatting import (
     with_direction,
 )
 from sweeps.reporting.live import worker_table
+from sweeps.spec.metrics import written
 from sweeps.study.attributes import METRICS
 from sweeps.study.comparison import Comparison
 from sweeps.study.progress import Progress, best_first, count_words, pareto_front
@@ -97,7 +98,7 @@ def _print_notes(console: Console, notes: Iterable[str]) -> None:
 def _other_metrics(progress: Progress, trial: FrozenTrial) -> str:
     """Name what else the last epoch of a trial measured, as ``val_loss 1.234, step_ms 20.1``."""
     return ", ".join(
-        f"{name} {'not finite' if value is None else f'{value:.4g}'}"
+        f"{name} {'not finite' if value is None else written(value)}"
         for name, value in trial.user_attrs.get(METRICS, {}).items()
         if name != progress.metric
     )
@@ -110,8 +111,7 @@ def _print_pareto_front(console: Console, progress: Progress) -> None:
     goals = zip(progress.metrics, progress.directions, strict=True)
     header = ["trial", *(f"{name} ({direction})" for name, direction in goals), "baseline"]
     rows = [
-        [str(t.number), *(f"{v:.4g}" for v in t.values), t.user_attrs.get(CONFIGURATION, "")]
-        for t in front
+        [str(t.number), *map(written, t.values), t.user_attrs.get(CONFIGURATION, "")] for t in front
     ]
     print_rows(console, header, rows, words={"baseline"})
 

@@ -126,7 +126,8 @@ class Supervisor:
             self._stopped_at = time.monotonic()
             self._engine.stop()
             _logger.info(
-                "Stopping: the running trials are checkpointed and queued again (again: at once)"
+                "Stopping: the running trials are checkpointed and queued again (a second Ctrl-C: "
+                "at once)"
             )
         return len(self._received) > 1 or time.monotonic() - self._stopped_at > STOP_SECONDS
 

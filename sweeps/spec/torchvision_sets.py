@@ -1,7 +1,7 @@
 """The classification datasets that torchvision downloads, known without importing it."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -121,9 +121,13 @@ def shown_name(name: str, options: Mapping[str, Any]) -> str:
     return " ".join([name, *(f"{option}={value}" for option, value in options.items())])
 
 
-def nearest_set(name: str) -> str | None:
-    """The set with the name most like this one, prefix and case aside: ``torchvision/MNIST``."""
-    lower = {known.lower(): known for known in SETS}
-    tail = name.lower().removeprefix(PREFIX)
-    near = difflib.get_close_matches(tail, lower, n=1, cutoff=0.7)
-    return f"{PREFIX}{lower[near[0]]}" if near else None
+def nearest_set(name: str, others: Iterable[str] = ()) -> str | None:
+    """The set with the name most like this one, prefix and case aside: ``torchvision/MNIST``.
+
+    Args:
+        name: the name.
+        others: datasets that may be meant as well; of equal names, theirs.
+    """
+    lower = {known.lower(): f"{PREFIX}{known}" for known in SETS} | {o: o for o in others}
+    near = difflib.get_close_matches(name.lower().removeprefix(PREFIX), lower, n=1)
+    return lower[near[0]] if near else None

@@ -44,7 +44,7 @@ def error_at(name: str, message: str) -> PydanticCustomError:
     return PydanticCustomError(_ERROR_AT, "{message}", {"name": name, "message": message})
 
 
-_NEEDS_KEYS = "expected keys and values, as in {{key: value}}"
+_NEEDS_KEYS = "expected keys and values, as in {example}"
 _NEEDS_WHOLE, _NEEDS_NUMBER = "has to be a whole number", "has to be a number"
 _NEEDS_BOOL = "has to be true or false"
 _NEEDS_LIST = "has to be a list, as in [1, 2]"
@@ -86,10 +86,12 @@ def describe(error: ValidationError, source: str, model: type[BaseModel]) -> str
     for found in error.errors(include_url=False):
         loc, kind, given = found["loc"], found["type"], found["input"]
         context = {name: _whole(value) for name, value in found.get("ctx", {}).items()}
-        path, _ = _locate(model, loc)
+        path, keys = _locate(model, loc)
         if kind == "extra_forbidden":
             _, known = _locate(model, loc[:-1])
             words = unknown_name(path[-1], known)
+            if len(path) == 1 and (place := _place_of(path[0], model)):
+                words = f"no such key; write {place}"
         elif kind == "union_tag_invalid":
             path.append("name")
             known = [tag.strip("'") for tag in context["expected_tags"].split(", ")]
@@ -102,6 +104,9 @@ def describe(error: ValidationError, source: str, model: type[BaseModel]) -> str
             words = context["message"]
         else:
             message = found["msg"].removeprefix("Value error, ")
+            key = next(iter(keys), "key")
+            value = given if key == "name" and isinstance(given, str) else "..."
+            context["example"] = f"{{{key}: {value}}}"
             words = _WORDS.get(kind, "{message}").format(
                 message=message[:1].lower() + message[1:], **context
             )
@@ -122,13 +127,29 @@ def unknown_name(name: str, known: Sequence[str], what: str = "key") -> str:
     Example:
         ``no such key; did you mean epochs?``
     """
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    if not near and "." not in name:
+    section, dot, tail = name.rpartition(".")
+    if inside := [each for each in known if dot and each.startswith(f"{section}.")]:
+        # Else `training.lr` looks like `training.flip`.
+        known = inside
+        tails = {each.removeprefix(f"{section}."): each for each in inside}
+        near = [tails[each] for each in difflib.get_close_matches(tail, tails, n=1, cutoff=0.5)]
+    else:
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    if not near and not dot:
         # `edge` for `layer.edge`
         near = [dotted for dotted in known if dotted.rsplit(".", 1)[-1] == name][:1]
     if near:
         return f"no such {what}; did you mean {near[0]}?"
     return f"no such {what}; there are: {', '.join(known)}"
+
+
+def _place_of(name: str, model: type[BaseModel]) -> str | None:
+    """Write a setting that stands at the top, `epochs` or `training.epochs`, in its section."""
+    section, _, key = name.rpartition(".")
+    for field, annotation in keys_of(model).items():
+        if section in ("", field) and any(key in keys_of(t) for _, t in alternatives(annotation)):
+            return f"{field}: {{{key}: ...}}"
+    return None
 
 
 def _locate(model: type[BaseModel], loc: Sequence[int | str]) -> tuple[list[str], list[str]]:

@@ -108,7 +108,8 @@ def run_worker_process(
         storage.hurry(STOP_PATIENCE_SECONDS)
         if not supervised:
             click.echo(
-                "Stopping: the trial is checkpointed and queued again (again: at once)", err=True
+                "Stopping: the trial is checkpointed and queued again (a second Ctrl-C: at once)",
+                err=True,
             )
 
     signal.signal(signal.SIGTERM, receive)

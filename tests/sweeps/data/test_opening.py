@@ -31,6 +31,10 @@ def test_unknown_names_the_nearest_and_the_way(mine, data_dir, leftovers):
         open_data(DataConfig(name="mien"), data_dir)
     with pytest.raises(SweepsError, match="did you mean torchvision/KMNIST"):
         open_data(DataConfig(name="kmnist"), data_dir)
+    with pytest.raises(SweepsError, match="did you mean torchvision/CIFAR100"):
+        open_data(DataConfig(name="cifar100"), data_dir)
+    with pytest.raises(SweepsError, match="did you mean cifar10"):
+        open_data(DataConfig(name="CIFAR10"), data_dir)
     with pytest.raises(SweepsError, match=r"given: '\.\./mine'"):
         open_data(DataConfig(name="../mine"), data_dir)
     assert leftovers() == ["mine"]

@@ -5,6 +5,7 @@ import pytest
 
 from storage import end_trial, open_storage
 from sweeps.export.exported import describe_environment, read_exported
+from sweeps.export.retrain import EpochLines
 from sweeps.spec.spec import parse_spec
 from sweeps.study import attributes
 from sweeps.study.study import open_or_create_study
@@ -78,3 +79,9 @@ class TestText:
         finish_study("first")
         assert cli("export", "-o", name)[0] == 0
         assert read_exported(tmp_path / name).source.study == "first"
+
+
+def test_large_metrics_of_an_epoch_are_written_whole(capsys):
+    lines = EpochLines(["images_per_second"])
+    lines.show(1, {"images_per_second": 22630.8})
+    assert capsys.readouterr().out.split() == ["epoch", "images_per_second", "1", "22630"]

@@ -32,10 +32,8 @@ def _study(storage, metric="val_accuracy", direction="maximize", target=9):
     return create_study(storage, "study", direction, set_up)
 
 
-def _add(study, value, name=None, state=TrialState.COMPLETE, seconds=10, overrides=None):
-    attributes = {"configuration": name} if name else {}
-    if overrides:
-        attributes["overrides"] = overrides
+def _add(study, value, name=None, state=TrialState.COMPLETE, seconds=10, **attributes):
+    attributes |= {"configuration": name} if name else {}
     trial = optuna.trial.create_trial(
         state=state, value=value if state is TrialState.COMPLETE else None, user_attrs=attributes
     )
@@ -121,6 +119,12 @@ def test_a_baseline_that_wins_shows_what_was_fixed_for_it(storage):
     _add(study, 0.7, "plain 3x3", overrides={"layer.dilation": 1, "layer.growth": 3})
     text = _print(storage, study)
     assert "layer.dilation 1 layer.growth 3" in text
+
+
+def test_large_metrics_are_written_whole(storage):
+    study = _study(storage)
+    _add(study, 0.6, metrics={"images_per_second": 22630.8})
+    assert "images_per_second 22630" in _print(storage, study)
 
 
 def test_no_trial_is_complete(storage):

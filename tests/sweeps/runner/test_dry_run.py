@@ -1,8 +1,14 @@
 """`sweeps run --dry-run`: what a sweep would do, with nothing started."""
 
-import pytest
+import io
 
+import pytest
+from rich.console import Console
+
+from sweeps.cli.dry_run import print_dry_run
+from sweeps.runner.dry_run import DryRun
 from sweeps.spec.files import dump_yaml
+from sweeps.spec.spec import parse_spec
 
 
 @pytest.fixture
@@ -39,6 +45,18 @@ def test_the_time_follows_from_trials_epochs_and_workers(look, small, workers, r
     epoch_seconds = float(out.split(" s an epoch")[0].rsplit("(", 1)[1])
     # Both are rounded, the minutes to two digits.
     assert minutes == pytest.approx(rounds * 50 * epoch_seconds / 60, rel=0.06)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "words"), [(0.5, "about 0.5 min"), (99.7, "about 100 min"), (1730.0, "about 29 h")]
+)
+def test_long_times_are_plain_numbers(small, minutes, words):
+    console = Console(file=io.StringIO())
+    found = DryRun("study", None, None, None, None, 1234.0, minutes)
+    print_dry_run(console, parse_spec(small, "test"), [], found)
+    text = console.file.getvalue()
+    assert f"{words} for all trials" in text
+    assert "(1230 s an epoch" in text
 
 
 def test_a_run_of_one_step_is_timed_too(look, small):

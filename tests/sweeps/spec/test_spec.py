@@ -47,6 +47,9 @@ class TestPresets:
     ("path", "value", "message"),
     [
         ("serach", 1, "serach: no such key; did you mean search?"),
+        ("epochs", 5, "epochs: no such key; write training: {epochs: ...}"),
+        ("layer.stride", 2, "layer.stride: no such key; write layer: {stride: ...}"),
+        ("sampler", "tpe", "sampler: expected keys and values, as in {name: tpe} (given: 'tpe')"),
         ("name", "a/b", "name: use letters"),
         ("name", 7, "name: has to be text; put it in quotes (given: 7)"),
         ("budget", {}, "budget: give trials, minutes, or both"),
@@ -54,8 +57,10 @@ class TestPresets:
         ("search", {}, "search: is empty"),
         # Keys of the search space.
         ("search/layer.egde", {"float": [0, 1]}, "search.layer.egde: no such key; did you mean l"),
+        ("search/layer.edge", [0, 1], "search.layer.edge: expected keys and values, as in {float:"),
+        ("search/training.lr", {"float": [0, 1]}, "training.lr: no such key; there are: train"),
         ("search/corner", {"float": [0, 1]}, "search.corner: no such key; did you mean layer.c"),
-        ("search/seed", {"int": [0, 9]}, "search.seed: trials could not be compared"),
+        ("search/seed", {"int": [0, 9]}, "seed: trials could not be compared; set it outside"),
         (
             "search/data.size",
             {"choice": [16, 32]},
