@@ -158,10 +158,7 @@ def export_trial(study: optuna.Study, trial: FrozenTrial, storage_kind: str) -> 
             classes=study.user_attrs.get(attributes.CLASSES),
         ),
         seed=config.seed,
-        code={
-            where: study.user_attrs[attributes.CODE][where]
-            for where, _ in references(config.model_dump())
-        },
+        code=_code(study, config),
         source=Source(
             study=study.study_name,
             storage=storage_kind,
@@ -176,3 +173,14 @@ def export_trial(study: optuna.Study, trial: FrozenTrial, storage_kind: str) -> 
             environment=Environment.model_validate(trial.user_attrs[attributes.ENVIRONMENT]),
         ),
     )
+
+
+def _code(study: optuna.Study, config: RunConfig) -> dict[str, str]:
+    """The digests of the code that a configuration names, but for what a baseline brought."""
+    digests = study.user_attrs.get(attributes.CODE, {})
+    noted = dict(references(study.user_attrs.get(attributes.SPEC)))
+    return {
+        where: digests[where]
+        for where, reference in references(config.model_dump())
+        if where in digests and noted.get(where) == reference
+    }

@@ -31,7 +31,8 @@ class Asha(Pruner):
     Attributes:
         min_epochs: the first rung: no trial is pruned before so many epochs.
         reduction_factor: one trial in so many continues at each rung.
-        bootstrap_count: trials that have to reach a rung before one is pruned there.
+        bootstrap_count: so many trials, the first at each rung, are all pruned there; baselines
+            count and are not.
     """
 
     name: Literal["asha"] = "asha"
@@ -68,13 +69,13 @@ class Hyperband(Pruner):
 
 
 class _Compared(Pruner):
-    """Compares a trial's best value so far with the others' at its epoch.
+    """Compares a trial's best value so far with the completed trials' at its epoch.
 
     Attributes:
-        startup_trials: no trial is pruned before so many have finished.
+        startup_trials: no trial is pruned before so many have completed; pruned ones do not count.
         min_epochs: no trial is pruned before so many epochs.
         interval: epochs between two decisions.
-        min_trials: trials that have to reach an epoch before one is pruned there.
+        min_trials: completed trials that an epoch needs before one is pruned there.
     """
 
     startup_trials: int = Field(4, ge=0)
@@ -97,7 +98,7 @@ class Percentile(_Compared):
     """Prunes a trial whose best value so far is outside of the best ``percentile`` at its epoch.
 
     Attributes:
-        percentile: how many percent of the trials continue.
+        percentile: how many percent of the completed trials it has to be among.
     """
 
     name: Literal["percentile"]
@@ -108,7 +109,7 @@ class Percentile(_Compared):
 
 
 class Median(_Compared):
-    """Prunes a trial whose best value so far is worse than the median at its epoch."""
+    """Prunes a trial whose best value so far is worse than the completed trials' median."""
 
     name: Literal["median"]
 
@@ -121,7 +122,7 @@ class Wilcoxon(Pruner):
 
     Attributes:
         p_threshold: the p-value below which a trial is pruned.
-        min_epochs: no trial is pruned before so many epochs.
+        min_epochs: no trial is pruned before so many epochs, nor before two.
     """
 
     name: Literal["wilcoxon"]

@@ -1,10 +1,12 @@
 """Optuna's samplers as a spec names them: their options, and how each is made."""
 
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
+from optuna.distributions import BaseDistribution
 from optuna.samplers import (
     BaseSampler,
     CmaEsSampler,
@@ -48,7 +50,8 @@ class Tpe(Sampler):
     """Tree-structured Parzen estimators (Bergstra et al., 2011).
 
     Attributes:
-        startup_trials: picked at random before the model is used.
+        startup_trials: that complete or are pruned, baselines among them, before the model is
+            used; until then values are picked at random.
         multivariate: model the settings together.
         group: model settings that are searched under the same conditions together; only with
             ``multivariate``, and then the default.
@@ -71,14 +74,15 @@ class Tpe(Sampler):
 
     def make(self, seed: int, search: Search) -> BaseSampler:
         group = self.multivariate if self.group is None else self.group
-        return TPESampler(**{**self.arguments(), "group": group}, seed=seed)
+        made = TPESampler(**{**self.arguments(), "group": group}, seed=seed)
+        return Joint(made, search) if self.multivariate and not group else made
 
 
 class Gp(Sampler):
     """Gaussian process with expected improvement; settings with a condition are picked at random.
 
     Attributes:
-        startup_trials: picked at random before the model is used.
+        startup_trials: that complete before the model is used; they are picked at random.
         deterministic_objective: the same configuration always gives the same value.
     """
 
@@ -87,18 +91,19 @@ class Gp(Sampler):
     deterministic_objective: bool = False
 
     def make(self, seed: int, search: Search) -> BaseSampler:
-        return GPSampler(**self.arguments(), warn_independent_sampling=False, seed=seed)
+        made = GPSampler(**self.arguments(), warn_independent_sampling=False, seed=seed)
+        return Joint(made, search)
 
 
 class CmaEs(Sampler):
     """CMA-ES (Hansen, 2016); choices and settings with a condition are picked at random.
 
     Attributes:
-        startup_trials: picked at random first.
+        startup_trials: that complete before it begins; they are picked at random.
         sigma0: the initial step, in units of the search space; a sixth of it by default.
-        popsize: trials of one generation; by default 4 + floor(3 ln(settings)).
+        popsize: completed trials of one generation; by default 4 + floor(3 ln(settings)).
         with_margin: keep whole numbers from collapsing to one value.
-        lr_adapt: adapt the learning rate, for noisy values.
+        lr_adapt: adapt the learning rate, for noisy values; not with ``with_margin``.
     """
 
     name: Literal["cmaes"]
@@ -108,12 +113,22 @@ class CmaEs(Sampler):
     with_margin: bool = False
     lr_adapt: bool = False
 
+    @model_validator(mode="after")
+    def _has_one_variant(self) -> Self:
+        if self.lr_adapt and self.with_margin:
+            raise ValueError("lr_adapt goes without with_margin; leave one of them out")
+        return self
+
     def make(self, seed: int, search: Search) -> BaseSampler:
-        return CmaEsSampler(**self.arguments(), warn_independent_sampling=False, seed=seed)
+        with warnings.catch_warnings():
+            # Optuna's next major release has no sigma0.
+            warnings.simplefilter("ignore", FutureWarning)
+            made = CmaEsSampler(**self.arguments(), warn_independent_sampling=False, seed=seed)
+        return Joint(made, search)
 
 
 class Qmc(Sampler):
-    """Quasi-random points, more even than random ones; choices are picked at random.
+    """Quasi-random points, more even than random ones.
 
     Attributes:
         qmc_type: the sequence.
@@ -128,15 +143,18 @@ class Qmc(Sampler):
     def make(self, seed: int, search: Search) -> BaseSampler:
         # The first trial is drawn at random: unlike that of a sampler which goes on from this one.
         seed = (seed + 2**31) % 2**32
-        return QMCSampler(**self.arguments(), warn_independent_sampling=False, seed=seed)
+        made = QMCSampler(**self.arguments(), warn_independent_sampling=False, seed=seed)
+        return Joint(made, search)
 
 
 class Nsgaii(Sampler):
     """The genetic algorithm NSGA-II (Deb et al., 2002), for one objective or several.
 
+    Settings with a condition are picked at random.
+
     Attributes:
-        population_size: trials of one generation.
-        mutation_prob: of each setting; by default one over their number.
+        population_size: completed trials of one generation.
+        mutation_prob: of each setting being picked at random; by default one over their number.
         crossover_prob: of a child having two parents.
         swapping_prob: of each setting coming from the second parent.
     """
@@ -148,7 +166,7 @@ class Nsgaii(Sampler):
     swapping_prob: float = Field(0.5, ge=0, le=1)
 
     def make(self, seed: int, search: Search) -> BaseSampler:
-        return NSGAIISampler(**self.arguments(), seed=seed)
+        return Joint(NSGAIISampler(**self.arguments(), seed=seed), search)
 
 
 class Grid(Sampler):
@@ -221,6 +239,81 @@ class SharedGrid(GridSampler):
         values: Sequence[float] | None,
     ) -> None:
         """Do nothing: the budget says when a study is done."""
+
+
+class Joint(BaseSampler):
+    """A sampler that models together the settings which all trials have.
+
+    To Optuna's, such a setting is one that *all* trials picked: after one baseline that fixes it,
+    it would be picked at random for ever. So trials that lack a setting of the search space are
+    hidden from the sampler; those with a condition are picked at random anyway.
+    """
+
+    def __init__(self, sampler: BaseSampler, search: Search) -> None:
+        self._sampler = sampler
+        self._names = {name for name, parameter in search.items() if not parameter.when}
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        return self._sampler.infer_relative_search_space(self._seen(study), trial)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        # A baseline of another layer takes none of the picks, and has no place in a generation.
+        if not self._has_all(trial):
+            return {}
+        return self._sampler.sample_relative(self._seen(study), trial, search_space)
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        seen = self._seen(study)
+        return self._sampler.sample_independent(seen, trial, param_name, param_distribution)
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        self._sampler.before_trial(self._seen(study), trial)
+
+    def after_trial(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,
+    ) -> None:
+        self._sampler.after_trial(self._seen(study), trial, state, values)
+
+    def reseed_rng(self) -> None:
+        self._sampler.reseed_rng()
+
+    def _seen(self, study: Study) -> Study:
+        return cast(Study, _Seen(study, self._has_all))
+
+    def _has_all(self, trial: FrozenTrial) -> bool:
+        """Whether a trial has, or still may pick, all settings without a condition."""
+        is_baseline = CONFIGURATION in trial.user_attrs
+        if not (is_baseline or trial.state.is_finished()):
+            return True
+        return self._names <= {*trial.params, *trial.system_attrs.get("fixed_params", {})}
+
+
+class _Seen:
+    """A study with some of its trials, as far as samplers look at it."""
+
+    def __init__(self, study: Study, shows: Callable[[FrozenTrial], bool]) -> None:
+        self._study = study
+        self._shows = shows
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._study, name)
+
+    def _get_trials(self, *arguments: Any, **options: Any) -> list[FrozenTrial]:
+        return [*filter(self._shows, self._study._get_trials(*arguments, **options))]
 
 
 class Random(Sampler):

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from itertools import combinations
 from typing import Annotated, Any, Self
@@ -80,12 +80,12 @@ class Parameter(Section):
         """Return values to check: if they are allowed, all are; the extremes and some between."""
         if self.float_ is None:
             values = self.values()
-            return values if self.choice else [*values[:_MAX_PROBES], *values[_MAX_PROBES:][-1:]]
+            return [*values] if self.choice else [*values[:_MAX_PROBES], *values[_MAX_PROBES:][-1:]]
         low, high = self.float_
         # The value between is not whole: a setting that takes whole numbers refuses it.
         return [low, low + (high - low) / math.pi, high] if low < high else [low]
 
-    def values(self) -> list[Any]:
+    def values(self) -> Sequence[Any]:
         """Return all values, where there is a finite number.
 
         Raises:
@@ -94,7 +94,7 @@ class Parameter(Section):
         if self.choice is not None:
             return self.choice
         if self.int_ is not None:
-            return list(range(self.int_[0], self.int_[1] + 1, int(self.step or 1)))
+            return range(self.int_[0], self.int_[1] + 1, int(self.step or 1))
         assert self.float_ is not None
         if self.step is None:
             raise ValueError("float needs a step")

@@ -1,5 +1,7 @@
 """Exported configurations: what a file says of itself, and what it replaces."""
 
+from pathlib import Path
+
 import optuna
 import pytest
 
@@ -17,11 +19,11 @@ def finish_study(tmp_path, patterns, small):
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     storage = open_storage(str(tmp_path / "sweeps.db"), create=True)
 
-    def finish(name):
+    def finish(name, **values):
         spec = parse_spec(small, "small")
         study = open_or_create_study(storage, spec, name, patterns)
         trial = study.ask()
-        config = spec.base_config().model_dump(mode="json")
+        config = spec.base_config().with_values(values).model_dump(mode="json")
         trial.set_user_attr(attributes.CONFIG, config)
         environment = describe_environment("cpu", 1).model_dump(mode="json")
         trial.set_user_attr(attributes.ENVIRONMENT, environment)
@@ -85,3 +87,14 @@ def test_large_metrics_of_an_epoch_are_written_whole(capsys):
     lines = EpochLines(["images_per_second"])
     lines.show(1, {"images_per_second": 22630.8})
     assert capsys.readouterr().out.split() == ["epoch", "images_per_second", "1", "22630"]
+
+
+@pytest.mark.parametrize("of_spec", ["sgd", {"import": f"{__name__}:finish_study"}])
+def test_an_optimizer_that_a_baseline_brings_is_exported(finish_study, small, cli, of_spec):
+    small["training"]["optimizer"] = of_spec
+    nadam = {"import": "torch.optim:NAdam", "options": {}}
+    finish_study("it", **{"training.optimizer": nadam})
+    assert cli("export", "it", "-o", "best.yaml")[0] == 0
+    exported = read_exported(Path("best.yaml"))
+    assert exported.training.optimizer.import_ == "torch.optim:NAdam"
+    assert exported.code == {}

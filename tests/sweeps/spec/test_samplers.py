@@ -5,9 +5,11 @@ import itertools
 import optuna
 import pytest
 
+from storage import CONFIGURATION, OVERRIDES
 from sweeps.errors import SweepsError
 from sweeps.spec.search import pick_values
 from sweeps.spec.spec import parse_spec
+from sweeps.study.study import split_values, trial_config
 
 NAMES = ["tpe", "gp", "cmaes", "qmc", "nsgaii", "grid", "random"]
 
@@ -74,6 +76,29 @@ def test_a_workers_picks_are_its_own_and_come_again(make, name):
         assert picks(spec, 3, stream=1) != picks(spec, 3, stream=2)
 
 
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        {"startup_trials": 2, "group": False},
+        {"name": "gp", "startup_trials": 2},
+        {"name": "cmaes"},
+        {"name": "qmc"},
+        {"name": "nsgaii", "population_size": 2, "mutation_prob": 0},
+    ],
+)
+def test_after_a_baseline_of_another_layer_the_layer_is_still_modeled(make, small, sampler):
+    plain = {"name": "plain", "set": {"layer.dilation": 1, "layer.growth": 3}}
+    search = small["search"] | {"training.learning_rate": {"float": [0.01, 0.1]}}
+    spec = make(sampler, baselines=[plain], search=search)
+    study = optuna.create_study(sampler=spec.make_sampler(1))
+    params, overrides = split_values(spec, spec.baselines[0])
+    study.enqueue_trial(params, user_attrs={CONFIGURATION: "plain", OVERRIDES: overrides})
+    for _ in range(6):
+        trial = study.ask()
+        study.tell(trial, trial_config(spec, trial).layer.edge)
+    assert {"layer.edge", "training.learning_rate"} <= {*trial.relative_params}
+
+
 def test_a_grid_has_every_combination_once(make):
     found = [tuple(values.values()) for values in picks(make({"name": "grid"}), 12)]
     assert sorted(found) == sorted(itertools.product([5, 7], [1, 4], [0, 0.5, 1]))
@@ -118,6 +143,10 @@ def test_a_grid_that_cannot_be_walked_is_refused(make, search, trials, message):
             "sampler.multivariate: no such key; there are: name, startup_trials, determ",
         ),
         ({"name": "cmaes", "popsize": 1}, "sampler.popsize: has to be at least 2"),
+        (
+            {"name": "cmaes", "with_margin": True, "lr_adapt": True},
+            "sampler: lr_adapt goes without with_margin",
+        ),
         ({"multivariate": False, "group": True}, "sampler: group needs multivariate: true"),
         ({"import": "mysampler"}, "sampler.import: write module:name"),
         ("tpe", "sampler: expected keys and values"),

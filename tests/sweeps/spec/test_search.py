@@ -144,3 +144,7 @@ def test_what_a_parameter_contains(tree, inside, outside):
     parameter = Parameter.model_validate(tree)
     assert all(parameter.contains(value) for value in inside)
     assert not any(parameter.contains(value) for value in outside)
+
+
+def test_a_large_range_of_whole_numbers_is_checked_at_once():
+    assert Parameter.model_validate({"int": [1, 10**15]}).probes()[-1] == 10**15
