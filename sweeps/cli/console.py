@@ -7,16 +7,19 @@ import warnings
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from sweeps.study.comparison import Comparison
 
 _PIPE_WIDTH = 120
 
 
-def results_console() -> Console:
+def results_console() -> "Console":
     """For stdout: as wide as the terminal; tables in a file or pipe are not squeezed into 80."""
+    from rich.console import Console
+
     if sys.stdout.isatty() or "COLUMNS" in os.environ:
         return Console()
     return Console(width=_PIPE_WIDTH)
@@ -32,7 +35,7 @@ def quieten_optuna() -> None:
 
 def show_comparison(comparison: "Comparison", where: str, as_json: bool) -> None:
     """Print a comparison's arms and verdicts, or all of it as JSON."""
-    from sweeps.reporting.summary import print_comparison
+    from sweeps.reporting.comparison_summary import print_comparison
     from sweeps.reporting.verdicts import comparison_tree
 
     if as_json:

@@ -41,9 +41,7 @@ def command(
     from storage import open_storage, open_study, parse_url
     from sweeps.export.best import best_trials, export_arm, export_trial, pareto_trials, pick_arm
     from sweeps.export.exported import read_source
-    from sweeps.reporting.verdicts import winner_words
     from sweeps.spec.files import write_whole
-    from sweeps.study.comparison_reading import read_comparison
     from sweeps.study.stages import find_comparison
 
     if top is not None and pareto:
@@ -59,6 +57,9 @@ def command(
         trials = pareto_trials(found) if pareto else best_trials(found, top or 1)
         exported = [export_trial(found, trial, kind) for trial in trials]
     else:
+        from sweeps.reporting.verdicts import winner_words
+        from sweeps.study.comparison_reading import read_comparison
+
         if top is not None or pareto:
             raise click.UsageError(f"{name} is a comparison: --arm NAME writes one of its arms")
         comparison = read_comparison(opened, name)

@@ -27,7 +27,6 @@ def command(study: str | None, storage: str, watch: bool, as_json: bool) -> None
     STUDY defaults to the newest. Of a comparison its arms and verdicts are shown.
     """
     from storage import check_storage, open_storage, open_study, parse_url, show_url
-    from sweeps.study.comparison_reading import read_comparison
     from sweeps.study.progress import read_progress
     from sweeps.study.stages import find_comparison
 
@@ -39,6 +38,8 @@ def command(study: str | None, storage: str, watch: bool, as_json: bool) -> None
         return
     opened = open_storage(storage)
     if (name := find_comparison(opened, study)) is not None:
+        from sweeps.study.comparison_reading import read_comparison
+
         show_comparison(read_comparison(opened, name), opened.location, as_json)
         return
     progress = read_progress(opened, open_study(opened, study))

@@ -2,6 +2,7 @@
 
 import math
 import shlex
+from typing import TYPE_CHECKING
 
 import optuna
 from optuna.trial import FrozenTrial
@@ -21,8 +22,10 @@ from sweeps.spec.imports import references
 from sweeps.spec.validation import unknown_name
 from sweeps.study import attributes
 from sweeps.study.attributes import TRAIN_IMAGES, VALIDATION_IMAGES
-from sweeps.study.comparison import Comparison
 from sweeps.study.progress import best_first, pareto_front, study_directions
+
+if TYPE_CHECKING:
+    from sweeps.study.comparison import Comparison
 
 
 def best_trials(study: optuna.Study, count: int) -> list[FrozenTrial]:
@@ -50,7 +53,7 @@ def pareto_trials(study: optuna.Study) -> list[FrozenTrial]:
     return pareto_front(best_trials(study, len(study.trials)), study_directions(study))
 
 
-def pick_arm(comparison: Comparison, arm: str | None) -> str:
+def pick_arm(comparison: "Comparison", arm: str | None) -> str:
     """Return the arm of a comparison that is to be exported: the declared winner, or one named.
 
     Raises:
@@ -79,7 +82,7 @@ def pick_arm(comparison: Comparison, arm: str | None) -> str:
 
 
 def export_arm(
-    storage: HardenedStorage, comparison: Comparison, arm: str, storage_kind: str
+    storage: HardenedStorage, comparison: "Comparison", arm: str, storage_kind: str
 ) -> Exported:
     """Export the settings that an arm's tuning chose, with what confirming runs made of them."""
     choice = comparison.arms[arm].choice
@@ -91,7 +94,7 @@ def export_arm(
     return exported.model_copy(update={"source": source})
 
 
-def _confirmed(comparison: Comparison, arm: str) -> Confirmed | None:
+def _confirmed(comparison: "Comparison", arm: str) -> Confirmed | None:
     spec, result = comparison.spec, comparison.arms[arm]
     if not result.runs:
         return None

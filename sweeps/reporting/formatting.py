@@ -53,6 +53,12 @@ def print_line(console: Console, text: str) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=not console.is_terminal)
 
 
+def print_notes(console: Console, notes: Iterable[str]) -> None:
+    """Print lines that go with what stands above; only a terminal breaks long ones."""
+    for note in notes:
+        console.print(Text(note, style="dim"), soft_wrap=not console.is_terminal)
+
+
 def clock(seconds: float) -> str:
     """Format a duration as ``3:07`` or ``1:02:03``."""
     minutes, rest = divmod(int(seconds), 60)

@@ -12,12 +12,12 @@ from rich.console import Console
 
 from interpodil import expansion_tensor
 from storage import open_storage, open_study, study_names
+from sweeps.reporting.comparison_summary import print_comparison
 from sweeps.reporting.report.chart import Intervals
 from sweeps.reporting.report.comparison import comparison_report
 from sweeps.reporting.report.document import Code, Table, Warning
 from sweeps.reporting.report.files import write_report
 from sweeps.reporting.report.kernels import expansion
-from sweeps.reporting.summary import print_comparison
 from sweeps.spec.comparison import parse_comparison
 from sweeps.spec.files import load_yaml
 from sweeps.spec.layer import LayerConfig
