@@ -29,9 +29,7 @@ def may_differentiate(input: Tensor) -> bool:
     )
 
 
-def differentiate_with(
-    steps: Steps, input: Tensor, weight: Tensor, bias: Tensor | None
-) -> Tensor:
+def differentiate_with(steps: Steps, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """Compute a batch's output, with the adjoint as its backward pass."""
     device_type = input.device.type
     if torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type):

@@ -6,11 +6,11 @@ from functools import partial
 from rich.console import Console
 
 from sweeps.engines.devices import Slot
+from sweeps.numbers import written
 from sweeps.reporting.formatting import print_line, print_rows
 from sweeps.runner.dry_run import DryRun
 from sweeps.spec.data import NO_IMAGES
 from sweeps.spec.imports import kind_of
-from sweeps.spec.metrics import written
 from sweeps.spec.spec import Spec
 
 

@@ -10,8 +10,8 @@ import click
 from sweeps.data import Dataset, open_data
 from sweeps.errors import SweepsError
 from sweeps.export.exported import Exported
+from sweeps.numbers import written
 from sweeps.spec.imports import import_all
-from sweeps.spec.metrics import written
 
 _LINE_WIDTH = 80
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sweeps.spec.metrics import written
+from sweeps.numbers import written
 from sweeps.study.progress import Progress
 
 

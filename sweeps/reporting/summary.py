@@ -5,6 +5,7 @@ from rich.console import Console
 from rich.text import Text
 
 from storage import CONFIGURATION
+from sweeps.numbers import written
 from sweeps.reporting.events import params_of
 from sweeps.reporting.findings import (
     baseline_rows,
@@ -24,7 +25,6 @@ from sweeps.reporting.formatting import (
     print_table,
 )
 from sweeps.reporting.live import worker_table
-from sweeps.spec.metrics import written
 from sweeps.study.attributes import METRICS
 from sweeps.study.progress import Progress, best_first, count_words, pareto_front
 

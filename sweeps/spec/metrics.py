@@ -22,11 +22,6 @@ DIRECTIONS: dict[str, Direction] = {
 }
 
 
-def written(value: float, digits: int = 4) -> str:
-    """Write a number rounded to so many digits, a large one whole: 22630 and not 2.263e+04."""
-    return f"{float(f'{value:.{digits}g}'):.15g}"
-
-
 class Metric(Section):
     """A value that decides: that of the last epoch.
 

@@ -1,11 +1,8 @@
 """One metric or several objectives: what is allowed, and what is refused in which words."""
 
-import math
-
 import pytest
 
 from sweeps.errors import SweepsError
-from sweeps.spec.metrics import written
 from sweeps.spec.spec import parse_spec
 
 TWO = [{"metric": "val_accuracy", "direction": "maximize"}, {"metric": "step_ms"}]
@@ -52,17 +49,3 @@ def test_what_is_refused(small, changes, words):
         parse_spec({**small, **changes}, "small")
     assert str(refused.value).startswith(f"small: {words}")
     assert "\n" not in str(refused.value)
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0.123456, "0.1235"),
-        (1.2e-05, "1.2e-05"),
-        (9999.6, "10000"),
-        (22630.8, "22630"),
-        (math.inf, "inf"),
-    ],
-)
-def test_numbers_are_written_without_an_exponent_where_they_are_large(value, text):
-    assert written(value) == text
