@@ -10,8 +10,9 @@ import multiprocessing
 import statistics
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -42,14 +43,13 @@ from sweeps.training import resolve_precision, train
 #: Of a run: its validation accuracy after each epoch.
 Curve = list[float]
 
-NONE = "none"
 PRUNERS: tuple[dict[str, Any], ...] = (
     {"name": "none"},
     {"name": "asha"},
     {"name": "asha", "min_epochs": 2},
-    {"name": "asha", "reduction_factor": 2},
-    {"name": "asha", "min_epochs": 2, "reduction_factor": 2},
-    {"name": "asha", "min_epochs": 3, "reduction_factor": 2},
+    {"name": "asha", "min_epochs": 3},
+    {"name": "asha", "reduction_factor": 3},
+    {"name": "asha", "min_epochs": 2, "reduction_factor": 3},
     {"name": "hyperband"},
     {"name": "median"},
     {"name": "median", "min_epochs": 2},
@@ -90,6 +90,7 @@ def search(curves: Sequence[Curve], pruner: Pruner, workers: int) -> Iterator[tu
     """Replay a search; yield the trials that ended and the best value, after each epoch."""
     epochs = max(len(curve) for curve in curves)
     study = optuna.create_study(
+        study_name="replay",  # Hyperband's brackets follow from it.
         direction="maximize",
         pruner=pruner.make(epochs),
         sampler=optuna.samplers.RandomSampler(seed=0),
@@ -134,7 +135,8 @@ def replay(
         best_of_search.append(bests[-1])
         spent.append(len(bests) / (trials * epochs))
         # Whoever prunes can try more trials in the same time.
-        by_epoch.append([best for _, best in search(order, pruner, workers)][: trials * epochs])
+        steps = islice(search(order, pruner, workers), trials * epochs)
+        by_epoch.append([best for _, best in steps])
     goal = statistics.fmean(best_of_all)
     reached = (
         spent_epochs
@@ -153,10 +155,8 @@ def replay(
 
 def describe(options: dict[str, Any]) -> str:
     """Return a pruner's name and options."""
-    name, *rest = options.values()
-    return ", ".join(
-        [name, *(f"{k}: {v}" for k, v in list(options.items())[1:])] if rest else [name]
-    )
+    name, *others = (f"{key}: {value}" for key, value in options.items())
+    return ", ".join([name.removeprefix("name: "), *others])
 
 
 def measure(
@@ -258,6 +258,12 @@ def main(
     if json_path is not None:
         write_results(json_path, content)
     replays = measure(curves, sizes, orders, workers)
+    if json_path is not None:
+        found = {
+            name: {size: asdict(one) for size, one in by_size.items()}
+            for name, by_size in replays.items()
+        }
+        write_results(json_path, {**content, "replays": found})
     training = content["config"]["training"]
     console = make_console()
     for size in sizes:

@@ -37,7 +37,7 @@ class Asha(Pruner):
 
     name: Literal["asha"] = "asha"
     min_epochs: int = Field(1, ge=1)
-    reduction_factor: int = Field(3, ge=2)
+    reduction_factor: int = Field(2, ge=2)
     bootstrap_count: int = Field(0, ge=0)
 
     def make(self, epochs: int) -> BasePruner:

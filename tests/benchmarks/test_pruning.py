@@ -39,7 +39,7 @@ def test_pruners_spare_epochs():
     # The order never changes, so the best is never pruned.
     assert (asha.kept, asha.lost) == (1, 0)
     assert asha.share < 0.75
-    assert asha.speed > 1.3
+    assert asha.speed > 1.1
 
 
 def test_runs_are_recorded_and_replayed(tmp_path):
