@@ -86,11 +86,16 @@ def train_curve(config: RunConfig, data_dir: Path, values: dict[str, float]) -> 
     return [result.val_accuracy for result in results]
 
 
-def search(curves: Sequence[Curve], pruner: Pruner, workers: int) -> Iterator[tuple[int, float]]:
-    """Replay a search; yield the trials that ended and the best value, after each epoch."""
+def search(
+    curves: Sequence[Curve], pruner: Pruner, workers: int, name: str = "search"
+) -> Iterator[tuple[int, float]]:
+    """Replay a search; yield the trials that ended and the best value, after each epoch.
+
+    Hyperband's brackets follow from the name.
+    """
     epochs = max(len(curve) for curve in curves)
     study = optuna.create_study(
-        study_name="replay",  # Hyperband's brackets follow from it.
+        study_name=name,
         direction="maximize",
         pruner=pruner.make(epochs),
         sampler=optuna.samplers.RandomSampler(seed=0),
@@ -131,11 +136,11 @@ def replay(
         order = Random(seed).sample(curves, len(curves))
         ends = [c[-1] if len(c) == epochs and c[-1] == c[-1] else 0.0 for c in order]
         best_of_all.append(max(ends[:trials]))
-        bests = [best for ended, best in search(order[:trials], pruner, workers)]
+        bests = [best for ended, best in search(order[:trials], pruner, workers, str(seed))]
         best_of_search.append(bests[-1])
         spent.append(len(bests) / (trials * epochs))
         # Whoever prunes can try more trials in the same time.
-        steps = islice(search(order, pruner, workers), trials * epochs)
+        steps = islice(search(order, pruner, workers, str(seed)), trials * epochs)
         by_epoch.append([best for _, best in steps])
     goal = statistics.fmean(best_of_all)
     reached = (
@@ -241,7 +246,11 @@ def main(
     json_path: Path | None,
 ) -> None:
     """Measure how much of a search each pruner spares, and how much of its best value it costs."""
-    if recorded is None:
+    content = {} if recorded is None else json.loads(recorded.read_text())
+    runs = len(content["runs"]) if content else runs
+    if max(sizes) > runs:
+        raise click.UsageError(f"--trials {max(sizes)}: there are only {runs} runs")
+    if not content:
         scale = {
             "data.name": data,
             "data.train_limit": images,
@@ -250,11 +259,7 @@ def main(
         }
         changes = {name: value for name, value in scale.items() if value is not None}
         content = record(load_spec(spec), changes, Path(data_dir), runs, seed)
-    else:
-        content = json.loads(recorded.read_text())
     curves = [run["val_accuracy"] for run in content["runs"]]
-    if max(sizes) > len(curves):
-        raise click.UsageError(f"--trials {max(sizes)}: there are only {len(curves)} runs")
     if json_path is not None:
         write_results(json_path, content)
     replays = measure(curves, sizes, orders, workers)

@@ -20,7 +20,7 @@ class Steps(Protocol):
 
 
 def may_differentiate(input: Tensor) -> bool:
-    """Tell whether a backward pass of our own will be used: not by compilers, which make theirs."""
+    """Tell whether a backward pass of our own may be used: not by compilers, which make theirs."""
     return (
         torch.is_grad_enabled()
         and not input.is_complex()

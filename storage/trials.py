@@ -48,8 +48,13 @@ UNFINISHED = ("interrupted", "lost", "out_of_memory")
 #: Attributes that a retry takes over from the trial that it replaces.
 _INHERITED = (CONFIGURATION, OVERRIDES)
 
-#: What Optuna's grid sampler notes of a trial: its combination is run by the retry.
-_INHERITED_OF_GRID = ("grid_id", "search_space")
+#: What Optuna's samplers note of a trial: its retry takes its place in the grid, in a generation of
+#: NSGA-II or of CMA-ES.
+_INHERITED_OF_SAMPLERS = (
+    *("grid_id", "search_space"),
+    "NSGAIISampler:generation",
+    *("cma:generation", "cmawm:generation", "x_for_tell"),
+)
 
 #: What Optuna's successive halving, also inside of Hyperband, keeps of a trial for the others.
 _RUNGS = "completed_rung_%"
@@ -165,8 +170,8 @@ def _queue_retry(
         attributes[OVERRIDES] = {**attributes.get(OVERRIDES, {}), **overrides}
     attributes |= {RETRY_OF: trial.number, LOSSES: losses}
     known = trial.system_attrs
-    of_grid = {name: known[name] for name in _INHERITED_OF_GRID if name in known}
-    queue_trial(storage, study_id, params, attributes, of_grid)
+    place = {name: known[name] for name in _INHERITED_OF_SAMPLERS if name in known}
+    queue_trial(storage, study_id, params, attributes, place)
 
 
 def queue_trial(

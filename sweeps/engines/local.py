@@ -9,6 +9,7 @@ from sweeps.engines.devices import Slot
 from sweeps.engines.engine import WorkerExit, WorkerPlan
 from sweeps.engines.forkserver import ForkServer
 from sweeps.engines.process import KILL_SECONDS, WorkerProcess, block_signals
+from sweeps.errors import SweepsError
 
 _logger = logging.getLogger(__name__)
 
@@ -94,4 +95,7 @@ class LocalEngine:
                 )
                 self._forks = False
                 self._server.close()
-        return WorkerProcess(command, environment, show)
+        try:
+            return WorkerProcess(command, environment, show)
+        except OSError as error:
+            raise SweepsError(f"{name} cannot be started: {error}") from None

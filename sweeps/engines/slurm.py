@@ -115,7 +115,8 @@ class SlurmEngine:
         self._submit([name])
 
     def stop(self) -> None:
-        assert self._lifeline is not None
+        if self._lifeline is None:
+            return
         self._lifeline.write(STOP)
         for submitted in self._submitted.values():
             if submitted.job.stdout() is None:

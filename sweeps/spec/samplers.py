@@ -1,6 +1,5 @@
 """Optuna's samplers as a spec names them: their options, and how each is made."""
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
@@ -24,13 +23,16 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from storage import CONFIGURATION, HardenedStorage, batch
 from sweeps.errors import SweepsError
 from sweeps.spec.imports import ImportedCode, kind_of, make_imported
-from sweeps.spec.search import Parameter, as_param
+from sweeps.spec.search import Parameter, as_param, setting_of
 from sweeps.spec.validation import Section
 
 Search = Mapping[str, Parameter]
 
 #: Options that are called ``n_startup_trials`` and so on in Optuna.
 _COUNTS = ("startup_trials", "ei_candidates")
+
+
+_LARGEST_GRID = 100_000
 
 
 class Sampler(Section, ABC):
@@ -120,10 +122,7 @@ class CmaEs(Sampler):
         return self
 
     def make(self, seed: int, search: Search) -> BaseSampler:
-        with warnings.catch_warnings():
-            # Optuna's next major release has no sigma0.
-            warnings.simplefilter("ignore", FutureWarning)
-            made = CmaEsSampler(**self.arguments(), warn_independent_sampling=False, seed=seed)
+        made = CmaEsSampler(**self.arguments(), warn_independent_sampling=False, seed=seed)
         return Joint(made, search)
 
 
@@ -193,7 +192,13 @@ class Grid(Sampler):
                 parameter.values()
             except ValueError as error:
                 raise SweepsError(f"search.{name}: {error}, for the grid sampler") from None
-        size = prod(len(parameter.values()) for parameter in search.values()) + baselines
+        size = prod(len(parameter.values()) for parameter in search.values())
+        if size > _LARGEST_GRID:
+            raise SweepsError(
+                f"search: the grid has {size:,} combinations, more than {_LARGEST_GRID:,}; search "
+                "fewer values, or take another sampler"
+            )
+        size += baselines
         if trials is None or trials > size:
             raise SweepsError(
                 f"budget.trials: the grid and the baselines have {size} trials; "
@@ -242,28 +247,28 @@ class SharedGrid(GridSampler):
 
 
 class Joint(BaseSampler):
-    """A sampler that models together the settings which all trials have.
+    """A sampler that models together the settings which all sampled trials have.
 
     To Optuna's, such a setting is one that *all* trials picked: after one baseline that fixes it,
-    it would be picked at random for ever. So trials that lack a setting of the search space are
-    hidden from the sampler; those with a condition are picked at random anyway.
+    it would be picked at random for ever. So trials that lack such a setting are hidden from the
+    sampler. Settings that some sampled trials lack are picked at random.
     """
 
     def __init__(self, sampler: BaseSampler, search: Search) -> None:
         self._sampler = sampler
-        self._names = {name for name, parameter in search.items() if not parameter.when}
+        searched = {setting_of(name) for name in search}
+        # A condition on a setting that is not searched holds for every sampled trial.
+        self._names = {name for name, p in search.items() if searched.isdisjoint(p.when)}
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        return self._sampler.infer_relative_search_space(self._seen(study), trial)
+        space = self._sampler.infer_relative_search_space(self._seen(study), trial)
+        return {name: space[name] for name in space if name in self._names}
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        # A baseline of another layer takes none of the picks, and has no place in a generation.
-        if not self._has_all(trial):
-            return {}
         return self._sampler.sample_relative(self._seen(study), trial, search_space)
 
     def sample_independent(
@@ -295,11 +300,8 @@ class Joint(BaseSampler):
         return cast(Study, _Seen(study, self._has_all))
 
     def _has_all(self, trial: FrozenTrial) -> bool:
-        """Whether a trial has, or still may pick, all settings without a condition."""
-        is_baseline = CONFIGURATION in trial.user_attrs
-        if not (is_baseline or trial.state.is_finished()):
-            return True
-        return self._names <= {*trial.params, *trial.system_attrs.get("fixed_params", {})}
+        """Whether a trial has, or still may pick, all settings that are modeled together."""
+        return not trial.state.is_finished() or self._names <= trial.params.keys()
 
 
 class _Seen:

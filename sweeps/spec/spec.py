@@ -196,7 +196,7 @@ class Spec(RunConfig):
         Raises:
             SweepsError: an imported one cannot be made.
         """
-        with _without_experimental_warnings():
+        with _without_optunas_warnings():
             return self.sampler.make((self.seed * 1_000_003 + stream) % 2**32, self.search)
 
     def make_pruner(self) -> BasePruner:
@@ -205,7 +205,7 @@ class Spec(RunConfig):
         Raises:
             SweepsError: an imported one cannot be made.
         """
-        with _without_experimental_warnings():
+        with _without_optunas_warnings():
             return self.pruner.make(self.training.epochs)
 
     def check_sampling(self) -> None:
@@ -232,9 +232,10 @@ class Spec(RunConfig):
 
 
 @contextmanager
-def _without_experimental_warnings() -> Iterator[None]:
-    """Half of Optuna's samplers and pruners call themselves experimental."""
+def _without_optunas_warnings() -> Iterator[None]:
+    """Half of Optuna's samplers and pruners call themselves experimental, and some outdated."""
     with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
         warnings.simplefilter("ignore", ExperimentalWarning)
         yield
 

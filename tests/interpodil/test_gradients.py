@@ -14,7 +14,7 @@ from interpodil import (
     interpodil_conv2d,
     interpodil_conv3d,
 )
-from tests.interpodil.kinds import CONVOLUTIONS, PADDING_MODES, draw
+from tests.interpodil.kinds import PADDING_MODES, draw
 
 PATHS = ["expanded", "tent_first", "separable_tent", "axis_first"]
 ANY_TENT = ["expanded", "tent_first"]
@@ -59,18 +59,19 @@ def test_stride_one(path, settings, channels_last):
     assert gradgradcheck(convolution, (x, weight, bias), fast_mode=True, check_fwd_over_rev=True)
 
 
-@pytest.mark.parametrize("dims", [1, 2, 3])
 @pytest.mark.parametrize("trained", ["input, weight, bias", "weight, bias", "bias"])
-def test_cpus_without_avx512(monkeypatch, trained, dims):
+@pytest.mark.parametrize("settings", [{}, {"groups": 2}, {"stride": 2, "dilation": 3}])
+def test_cpus_without_avx512(monkeypatch, trained, settings):
     """Such a CPU sums the bias's gradient apart."""
     monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: "AVX2")
-    # Not half as many outputs as inputs, so that the tent comes first.
-    x, weight, bias = draw(2, 3, *(4,) * dims), draw(2, 3, *(2,) * dims), draw(2)
-    x = x.movedim(1, -1).contiguous().movedim(-1, 1)
+    # As many outputs as inputs, so that the tent comes first.
+    x, weight, bias = draw(2, 4, 4, 4), draw(4, 4 // settings.get("groups", 1), 2, 2), draw(4)
+    x = x.contiguous(memory_format=torch.channels_last)
     for name, tensor in {"input": x, "weight": weight, "bias": bias}.items():
         tensor.requires_grad_(name in trained)
-    convolution = functools.partial(CONVOLUTIONS[dims], padding=1)
+    convolution = functools.partial(interpodil_conv2d, padding=1, **settings)
 
+    assert "OwnBackward" in convolution(x, weight, bias).grad_fn.name()
     checks = {"fast_mode": True, "check_forward_ad": True}
     assert gradcheck(convolution, (x, weight, bias), **checks, check_batched_grad=True)
     assert gradgradcheck(convolution, (x, weight, bias), fast_mode=True, check_fwd_over_rev=True)

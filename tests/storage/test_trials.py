@@ -3,6 +3,7 @@
 import optuna
 import pytest
 from optuna.pruners import HyperbandPruner, SuccessiveHalvingPruner
+from optuna.samplers import NSGAIISampler
 
 from storage import (
     TARGET,
@@ -122,6 +123,15 @@ def test_a_completed_trial_is_not_failed_for_what_was_lost_before(storage, study
     with at_work(storage, study):
         assert end_trial(storage, study, 1, "completed", value=0.5)
     assert study.trials[1].user_attrs["outcome"] == "completed"
+
+
+def test_a_retry_takes_its_trials_place_in_a_generation(storage, study):
+    study.sampler = NSGAIISampler(population_size=2, seed=0)
+    begin(storage, study).suggest_float("x", 0, 1)
+    reclaim(storage, study)
+    begin(storage, study).suggest_float("x", 0, 1)
+    generations = [t.system_attrs["NSGAIISampler:generation"] for t in study.trials]
+    assert generations == [0, 0]
 
 
 @pytest.mark.parametrize(

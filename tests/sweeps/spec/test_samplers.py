@@ -99,6 +99,29 @@ def test_after_a_baseline_of_another_layer_the_layer_is_still_modeled(make, smal
     assert {"layer.edge", "training.learning_rate"} <= {*trial.relative_params}
 
 
+@pytest.mark.parametrize("sampler", ["gp", "cmaes", "nsgaii"])
+def test_a_condition_on_what_is_fixed_always_holds(make, small, sampler):
+    """Such a setting is modeled together with those without a condition, others are not."""
+    search = {
+        "layer.edge": {"float": [0, 1], "when": {"layer.growth": 7}},
+        "training.learning_rate": {"float": [0.01, 0.1]},
+        "layer.corner": {"float": [0, 1]},
+        "layer.init_scale": {"float": [0.5, 2], "when": {"layer.stride": 1}},
+        "layer.stride": {"int": [1, 2]},
+    }
+    plain = {"name": "plain", "set": {"layer.dilation": 1, "layer.growth": 3}}
+    options = {"population_size": 3} if sampler == "nsgaii" else {"startup_trials": 2}
+    small["layer"] = {"growth": 7}
+    spec = make({"name": sampler, **options}, baselines=[plain], search=search)
+    study = optuna.create_study(sampler=spec.make_sampler(1))
+    params, overrides = split_values(spec, spec.baselines[0])
+    study.enqueue_trial(params, user_attrs={CONFIGURATION: "plain", OVERRIDES: overrides})
+    for _ in range(6):
+        trial = study.ask()
+        study.tell(trial, trial_config(spec, trial).layer.edge)
+    assert {*trial.relative_params} == {*search} - {"layer.init_scale"}
+
+
 def test_a_grid_has_every_combination_once(make):
     found = [tuple(values.values()) for values in picks(make({"name": "grid"}), 12)]
     assert sorted(found) == sorted(itertools.product([5, 7], [1, 4], [0, 0.5, 1]))
@@ -117,6 +140,11 @@ def test_a_grids_highest_value_is_not_rounded_beyond_the_range(make):
         ({"layer.edge": {"float": [0, 1]}}, 4, "search.layer.edge: float needs a step"),
         ({"layer.stride": {"int": [1, 3]}}, 6, "the grid and the baselines have 5 trials"),
         ({"layer.stride": {"int": [1, 3]}}, None, "give a number up to that"),
+        (
+            {"layer.edge": {"float": [0, 1], "step": 1e-5}, "layer.stride": {"int": [1, 3]}},
+            9,
+            "search: the grid has 300,003 combinations, more than 100,000",
+        ),
         (
             {
                 "layer.growth": {"choice": [5, 7]},
