@@ -147,7 +147,9 @@ def check_varied(name: str) -> str:
     """
     check_setting(name)
     if name.startswith("data.") or name in ("training.epochs", "seed"):
-        raise ValueError("trials could not be compared; give it once, outside of search and baselines")
+        raise ValueError(
+            "trials could not be compared; give it once, outside of search and baselines"
+        )
     if name == "model.import":
         raise ValueError("one study has one network of your own; search its options")
     return name
