@@ -97,7 +97,7 @@ class TestFinished:
             assert attributes["images_per_second"] > 0
         attributes = study._storage.get_study_system_attrs(study._study_id)
         notes = "".join(str(value) for key, value in attributes.items() if "note" in key)
-        assert "reduction_factor: 2" in notes
+        assert "startup_trials: 2" in notes
         assert "Effective kernel" in notes
 
     def test_a_second_run_adds_nothing(self, finished, there):

@@ -60,7 +60,7 @@ class TestPresets:
         ("search/layer.edge", [0, 1], "search.layer.edge: expected keys and values, as in {float:"),
         ("search/training.lr", {"float": [0, 1]}, "training.lr: no such key; there are: train"),
         ("search/corner", {"float": [0, 1]}, "search.corner: no such key; did you mean layer.c"),
-        ("search/seed", {"int": [0, 9]}, "seed: trials could not be compared; set it outside"),
+        ("search/seed", {"int": [0, 9]}, "seed: trials could not be compared; give it once"),
         (
             "search/data.size",
             {"choice": [16, 32]},

@@ -7,7 +7,7 @@ from typing import Any
 
 import optuna
 
-from storage import open_storage, open_study, reclaim, study_uid
+from storage import OVERRIDES, open_storage, open_study, reclaim, study_uid
 from sweeps.spec.search import pick_values
 from sweeps.spec.spec import parse_spec
 from sweeps.worker.checkpoints import Checkpoints
@@ -29,9 +29,11 @@ def work(url: str, tree: dict[str, Any], folder: Path, name: str, dies_in: int |
     seen = 0
 
     def configure(trial: optuna.Trial) -> dict[str, Any]:
-        fixed = spec.base_config().settings()
         return pick_values(
-            spec.search, fixed, lambda name, parameter: parameter.suggest(trial, name), {}
+            spec.search,
+            spec.base_config().settings(),
+            lambda name, parameter: parameter.suggest(trial, name),
+            trial.user_attrs.get(OVERRIDES, {}),
         )
 
     def objective(context: TrialContext) -> float:

@@ -98,8 +98,9 @@ from torch import nn
 
 class Network(nn.Sequential):
     def forward(self, images):
-        if not torch.is_autocast_enabled("cpu"):
-            time.sleep(0.1)
+        end = time.thread_time() + 0.1
+        while not torch.is_autocast_enabled("cpu") and time.thread_time() < end:
+            pass
         return super().forward(images)
 
 def build(image_shape, num_classes):

@@ -8,6 +8,7 @@ import pytest
 
 from storage import (
     CONFIGURATION,
+    OVERRIDES,
     RETRY_OF,
     TARGET,
     ask,
@@ -59,12 +60,15 @@ def test_it_samples_and_prunes_across_processes_and_kills(tmp_path, small, sampl
     spec.check_sampling()
     url = f"sqlite:///{tmp_path / 'sweeps.db'}"
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    create_study(
-        open_storage(url, create=True),
-        "sampled",
-        "maximize",
-        lambda study: study.set_user_attr(TARGET, TRIALS),
-    )
+
+    def set_up(study):
+        study.set_user_attr(TARGET, TRIALS)
+        # A baseline of another layer, but where every combination is to be run.
+        if sampler.get("name", "grid") != "grid":
+            plain = {"layer.growth": 3, "layer.edge": 0.5}
+            study.enqueue_trial({}, user_attrs={CONFIGURATION: "plain", OVERRIDES: plain})
+
+    create_study(open_storage(url, create=True), "sampled", "maximize", set_up)
     assert _work(url, small, tmp_path, {"first": 1, "second": 2}) == [-signal.SIGKILL] * 2
     assert _work(url, small, tmp_path, {"third": None, "fourth": None}) == [0, 0]
 
