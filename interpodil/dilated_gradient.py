@@ -11,7 +11,7 @@ from torch import Tensor
 
 from interpodil.own_backward import differentiate_with, may_differentiate
 from interpodil.plan import TwoSteps
-from interpodil.tent_filter import convolve, is_channels_last
+from interpodil.tent_filter import convolution_gradients, convolve, is_channels_last
 
 
 @dataclass(frozen=True)
@@ -38,20 +38,8 @@ class Dilated:
     ) -> tuple[Tensor | None, Tensor | None]:
         """Return the gradients with respect to input and weight, those that are wanted."""
         steps = self.steps
-        grad_input, grad_weight, _ = torch.ops.aten.convolution_backward(
-            grad_output,
-            input,
-            weight,
-            None,
-            steps.stride,
-            steps.padding,
-            steps.dilation,
-            False,
-            [0] * len(steps.stride),
-            self.groups,
-            [*wanted, False],
-        )
-        return grad_input, grad_weight
+        layout = (steps.stride, steps.padding, steps.dilation, self.groups)
+        return convolution_gradients(grad_output, input, weight, *layout, wanted)
 
 
 def convolve_dilated(

@@ -34,6 +34,33 @@ def convolve(
     return _CONV[dims](input, weight, bias, stride, padding, dilation, groups)
 
 
+def convolution_gradients(
+    grad_output: Tensor,
+    input: Tensor,
+    weight: Tensor,
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    dilation: tuple[int, ...],
+    groups: int,
+    wanted: tuple[bool, bool],
+) -> tuple[Tensor | None, Tensor | None]:
+    """Return a convolution's gradients with respect to input and weight, those that are wanted."""
+    grad_input, grad_weight, _ = torch.ops.aten.convolution_backward(
+        grad_output,
+        input,
+        weight,
+        None,
+        stride,
+        padding,
+        dilation,
+        False,
+        [0] * len(stride),
+        groups,
+        [*wanted, False],
+    )
+    return grad_input, grad_weight
+
+
 def tent_filter(
     input: Tensor,
     tents: Sequence[Tensor],

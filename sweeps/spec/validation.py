@@ -127,14 +127,16 @@ def unknown_name(name: str, known: Sequence[str], what: str = "key") -> str:
     Example:
         ``no such key; did you mean epochs?``
     """
-    section, dot, tail = name.rpartition(".")
-    if inside := [each for each in known if dot and each.startswith(f"{section}.")]:
-        # Else `training.lr` looks like `training.flip`.
+    section, dot, _ = name.rpartition(".")
+    prefix = section + dot
+    # Compared within its section: else `training.lr` looks like `training.flip`.
+    if inside := [each for each in known if each.startswith(prefix)]:
         known = inside
-        tails = {each.removeprefix(f"{section}."): each for each in inside}
-        near = [tails[each] for each in difflib.get_close_matches(tail, tails, n=1, cutoff=0.5)]
     else:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        prefix = ""
+    tails = {each.removeprefix(prefix): each for each in known}
+    matches = difflib.get_close_matches(name.removeprefix(prefix), tails, n=1, cutoff=0.5)
+    near = [tails[match] for match in matches]
     if not near and not dot:
         # `edge` for `layer.edge`
         near = [dotted for dotted in known if dotted.rsplit(".", 1)[-1] == name][:1]

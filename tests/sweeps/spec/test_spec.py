@@ -60,7 +60,11 @@ class TestPresets:
         ("search/layer.edge", [0, 1], "search.layer.edge: expected keys and values, as in {float:"),
         ("search/training.lr", {"float": [0, 1]}, "training.lr: no such key; there are: train"),
         ("search/corner", {"float": [0, 1]}, "search.corner: no such key; did you mean layer.c"),
-        ("search/seed", {"int": [0, 9]}, "seed: trials could not be compared; give it once"),
+        (
+            "search/seed",
+            {"int": [0, 9]},
+            "search.seed: trials could not be compared; give it once, outside of search and",
+        ),
         (
             "search/data.size",
             {"choice": [16, 32]},
