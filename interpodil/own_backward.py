@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 
-class Steps(Protocol):
+class Computation(Protocol):
     """The forward computation, and its adjoint."""
 
     def __call__(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -29,7 +29,9 @@ def may_differentiate(input: Tensor) -> bool:
     )
 
 
-def differentiate_with(steps: Steps, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+def differentiate_with(
+    steps: Computation, input: Tensor, weight: Tensor, bias: Tensor | None
+) -> Tensor:
     """Compute a batch's output, with the adjoint as its backward pass."""
     device_type = input.device.type
     if torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type):
@@ -41,12 +43,12 @@ def differentiate_with(steps: Steps, input: Tensor, weight: Tensor, bias: Tensor
 
 
 class OwnBackward(torch.autograd.Function):
-    """:class:`Steps` with the adjoint as its backward pass."""
+    """:class:`Computation` with the adjoint as its backward pass."""
 
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(input: Tensor, weight: Tensor, bias: Tensor | None, steps: Steps) -> Tensor:
+    def forward(input: Tensor, weight: Tensor, bias: Tensor | None, steps: Computation) -> Tensor:
         return steps(input, weight, bias)
 
     @staticmethod
